@@ -1,0 +1,41 @@
+"""Every exception pgfast raises, and the words for codec faults."""
+
+from __future__ import annotations
+
+from .base import (
+    DatabaseError,
+    DataError,
+    Diagnostic,
+    Error,
+    FaultInfo,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    ProtocolError,
+    TimeoutError,
+    Warning,
+)
+from .faults import fault, reason, shorten
+
+__all__ = [
+    "DataError",
+    "DatabaseError",
+    "Diagnostic",
+    "Error",
+    "FaultInfo",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "ProtocolError",
+    "TimeoutError",
+    "Warning",
+    "fault",
+    "reason",
+    "shorten",
+]
