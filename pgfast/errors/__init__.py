@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import sqlstates
 from .base import (
     DatabaseError,
     DataError,
@@ -19,6 +20,7 @@ from .base import (
     Warning,
 )
 from .faults import fault, reason, shorten
+from .sqlstates import *  # noqa: F403
 
 __all__ = [
     "DataError",
@@ -39,3 +41,4 @@ __all__ = [
     "reason",
     "shorten",
 ]
+__all__ += sqlstates.__all__
