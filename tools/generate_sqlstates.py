@@ -3,8 +3,8 @@
     python tools/generate_sqlstates.py ERRCODES_TXT... > pgfast/errors/sqlstates.py
 
 Give it the files of several majors: codes that a newer server dropped (72000 in 17) still come from older ones, so the
-union is written. Names are the server's condition names in camel case; a name that occurs twice gets `Ext` at its second place, and the
-one that PEP 249 has already (`InternalError`) an underscore, which is how psycopg spells them too.
+union is written. Names are the server's condition names in camel case; a name that occurs twice gets `Ext` at its
+second place, and the one that PEP 249 has already (`InternalError`) an underscore, which is how psycopg spells them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _SECTION: Final = re.compile(r"^Section: Class (?P<cls>\w\w) - (?P<title>.+?)\s*
 
 
 def read(paths: list[Path]) -> tuple[dict[str, str], dict[str, str]]:
-    """(condition name by SQLSTATE, section title by SQLSTATE class), without classes 00 and 01, which no error carries."""
+    """(condition name by SQLSTATE, section title by class), without classes 00 and 01, which no error carries."""
     names: dict[str, str] = {}
     titles: dict[str, str] = {}
     for path in paths:
@@ -92,7 +92,7 @@ def module(names: dict[str, str], titles: dict[str, str]) -> str:
     out = [
         '"""One exception class for each SQLSTATE, and `lookup`, which finds it.',
         "",
-        "Law of this file: it is written by tools/generate_sqlstates.py from the server's errcodes.txt and not by hand.",
+        "Law of this file: tools/generate_sqlstates.py writes it from the server's errcodes.txt; nobody edits it.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -126,7 +126,7 @@ def module(names: dict[str, str], titles: dict[str, str]) -> str:
         "",
         "",
         "def lookup(sqlstate: str | None) -> type[Error]:",
-        '    """The class for a SQLSTATE: its own, else the PEP 249 class of its first two characters, else DatabaseError."""',
+        '    """The class for a SQLSTATE: its own, else the PEP 249 class of its first two characters."""',
         "    if sqlstate is None:",
         "        return DatabaseError",
         "    return _CLASSES.get(sqlstate) or _PARENTS.get(sqlstate[:2], DatabaseError)",

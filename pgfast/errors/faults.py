@@ -36,6 +36,7 @@ FAULT_CALL: Final = 18  # value: the exception of the Python callable
 FAULT_DECIMAL_RANGE: Final = 19
 FAULT_INTERVAL_RANGE: Final = 20
 FAULT_DIMENSIONS: Final = 21  # value: number of dimensions
+FAULT_COLUMN_SIZE: Final = 22
 # Encoding: `at` is the row's index within the call; value: the Python value, or a number where said.
 FAULT_VALUE_TYPE: Final = 32
 FAULT_VALUE_RANGE: Final = 33
@@ -86,6 +87,7 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         DataError,
         "array at offset {at} has {value} dimensions, a column of lists holds one; fetch rows instead",
     ),
+    FAULT_COLUMN_SIZE: (DataError, "value at offset {at} would take the column's batch beyond 2147483647 bytes"),
 }
 
 _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {

@@ -1,6 +1,6 @@
 """One exception class for each SQLSTATE, and `lookup`, which finds it.
 
-Law of this file: it is written by tools/generate_sqlstates.py from the server's errcodes.txt and not by hand.
+Law of this file: tools/generate_sqlstates.py writes it from the server's errcodes.txt; nobody edits it.
 """
 
 from __future__ import annotations
@@ -1963,7 +1963,7 @@ _PARENTS: Final[dict[str, type[Error]]] = {
 
 
 def lookup(sqlstate: str | None) -> type[Error]:
-    """The class for a SQLSTATE: its own, else the PEP 249 class of its first two characters, else DatabaseError."""
+    """The class for a SQLSTATE: its own, else the PEP 249 class of its first two characters."""
     if sqlstate is None:
         return DatabaseError
     return _CLASSES.get(sqlstate) or _PARENTS.get(sqlstate[:2], DatabaseError)
