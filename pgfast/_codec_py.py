@@ -1,0 +1,737 @@
+"""The pure codec: buffers, framing, and the runs of rows and columns in both directions.
+
+Law of this file: it is the reference text of the compiled `_codec.pyx`, which does the same to the last exception; the full contract of every
+name stands here. The loops over one value live in `kernels/`. Nothing here knows a socket, a session or a PostgreSQL type.
+
+Sources: PostgreSQL docs, "Message Formats" and "COPY" (binary and text format); the Arrow columnar format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from struct import Struct
+from typing import Any, Final, TypeAlias
+
+from . import const
+from .errors import DataError, buffer_misuse, fault, faults
+from .kernels import decode_py, encode_py
+from .kernels.sink_py import SinkColumn
+from .kernels.source_py import Source
+
+__all__ = [
+    "IMPLEMENTATION",
+    "ColumnSink",
+    "CopyState",
+    "Plan",
+    "ReadBuffer",
+    "WriteBuffer",
+    "decode_columns",
+    "decode_copy_columns",
+    "decode_copy_rows",
+    "decode_copy_text",
+    "decode_rows",
+    "encode_bind",
+    "encode_copy_columns",
+    "encode_copy_rows",
+    "encode_copy_text",
+]
+
+Spec: TypeAlias = "tuple[int, int, int, Callable[[Any], Any] | None]"
+SinkSpec: TypeAlias = "tuple[int, int, int, int]"
+ColumnBuffers: TypeAlias = "tuple[Any, ...]"
+SourceColumn: TypeAlias = "tuple[Any, ...]"
+
+IMPLEMENTATION: Final = "python"
+
+#: Rows one call of `encode_copy_columns` encodes at most when a column holds Python objects.
+OBJECT_ROWS: Final = 4096
+_HEAD: Final = 5  # tag and length word of a frame
+_FRAME: Final = Struct(">Bi")
+
+
+class ReadBuffer:
+    """Bytes from a socket, handed out as frames and runs.
+
+    One block of memory is filled by `get_buffer`/`commit` and read by `next_frame`/`take_run`. A block is never resized: where its tail is short, the
+    unread bytes move to its front, or to a larger block when they fill more than half of it, so memory follows what has arrived and never what a
+    length word announces. Length words below 4 or beyond `max_message_size` are a ProtocolError and leave the buffer as it was.
+    """
+
+    __slots__ = ("_block", "_block_size", "_end", "_lent", "_max", "_start")
+
+    def __init__(
+        self, block_size: int = const.READ_BLOCK_SIZE, max_message_size: int = const.MAX_MESSAGE_SIZE
+    ) -> None:
+        if block_size < 16:
+            raise buffer_misuse("block_size must be at least 16 bytes")
+        self._block_size = block_size
+        self._max = max_message_size
+        self._block = bytearray(block_size)
+        self._start = 0
+        self._end = 0
+        self._lent = False
+
+    @property
+    def pending(self) -> int:
+        """Bytes that have arrived and were not taken yet."""
+        return self._end - self._start
+
+    def get_buffer(self, size_hint: int = -1) -> memoryview:
+        """A writable view of the free tail, never empty; it dies at the next call. Runs taken before die too, unless lent.
+
+        `size_hint` is what asyncio passes and is not needed.
+        """
+        unread = self._end - self._start
+        if unread == 0 and not self._lent and len(self._block) <= 4 * self._block_size:
+            self._start = self._end = 0
+        elif self._lent or unread == 0 or len(self._block) - self._end < self._block_size // 4:
+            self._make_room(unread)
+        return memoryview(self._block)[self._end :]
+
+    def _make_room(self, unread: int) -> None:
+        rest = bytes(memoryview(self._block)[self._start : self._end])
+        if self._lent or unread == 0 or unread > len(self._block) // 2:
+            self._block = bytearray(max(self._block_size, 2 * unread))
+            self._lent = False
+        memoryview(self._block)[:unread] = rest
+        self._start, self._end = 0, unread
+
+    def commit(self, size_bytes: int) -> None:
+        """Say that `size_bytes` were written to the start of the view `get_buffer` gave."""
+        if not 0 <= size_bytes <= len(self._block) - self._end:
+            raise buffer_misuse(f"commit of {size_bytes} bytes, {len(self._block) - self._end} were free")
+        self._end += size_bytes
+
+    def _frame_length(self, start: int) -> int:
+        """The whole length of the frame at `start`, tag included; 0 while its head is not complete."""
+        if self._end - start < _HEAD:
+            return 0
+        _tag, length = _FRAME.unpack_from(self._block, start)
+        if length < 4:
+            raise fault(faults.FAULT_FRAME_LENGTH, 1, -1, length)
+        if length > self._max:
+            raise fault(faults.FAULT_FRAME_SIZE, 1, -1, length)
+        return 1 + int(length)
+
+    def next_frame(self) -> tuple[int, bytes] | None:
+        """The next complete frame as (tag, payload), the payload a copy; None while it is incomplete."""
+        start = self._start
+        length = self._frame_length(start)
+        if length == 0 or self._end - start < length:
+            return None
+        self._start = start + length
+        return self._block[start], bytes(memoryview(self._block)[start + _HEAD : start + length])
+
+    def take_run(self, tag: int) -> tuple[bytearray, int, int, int] | None:
+        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), half-open; None where there are none.
+
+        The bytes stay what they are until the next `get_buffer`; call `lend` to keep them longer. A frame with a bad length behind at least one good one is
+        left for the next call to report.
+        """
+        at, count = self._start, 0
+        while self._end - at >= _HEAD and self._block[at] == tag:
+            length = _FRAME.unpack_from(self._block, at)[1]
+            if not 4 <= length <= self._max:
+                if count == 0:
+                    self._frame_length(at)
+                break
+            if self._end - at < 1 + length:
+                break
+            at += 1 + length
+            count += 1
+        if count == 0:
+            return None
+        start, self._start = self._start, at
+        return self._block, start, at, count
+
+    def lend(self) -> None:
+        """Keep the block of the runs taken so far from being written again: the next `get_buffer` makes a new one."""
+        self._lent = True
+
+
+class WriteBuffer:
+    """Messages on their way to a socket, gathered in one block until `take`.
+
+    A message is `begin(tag)`, any number of `put_*`, `end()`. A `put_*` or `end` that fails takes the whole open message back first, so
+    the buffer always holds complete messages.
+    """
+
+    __slots__ = ("_data", "_length_at", "_message_at")
+
+    def __init__(self, block_size: int = const.COPY_BLOCK_SIZE) -> None:
+        if block_size < 16:
+            raise buffer_misuse("block_size must be at least 16 bytes")
+        self._data = bytearray()
+        self._message_at = -1
+        self._length_at = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes not taken yet, those of an open message included."""
+        return len(self._data)
+
+    def begin(self, tag: int) -> None:
+        """Open a message; tag 0 stands for none (StartupMessage, SSLRequest, CancelRequest)."""
+        if self._message_at >= 0:
+            raise buffer_misuse("a message is open already")
+        if not 0 <= tag <= 255:
+            raise buffer_misuse(f"{tag} is not a tag")
+        self._message_at = len(self._data)
+        if tag:
+            self._data.append(tag)
+        self._length_at = len(self._data)
+        self._data += bytes(4)
+
+    def end(self) -> None:
+        """Close the open message and write its length."""
+        if self._message_at < 0:
+            raise buffer_misuse("no message is open")
+        length = len(self._data) - self._length_at
+        if length > const.MAX_INT32:
+            self._discard()
+            raise fault(faults.FAULT_MESSAGE_SIZE, 0, -1)
+        self._data[self._length_at : self._length_at + 4] = encode_py.I32.pack(length)
+        self._message_at = -1
+
+    def _discard(self) -> None:
+        del self._data[self._message_at :]
+        self._message_at = -1
+
+    def _put_int(self, value: int, width: int) -> None:
+        if self._message_at < 0:
+            raise buffer_misuse("no message is open")
+        bits = 8 * width
+        if not -(1 << (bits - 1)) <= value < 1 << bits:
+            self._discard()
+            raise fault(faults.FAULT_VALUE_RANGE, 0, -1, value)
+        self._data += (value & ((1 << bits) - 1)).to_bytes(width, "big")
+
+    def put_i8(self, value: int) -> None:
+        """Append one byte; -128 to 255."""
+        self._put_int(value, 1)
+
+    def put_i16(self, value: int) -> None:
+        """Append two bytes, big-endian; -32768 to 65535."""
+        self._put_int(value, 2)
+
+    def put_i32(self, value: int) -> None:
+        """Append four bytes, big-endian; -2147483648 to 4294967295."""
+        self._put_int(value, 4)
+
+    def put_bytes(self, value: Any) -> None:
+        """Append the bytes of any buffer."""
+        if self._message_at < 0:
+            raise buffer_misuse("no message is open")
+        self._data += memoryview(value).cast("B") if type(value) is memoryview else value
+
+    def put_cstr(self, value: bytes) -> None:
+        """Append the bytes and a NUL; a NUL inside is a fault."""
+        if self._message_at < 0:
+            raise buffer_misuse("no message is open")
+        if 0 in value:
+            self._discard()
+            raise fault(faults.FAULT_NUL, 0, -1, value)
+        self._data += value
+        self._data.append(0)
+
+    def begin_copy(self) -> None:
+        """Open a CopyData message."""
+        self.begin(const.COPY_DATA)
+
+    def end_copy(self) -> None:
+        """Close the CopyData message; an empty one vanishes."""
+        if self._message_at < 0:
+            raise buffer_misuse("no message is open")
+        if len(self._data) - self._length_at == 4:
+            self._discard()
+        else:
+            self.end()
+
+    def take(self) -> memoryview:
+        """Everything gathered, given away for good; the buffer goes on in a fresh block."""
+        if self._message_at >= 0:
+            raise buffer_misuse("a message is still open")
+        data, self._data = self._data, bytearray()
+        return memoryview(data)
+
+
+class Plan:
+    """What to do with each column, decided once for a statement.
+
+    `specs`: one (kind, element kind, element OID, call) for each column, kinds as const.KIND_*; the elements of arrays only.
+    `keys`: the names under which `encode_copy_rows` finds the values of rows that are mappings, in column order.
+    `call` reads or writes what the kernels cannot: see `decode_rows` and `encode_bind`. A plan may serve any number of calls.
+    """
+
+    __slots__ = ("_decoders", "_encoders", "_formats", "_keys")
+
+    def __init__(self, specs: Sequence[Spec], keys: Sequence[str] = ()) -> None:
+        self._decoders = []
+        self._encoders = []
+        formats = bytearray()
+        for kind, element, oid, call in specs:
+            if not (const.KIND_CALL <= kind <= const.KIND_ARRAY and const.KIND_CALL <= element < const.KIND_ARRAY):
+                raise buffer_misuse(f"kind {kind} of elements {element} is unknown")
+            if kind == const.KIND_ARRAY:
+                self._decoders.append(decode_py.array_decoder(element, oid, call))
+                self._encoders.append(encode_py.array_encoder(element, oid, call))
+            else:
+                self._decoders.append(decode_py.scalar_decoder(kind, call))
+                self._encoders.append(encode_py.scalar_encoder(kind, call))
+            formats += b"\0\0" if kind == const.KIND_TEXT_CALL else b"\0\1"
+        if keys and len(keys) != len(specs):
+            raise buffer_misuse(f"{len(keys)} keys for {len(specs)} columns")
+        self._keys = tuple(keys)
+        self._formats = bytes(formats)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self._decoders)
+
+    @property
+    def formats(self) -> bytes:
+        """The format code of each column, int16 big-endian: 0 for KIND_TEXT_CALL, else 1."""
+        return self._formats
+
+    def decode(self, block: bytearray, start: int, stop: int, base: int) -> tuple[Any, ...]:
+        """The values of one tuple at block[start:stop]; `base` is the offset of its first byte in a fault."""
+        return tuple(
+            [
+                None if end < 0 else decode(bytes(block[begin:end]), begin - start + base, column)
+                for column, (decode, (begin, end)) in enumerate(
+                    zip(self._decoders, _fields(block, start, stop, base, len(self._decoders)))
+                )
+            ]
+        )
+
+    def encode(self, buffer: bytearray, row: Any, at: int) -> None:
+        """Append the fields of one row, each with its length word; what was appended stays there on a fault."""
+        for column, encode in enumerate(self._encoders):
+            value = row[column]
+            data = None if value is None else encode(value, at, column)
+            if data is None:
+                buffer += encode_py.NULL_LENGTH
+                continue
+            if len(data) > const.MAX_INT32:
+                raise fault(faults.FAULT_MESSAGE_SIZE, at, column)
+            buffer += encode_py.I32.pack(len(data))
+            buffer += data
+
+    def values(self, row: Any, at: int) -> Sequence[Any]:
+        """The values of a row in column order, its width checked."""
+        if isinstance(row, (tuple, list)):
+            if len(row) != len(self._encoders):
+                raise fault(faults.FAULT_ROW_WIDTH, at, -1, (len(row), len(self._encoders)))
+            return row
+        if not self._keys or not isinstance(row, Mapping):
+            raise fault(faults.FAULT_ROW_TYPE, at, -1, row)
+        values = []
+        for column, key in enumerate(self._keys):
+            try:
+                values.append(row[key])
+            except KeyError:
+                raise fault(faults.FAULT_ROW_KEY, at, column, key) from None
+        if len(row) != len(values):
+            raise fault(faults.FAULT_ROW_WIDTH, at, -1, (len(row), len(values)))
+        return values
+
+
+def _fields(block: bytearray, start: int, stop: int, base: int, width: int) -> Iterator[tuple[int, int]]:
+    """(begin, end) of each field of the tuple at block[start:stop]; end is -1 for NULL."""
+    if stop - start < 2:
+        raise fault(faults.FAULT_ROW_SHORT, base, -1)
+    count = decode_py.I16.unpack_from(block, start)[0]
+    if count != width:
+        raise fault(faults.FAULT_FIELD_COUNT, base, -1, count)
+    at = start + 2
+    for column in range(width):
+        if stop - at < 4:
+            raise fault(faults.FAULT_ROW_SHORT, at - start + base, column)
+        length = decode_py.I32.unpack_from(block, at)[0]
+        at += 4
+        if length >= 0:
+            if length > stop - at:
+                raise fault(faults.FAULT_FIELD_OVERRUN, at - 4 - start + base, column, length)
+            yield at, at + length
+            at += length
+        elif length == -1:
+            yield at, -1
+        else:
+            raise fault(faults.FAULT_FIELD_LENGTH, at - 4 - start + base, column, length)
+    if at != stop:
+        raise fault(faults.FAULT_ROW_TAIL, at - start + base, -1, stop - at)
+
+
+def _frames(block: bytearray, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the payload of each frame of a run."""
+    if not 0 <= start <= stop <= len(block):
+        raise buffer_misuse(f"run {start}:{stop} lies outside its block of {len(block)} bytes")
+    while start < stop:
+        if stop - start < _HEAD:
+            raise buffer_misuse("the run ends inside a frame")
+        length = _FRAME.unpack_from(block, start)[1]
+        if not 4 <= length <= stop - start - 1:
+            raise buffer_misuse("the run ends inside a frame")
+        yield start + _HEAD, start + 1 + length
+        start += 1 + length
+
+
+def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int) -> list[tuple[Any, ...]]:
+    """The rows of a run of DataRow, one tuple each.
+
+    KIND_CALL columns are `call(bytes)`, KIND_TEXT_CALL, KIND_JSON and KIND_JSONB `call(str)`; without a call the bytes or str itself.
+    `count` says how many rows to expect and is not trusted. Errors: ProtocolError for bytes the server would not send, DataError for values Python cannot
+    hold; offsets count from the start of the row's message. (docs: Message Formats, DataRow; server: printtup.c)
+    """
+    return [plan.decode(block, begin, end, _HEAD) for begin, end in _frames(block, start, stop)]
+
+
+class ColumnSink:
+    """Columns in Arrow layout, grown row by row and cut into batches.
+
+    `specs`: one (kind, element kind, precision, scale) for each column; a numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128.
+    It is `full` at `batch_rows` rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
+    """
+
+    __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_rows")
+
+    def __init__(
+        self, specs: Sequence[SinkSpec], batch_rows: int = const.BATCH_ROWS, batch_bytes: int = const.BATCH_BYTES
+    ) -> None:
+        if batch_rows < 1 or batch_bytes < 1:
+            raise buffer_misuse("batch_rows and batch_bytes must be at least 1")
+        self._columns = [SinkColumn(*spec) for spec in specs]
+        self._batch_rows = batch_rows
+        self._batch_bytes = batch_bytes
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows gathered since the last cut."""
+        return self._rows
+
+    @property
+    def full(self) -> bool:
+        """Whether the batch should be cut before another row comes."""
+        return self._rows >= self._batch_rows or any(
+            column.size_bytes >= self._batch_bytes for column in self._columns
+        )
+
+    def append(self, block: bytearray, start: int, stop: int, base: int) -> None:
+        """Take the tuple at block[start:stop]; `base` is the offset of its first byte in a fault."""
+        for index, (begin, end) in enumerate(_fields(block, start, stop, base, len(self._columns))):
+            data = None if end < 0 else bytes(block[begin:end])
+            self._columns[index].append(data, begin - start + base, index)
+        self._rows += 1
+
+    def cut(self) -> tuple[int, list[ColumnBuffers]]:
+        """The batch as (rows, [ColumnBuffers]), given away for good; the sink begins a new one.
+
+        ColumnBuffers is (length, null count, validity or None, offsets or None, data or None, child or None): validity is a bitmap, least
+        significant bit first, None where nothing is NULL; offsets are int32[length + 1]; a list has a child instead of data.
+        """
+        rows, self._rows = self._rows, 0
+        return rows, [column.cut() for column in self._columns]
+
+
+def decode_columns(sink: ColumnSink, block: bytearray, start: int, stop: int, count: int) -> int:
+    """The position reached in a run of DataRow whose rows went into the sink.
+
+    Less than `stop` means that the sink is full: cut it and call again from there. Errors as `decode_rows`.
+    """
+    for begin, end in _frames(block, start, stop):
+        if sink.full:
+            return begin - _HEAD
+        sink.append(block, begin, end, _HEAD)
+    return stop
+
+
+class CopyState:
+    """Where a COPY OUT stream stands between two runs: header and trailer seen, and the bytes of a row that was cut."""
+
+    __slots__ = ("_carry", "_header", "_trailer")
+
+    def __init__(self) -> None:
+        self._header = False
+        self._trailer = False
+        self._carry = bytearray()
+
+    def finish(self, binary: bool) -> None:
+        """Check that the stream is complete: no row begun, and in binary the trailer seen."""
+        if self._carry or (binary and not self._trailer):
+            raise fault(faults.FAULT_COPY_UNFINISHED, 0, -1)
+
+    def _skip_header(self, data: bytearray, start: int, stop: int) -> int:
+        """Where the first tuple begins; -1 while the header is incomplete. (docs: COPY, File Header)"""
+        head = bytes(data[start : min(stop, start + 11)])
+        if head != const.COPY_SIGNATURE[: len(head)]:
+            raise fault(faults.FAULT_COPY_SIGNATURE, 0, -1)
+        if stop - start < 19:
+            return -1
+        flags, extension = decode_py.DIMENSION.unpack_from(data, start + 11)
+        if flags & ~0xFFFF or extension < 0:  # bits 16 to 31 change the format: OIDs, or something newer
+            raise fault(faults.FAULT_COPY_SIGNATURE, 0, -1)
+        if stop - start - 19 < extension:
+            return -1
+        self._header = True
+        return start + 19 + int(extension)
+
+    def tuples(
+        self, block: bytearray, start: int, stop: int, width: int
+    ) -> Iterator[tuple[bytearray, int, int]]:
+        """(data, start, stop) of each tuple completed by the payload block[start:stop]; the rest is carried over."""
+        data = block
+        if self._carry:
+            self._carry += memoryview(block)[start:stop]
+            data, self._carry = self._carry, bytearray()
+            start, stop = 0, len(data)
+        if not self._header:
+            begin = self._skip_header(data, start, stop)
+            if begin < 0:
+                self._carry += memoryview(data)[start:stop]
+                return
+            start = begin
+        while start < stop:
+            if self._trailer:
+                raise fault(faults.FAULT_COPY_AFTER_TRAILER, 0, -1)
+            end = self._extent(data, start, stop, width)
+            if end < 0:
+                self._carry += memoryview(data)[start:stop]
+                return
+            if not self._trailer:
+                yield data, start, end
+            start = end
+
+    def _extent(self, data: bytearray, start: int, stop: int, width: int) -> int:
+        """Where the tuple at `start` ends; -1 while it is incomplete. A trailer is taken for a tuple of two bytes."""
+        if stop - start < 2:
+            return -1
+        count = decode_py.I16.unpack_from(data, start)[0]
+        if count == -1:
+            self._trailer = True
+            return start + 2
+        if count != width:
+            raise fault(faults.FAULT_FIELD_COUNT, 0, -1, count)
+        at = start + 2
+        for column in range(width):
+            if stop - at < 4:
+                return -1
+            length = decode_py.I32.unpack_from(data, at)[0]
+            if length < -1:
+                raise fault(faults.FAULT_FIELD_LENGTH, at - start, column, length)
+            if length > const.MAX_MESSAGE_SIZE:
+                raise fault(faults.FAULT_FIELD_OVERRUN, at - start, column, length)
+            at += 4 + max(length, 0)
+            if at > stop:
+                return -1
+        return at
+
+    def lines(self, block: bytearray, start: int, stop: int) -> list[bytes]:
+        """The lines completed by the payload block[start:stop]; the rest is carried over."""
+        self._carry += memoryview(block)[start:stop]
+        *lines, rest = bytes(self._carry).split(b"\n")
+        self._carry = bytearray(rest)
+        return lines
+
+
+def decode_copy_rows(
+    plan: Plan, state: CopyState, block: bytearray, start: int, stop: int, count: int
+) -> list[tuple[Any, ...]]:
+    """The rows completed by a run of CopyData in binary COPY format.
+
+    Errors as `decode_rows`; offsets count from the start of the row's tuple. (docs: COPY, Binary Format)
+    """
+    return [
+        plan.decode(data, begin, end, 0)
+        for payload in _frames(block, start, stop)
+        for data, begin, end in state.tuples(block, *payload, plan.width)
+    ]
+
+
+def decode_copy_columns(
+    sink: ColumnSink, state: CopyState, block: bytearray, start: int, stop: int, count: int
+) -> int:
+    """The position reached in a run of CopyData in binary COPY format whose rows went into the sink.
+
+    Less than `stop` means that the sink is full: cut it and call again from there. It stops between messages only.
+    """
+    for begin, end in _frames(block, start, stop):
+        if sink.full:
+            return begin - _HEAD
+        for data, first, last in state.tuples(block, begin, end, len(sink._columns)):
+            sink.append(data, first, last, 0)
+    return stop
+
+
+_UNESCAPED: Final = {0x62: 8, 0x66: 12, 0x6E: 10, 0x72: 13, 0x74: 9, 0x76: 11}
+_OCTAL: Final = b"01234567"
+_HEX: Final = b"0123456789abcdefABCDEF"
+
+
+def _unescape(data: bytes) -> bytes:
+    """One field of text COPY without its backslashes (server: copyfromparse.c, CopyReadAttributesText)."""
+    out, at, stop = bytearray(), 0, len(data)
+    while at < stop:
+        mark = data.find(b"\\", at)
+        if mark < 0 or mark == stop - 1:
+            out += data[at:]
+            break
+        out += data[at:mark]
+        code, at = data[mark + 1], mark + 2
+        if code in _OCTAL:
+            end = mark + 2
+            while end < min(stop, mark + 4) and data[end] in _OCTAL:
+                end += 1
+            out.append(int(data[mark + 1 : end], 8) & 0xFF)
+            at = end
+        elif code == 0x78 and at < stop and data[at] in _HEX:
+            end = at + 1
+            if end < stop and data[end] in _HEX:
+                end += 1
+            out.append(int(data[at:end], 16))
+            at = end
+        else:
+            out.append(_UNESCAPED.get(code, code))
+    return bytes(out)
+
+
+def decode_copy_text(
+    state: CopyState, block: bytearray, start: int, stop: int, count: int
+) -> list[tuple[str | None, ...]]:
+    """The lines completed by a run of CopyData in text COPY format, each a tuple of str, None for `\\N`.
+
+    Lines may be cut anywhere between messages. Text that is not UTF-8 is a DataError whose offset counts from the start of the line.
+    """
+    rows = []
+    for payload in _frames(block, start, stop):
+        for line in state.lines(block, *payload):
+            row: list[str | None] = []
+            at = 0
+            for column, data in enumerate(line.split(b"\t")):
+                plain = _unescape(data) if b"\\" in data else data
+                row.append(None if data == b"\\N" else decode_py.decode_str(plain, at, column))
+                at += len(data) + 1
+            rows.append(tuple(row))
+    return rows
+
+
+def encode_bind(
+    buffer: WriteBuffer, plan: Plan, portal: bytes, statement: bytes, params: Sequence[Any], result_formats: bytes
+) -> None:
+    """Write one Bind message; on a fault nothing of it remains in the buffer.
+
+    `portal` and `statement` are names without NUL; `result_formats` holds int16 big-endian codes. KIND_CALL parameters are what `call` makes, as bytes;
+    KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or bytes. Any other kind takes its own Python type by itself and hands everything else to `call`,
+    which gives back a value of that type or None, or raises. Without a call such a value is a DataError. (docs: Message Formats, Bind)
+    """
+    if len(params) != plan.width:
+        raise fault(faults.FAULT_ROW_WIDTH, 0, -1, (len(params), plan.width))
+    if plan.width > const.MAX_PARAMETERS or len(result_formats) % 2:
+        raise buffer_misuse("more than 65535 parameters, or result formats that are not int16")
+    buffer.begin(const.BIND)
+    buffer.put_cstr(portal)
+    buffer.put_cstr(statement)
+    uniform = plan.width > 0 and plan.formats == plan.formats[:2] * plan.width
+    buffer.put_i16(1 if uniform else plan.width)
+    buffer.put_bytes(plan.formats[:2] if uniform else plan.formats)
+    buffer.put_i16(plan.width)
+    try:
+        plan.encode(buffer._data, params, 0)
+    except BaseException:
+        buffer._discard()
+        raise
+    buffer.put_i16(len(result_formats) // 2)
+    buffer.put_bytes(result_formats)
+    buffer.end()
+
+
+def encode_copy_rows(
+    buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit_bytes: int
+) -> tuple[int, bool]:
+    """(rows written, whether the iterator ended): tuples in binary COPY format appended to the open CopyData.
+
+    Stops at the first row edge where the buffer holds `limit_bytes` or more. A row is a tuple, a list, or a mapping when the plan has keys. Values as in `encode_bind`.
+    A row that cannot be written leaves nothing behind and raises a DataError whose fault counts rows within this call; what the iterator raises passes through.
+    """
+    if buffer._message_at < 0:
+        raise buffer_misuse("no message is open")
+    data, head, count = buffer._data, encode_py.I16.pack(plan.width), 0
+    while len(data) < limit_bytes:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return count, True
+        at = len(data)
+        try:
+            values = plan.values(row, count)
+            data += head
+            plan.encode(data, values, count)
+        except BaseException:
+            del data[at:]
+            raise
+        count += 1
+    return count, False
+
+
+def encode_copy_columns(
+    buffer: WriteBuffer, columns: Sequence[SourceColumn], start: int, stop: int, limit_bytes: int
+) -> int:
+    """The row to go on with: rows start:stop of the columns appended as tuples in binary COPY format to the open CopyData.
+
+    Stops at the first row edge where the buffer holds `limit_bytes` or more, and after OBJECT_ROWS rows when a column holds Python objects.
+    A source column is (layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary), layouts as const.LAYOUT_*, lengths and offset
+    in elements; pairs of layout and kind as const.COLUMN_PAIRS. On a fault nothing of that row remains; its row counts from `start`.
+    """
+    if buffer._message_at < 0:
+        raise buffer_misuse("no message is open")
+    if start < 0 or start > stop:
+        raise buffer_misuse(f"rows {start}:{stop} are not a span")
+    sources = [Source(source, stop, column) for column, source in enumerate(columns)]
+    if any(source[0] == const.LAYOUT_OBJECT for source in columns):
+        stop = min(stop, start + OBJECT_ROWS)
+    data, head = buffer._data, encode_py.I16.pack(len(columns))
+    for row in range(start, stop):
+        if len(data) >= limit_bytes:
+            return row
+        at = len(data)
+        data += head
+        try:
+            for source in sources:
+                field = source.field(row, row - start)
+                if field is None:
+                    data += encode_py.NULL_LENGTH
+                else:
+                    data += encode_py.I32.pack(len(field))
+                    data += field
+        except DataError:
+            del data[at:]
+            raise
+    return stop
+
+
+_ESCAPES: Final = {8: r"\b", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 92: r"\\"}
+
+
+def encode_copy_text(buffer: WriteBuffer, rows: Iterable[Sequence[str | None]]) -> int:
+    """Rows written: lines in text COPY format appended to the open CopyData, None as `\\N`.
+
+    A row is a tuple or list of str or None. On a fault nothing of that row remains.
+    """
+    if buffer._message_at < 0:
+        raise buffer_misuse("no message is open")
+    count = 0
+    for row in rows:
+        if not isinstance(row, (tuple, list)):
+            raise fault(faults.FAULT_ROW_TYPE, count, -1, row)
+        fields = []
+        for column, value in enumerate(row):
+            if value is None:
+                fields.append(b"\\N")
+            elif type(value) is str:
+                fields.append(encode_py.encode_str(value, count, column).decode().translate(_ESCAPES).encode())
+            else:
+                raise fault(faults.FAULT_VALUE_TYPE, count, column, value)
+        buffer._data += b"\t".join(fields) + b"\n"
+        count += 1
+    return count

@@ -1,0 +1,277 @@
+"""Columns in memory -> fields on the wire; the twin of `source.pxd`.
+
+Law of this file: a source column is somebody else's memory, so every buffer is measured against its length before the first row and every offset and
+index in it is checked where it is used. Nothing here keeps a buffer beyond the call.
+
+Sources: the Arrow columnar format (layouts, views, dictionaries); the server's *_recv functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Any, Final
+
+from .. import const
+from ..errors import fault, faults
+from . import encode_py as wire
+from .sink_py import F32LE, F64LE, I16LE, I32LE, I64LE, MONTH_DAY_NANO, U32LE
+
+Getter = Callable[[int, int, int], Any]  # (index into the memory, row, column) -> field bytes or None
+
+_FORMS: Final[dict[int, Struct]] = {
+    const.LAYOUT_BOOL_BYTES: Struct("<B"),
+    const.LAYOUT_I8: Struct("<b"),
+    const.LAYOUT_I16: I16LE,
+    const.LAYOUT_I32: I32LE,
+    const.LAYOUT_I64: I64LE,
+    const.LAYOUT_U8: Struct("<B"),
+    const.LAYOUT_U16: Struct("<H"),
+    const.LAYOUT_U32: U32LE,
+    const.LAYOUT_U64: Struct("<Q"),
+    const.LAYOUT_F32: F32LE,
+    const.LAYOUT_F64: F64LE,
+    const.LAYOUT_DATE32: I32LE,
+    const.LAYOUT_DATE64: I64LE,
+    const.LAYOUT_TIME32: I32LE,
+    const.LAYOUT_TIME64: I64LE,
+    const.LAYOUT_TIMESTAMP: I64LE,
+    const.LAYOUT_DURATION: I64LE,
+}
+_MS_PER_DAY: Final = 86_400_000
+_UNITS: Final = (1, 1000, const.US_PER_SECOND, 1000 * const.US_PER_SECOND)
+_BYTE_LAYOUTS: Final = (const.LAYOUT_VAR32, const.LAYOUT_VAR64, const.LAYOUT_VIEW)
+_INDEX_LAYOUTS: Final = tuple(range(const.LAYOUT_I8, const.LAYOUT_U64 + 1))
+
+
+def _raw(buffer: Any) -> memoryview:
+    return memoryview(buffer).cast("B")
+
+
+def _microseconds(units: int, scale: int, row: int, column: int) -> int:
+    """`units` of which `scale` make a second, as whole microseconds."""
+    if scale > const.US_PER_SECOND:
+        us, rest = divmod(units, scale // const.US_PER_SECOND)
+        if rest:
+            raise fault(faults.FAULT_SUBMICROSECOND, row, column, units)
+        return us
+    return units * (const.US_PER_SECOND // scale)
+
+
+def _int64(value: int, units: int, row: int, column: int) -> bytes:
+    if not const.MIN_INT64 <= value <= const.MAX_INT64:
+        raise wire.range_fault(units, row, column)
+    return wire.I64.pack(value)
+
+
+def _date32(days: int, scale: int, row: int, column: int) -> bytes:
+    if days in (wire.MIN_INT32, const.MAX_INT32):  # the sentinels a column sink hands out for the infinities
+        return wire.I32.pack(days)
+    if days - const.EPOCH_DAYS < wire.MIN_INT32:
+        raise wire.range_fault(days, row, column)
+    return wire.I32.pack(days - const.EPOCH_DAYS)
+
+
+def _date64(ms: int, scale: int, row: int, column: int) -> bytes:
+    days, rest = divmod(ms, _MS_PER_DAY)
+    days -= const.EPOCH_DAYS
+    if rest or not wire.MIN_INT32 < days < const.MAX_INT32:
+        raise wire.range_fault(ms, row, column)
+    return wire.I32.pack(days)
+
+
+def _time(units: int, scale: int, row: int, column: int) -> bytes:
+    us = _microseconds(units, scale, row, column)
+    if not 0 <= us <= const.US_PER_DAY:
+        raise wire.range_fault(units, row, column)
+    return wire.I64.pack(us)
+
+
+def _timestamp(units: int, scale: int, row: int, column: int) -> bytes:
+    if units in (const.MIN_INT64, const.MAX_INT64):
+        return wire.I64.pack(units)
+    us = _microseconds(units, scale, row, column) - const.EPOCH_US
+    if not const.MIN_INT64 < us < const.MAX_INT64:
+        raise wire.range_fault(units, row, column)
+    return wire.I64.pack(us)
+
+
+def _duration(units: int, scale: int, row: int, column: int) -> bytes:
+    return _int64(_microseconds(units, scale, row, column), units, row, column) + bytes(8)
+
+
+_TEMPORAL: Final = {
+    const.LAYOUT_DATE32: _date32,
+    const.LAYOUT_DATE64: _date64,
+    const.LAYOUT_TIME32: _time,
+    const.LAYOUT_TIME64: _time,
+    const.LAYOUT_TIMESTAMP: _timestamp,
+    const.LAYOUT_DURATION: _duration,
+}
+
+
+class Source:
+    """One source column, its buffers measured: `field(row, at)` gives the bytes of a field or None for NULL."""
+
+    __slots__ = ("_bits", "_column", "_get", "_inner", "_offset")
+
+    def __init__(self, source: tuple[Any, ...], stop: int, column: int) -> None:
+        layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary = source
+        self._column = column
+        self._offset = offset
+        self._inner: Source | None = None
+        self._bits = None if validity is None else _raw(validity)
+        if not 0 <= stop <= length or offset < 0 or (self._bits is not None and 8 * len(self._bits) < offset + stop):
+            raise self._short()
+        need = offset + stop
+        kind = spec[0]
+        if dictionary is not None:
+            if layout not in _INDEX_LAYOUTS or dictionary[9] is not None or dictionary[0] == const.LAYOUT_OBJECT:
+                raise self._short()
+            self._inner = Source(dictionary, dictionary[2], column)
+            self._get = self._index(_FORMS[layout], values, need, dictionary[2])
+        elif layout == const.LAYOUT_NULL:
+            self._get = lambda index, row, column: None
+        elif layout == const.LAYOUT_OBJECT:
+            self._get = self._objects(spec, values, need)
+        elif (layout, kind) not in const.COLUMN_PAIRS:
+            raise self._short()
+        elif layout in _BYTE_LAYOUTS:
+            extent = self._views(values, offsets, variadic, need) if layout == const.LAYOUT_VIEW else self._spans(
+                I32LE if layout == const.LAYOUT_VAR32 else I64LE, values, offsets, need
+            )
+            self._get = self._text(extent, kind)
+        else:
+            self._get = self._fixed(layout, spec, values, scale, need)
+
+    def _short(self) -> Exception:
+        return fault(faults.FAULT_SOURCE_BUFFER, 0, self._column)
+
+    def field(self, row: int, at: int) -> bytes | None:
+        """The field of one row as bytes, None for NULL; `at` is how a fault counts the row."""
+        index = self._offset + row
+        if self._bits is not None and not self._bits[index >> 3] >> (index & 7) & 1:
+            return None
+        found = self._get(index, at, self._column)
+        if self._inner is not None:
+            return self._inner.field(found, at)
+        return found  # type: ignore[no-any-return]
+
+    def _index(self, form: Struct, values: Any, need: int, length: int) -> Getter:
+        memory = self._measured(values, need * form.size)
+
+        def get(index: int, row: int, column: int) -> int:
+            entry: int = form.unpack_from(memory, index * form.size)[0]
+            if not 0 <= entry < length:
+                raise fault(faults.FAULT_SOURCE_BUFFER, row, column)
+            return entry
+
+        return get
+
+    def _objects(self, spec: tuple[Any, ...], values: Any, need: int) -> Getter:
+        kind, element, oid, call = spec
+        if type(values) is not list or len(values) < need:
+            raise self._short()
+        if kind == const.KIND_ARRAY:
+            encode = wire.array_encoder(element, oid, call)
+        else:
+            encode = wire.scalar_encoder(kind, call)
+        return lambda index, row, column: None if values[index] is None else encode(values[index], row, column)
+
+    def _measured(self, buffer: Any, size_bytes: int) -> memoryview:
+        memory = _raw(buffer if buffer is not None else b"")
+        if len(memory) < size_bytes:
+            raise self._short()
+        return memory
+
+    def _fixed(self, layout: int, spec: tuple[Any, ...], values: Any, scale: int, need: int) -> Getter:
+        kind = spec[0]
+        if layout == const.LAYOUT_BOOL_BITS:
+            bits = self._measured(values, (need + 7) // 8)
+            return lambda index, row, column: b"\1" if bits[index >> 3] >> (index & 7) & 1 else b"\0"
+        if layout == const.LAYOUT_DECIMAL128:
+            return self._decimals(values, scale, need)
+        if layout == const.LAYOUT_MONTH_DAY_NANO:
+            return self._intervals(values, need)
+        if layout == const.LAYOUT_FIXED:
+            if scale < 0 or (kind == const.KIND_UUID and scale != 16):
+                raise self._short()
+            memory = self._measured(values, need * scale)
+            return lambda index, row, column: bytes(memory[index * scale : (index + 1) * scale])
+        form = _FORMS[layout]
+        memory, size = self._measured(values, need * form.size), form.size
+        if layout in _TEMPORAL:
+            convert = _TEMPORAL[layout]
+            if scale not in _UNITS and layout not in (const.LAYOUT_DATE32, const.LAYOUT_DATE64):
+                raise self._short()
+            return lambda index, row, column: convert(form.unpack_from(memory, index * size)[0], scale, row, column)
+        encode = wire.scalar_encoder(kind, None)
+        if layout == const.LAYOUT_BOOL_BYTES:
+            return lambda index, row, column: b"\1" if memory[index] else b"\0"
+        if layout == const.LAYOUT_F64 and kind == const.KIND_FLOAT8:
+            return lambda index, row, column: bytes(memory[index * 8 : index * 8 + 8])[::-1]
+        if layout == const.LAYOUT_F32 and kind == const.KIND_FLOAT4:
+            return lambda index, row, column: bytes(memory[index * 4 : index * 4 + 4])[::-1]
+        made = float if kind == const.KIND_FLOAT8 else lambda value: value
+        return lambda index, row, column: encode(made(form.unpack_from(memory, index * size)[0]), row, column)
+
+    def _decimals(self, values: Any, scale: int, need: int) -> Getter:
+        if not 0 <= scale <= 38:
+            raise self._short()
+        memory = self._measured(values, need * 16)
+
+        def get(index: int, row: int, column: int) -> bytes | None:
+            value = int.from_bytes(memory[index * 16 : index * 16 + 16], "little", signed=True)
+            return wire.numeric_wire(value < 0, str(abs(value)), scale)
+
+        return get
+
+    def _intervals(self, values: Any, need: int) -> Getter:
+        memory = self._measured(values, need * 16)
+
+        def get(index: int, row: int, column: int) -> bytes:
+            months, days, ns = MONTH_DAY_NANO.unpack_from(memory, index * 16)
+            if ns % 1000:
+                raise fault(faults.FAULT_SUBMICROSECOND, row, column, ns)
+            return wire.INTERVAL.pack(ns // 1000, days, months)
+
+        return get
+
+    def _spans(self, form: Struct, values: Any, offsets: Any, need: int) -> Getter:
+        memory, size = self._measured(values, 0), form.size
+        ends = self._measured(offsets, (need + 1) * size)
+
+        def get(index: int, row: int, column: int) -> bytes:
+            start = form.unpack_from(ends, index * size)[0]
+            stop = form.unpack_from(ends, index * size + size)[0]
+            if not 0 <= start <= stop <= len(memory):
+                raise fault(faults.FAULT_SOURCE_BUFFER, row, column)
+            return bytes(memory[start:stop])
+
+        return get
+
+    def _views(self, values: Any, offsets: Any, variadic: Any, need: int) -> Getter:
+        views = self._measured(offsets, need * 16)
+        long_values = [_raw(buffer) for buffer in variadic]
+
+        def get(index: int, row: int, column: int) -> bytes:
+            length, _prefix, which, start = Struct("<iiii").unpack_from(views, index * 16)
+            if 0 <= length <= 12:
+                return bytes(views[index * 16 + 4 : index * 16 + 4 + length])
+            if length < 0 or not 0 <= which < len(long_values) or start < 0 or start + length > len(long_values[which]):
+                raise fault(faults.FAULT_SOURCE_BUFFER, row, column)
+            return bytes(long_values[which][start : start + length])
+
+        return get
+
+    def _text(self, extent: Getter, kind: int) -> Getter:
+        prefix = b"\1" if kind == const.KIND_JSONB else b""
+        refuses_nul = kind != const.KIND_BYTES
+
+        def get(index: int, row: int, column: int) -> bytes:
+            data: bytes = extent(index, row, column)
+            if refuses_nul and 0 in data:
+                raise fault(faults.FAULT_NUL, row, column, data)
+            return prefix + data
+
+        return get
