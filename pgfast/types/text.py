@@ -1,0 +1,259 @@
+"""Text form -> Python values: what the server writes in text format, and what people write in CSV files.
+
+Law of this file: a parser takes a str and gives back the value its kind decodes to, or raises ValueError that quotes nothing but says
+what is wanted; the caller quotes the value. Nothing is guessed: what two servers could read differently is refused.
+
+Sources: docs, "Date/Time Input" and "Interval Output"; "bytea Hex Format" and "bytea Escape Format"; "Array Input and Output Syntax";
+server: numeric.c, bool.c (parse_bool_with_len), arrayfuncs.c (array_in).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from .. import const
+from .arrays import parse_array
+from .intervals import parse_interval
+
+Parser = Callable[[str], Any]
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
+_OFFSET: Final = r"(?P<sign>[+-])(?P<oh>\d{1,2})(?::?(?P<om>\d{2})(?::?(?P<os>\d{2}))?)?|(?P<utc>z|utc)"
+_DATE: Final = r"(?P<year>\d{4,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
+_TIME: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?"
+_DATE_ONLY: Final = re.compile(_DATE, re.ASCII)
+_TIME_ONLY: Final = re.compile(rf"{_TIME}(?:\s*(?P<offset>{_OFFSET}))?", re.ASCII | re.IGNORECASE)
+_TIMESTAMP: Final = re.compile(rf"{_DATE}(?:[T ]\s*{_TIME}(?:\s*(?P<offset>{_OFFSET}))?)?", re.ASCII | re.IGNORECASE)
+_ESCAPED: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})|\\")
+
+_TRUE: Final = ("true", "yes", "on", "1")
+_FALSE: Final = ("false", "no", "off", "0")
+
+
+def parse_bool(text: str) -> bool:
+    """True or False from the words the server takes: true, yes, on, 1 and the opposites, or a beginning that is one word's alone."""
+    word = text.strip().lower()
+    if word and word != "o":  # "o" begins both on and off
+        if any(full.startswith(word) for full in _TRUE):
+            return True
+        if any(full.startswith(word) for full in _FALSE):
+            return False
+    raise ValueError("not a boolean (true or false)")
+
+
+def parse_int(text: str) -> int:
+    """The whole number in decimal digits."""
+    word = text.strip()
+    if not _INTEGER.fullmatch(word):
+        raise ValueError("not a whole number")
+    digits = word.lstrip("+-").lstrip("0") or "0"
+    if len(digits) > 20:  # longer than any integer type; converting a million digits would only cost time
+        raise ValueError("out of range")
+    return -int(digits) if word[0] == "-" else int(digits)
+
+
+def parse_float(text: str) -> float:
+    """The float, with NaN, Infinity and inf; a number that would overflow to infinity is refused as the server refuses it."""
+    word = text.strip()
+    if not _FLOAT.fullmatch(word):
+        raise ValueError("not a number")
+    value = float(word)
+    if math.isinf(value) and word.lstrip("+-")[0] not in "iI":
+        raise ValueError("out of range for a double")
+    return value
+
+
+def parse_numeric(text: str) -> Decimal:
+    """The Decimal with exactly the digits written."""
+    word = text.strip()
+    if not _FLOAT.fullmatch(word):
+        raise ValueError("not a number")
+    try:
+        return Decimal(word)
+    except InvalidOperation:
+        raise ValueError("out of range") from None
+
+
+def parse_bytea(text: str) -> bytes:
+    """The bytes of the hex form (`\\x...`) or the escape form."""
+    if text[:2] in ("\\x", "\\X"):
+        return bytes.fromhex(text[2:])
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("not encodable in UTF-8") from None
+
+    def unescape(match: re.Match[bytes]) -> bytes:
+        code = match[1]
+        if code is None:
+            raise ValueError("not bytea: a backslash must be doubled or followed by three octal digits")
+        return code if code == b"\\" else bytes([int(code, 8)])
+
+    return _ESCAPED.sub(unescape, raw)
+
+
+def _infinite(word: str) -> bool:
+    return word.lstrip("+-").lower() == "infinity"
+
+
+def _date_of(match: re.Match[str]) -> date:
+    if int(match["year"]) > 9999:
+        raise ValueError("outside the years 1 to 9999 of Python's datetime")
+    return date(int(match["year"]), int(match["month"]), int(match["day"]))
+
+
+def _time_of(match: re.Match[str], zone: tzinfo | None) -> time:
+    fraction = (match["fraction"] or "").rstrip("0")
+    if len(fraction) > 6:
+        raise ValueError("would lose digits below a microsecond; round it first")
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
+    if hour == 24 and minute == second == 0 and not fraction:
+        raise ValueError("24:00 is outside what Python's time can hold")
+    return time(hour, minute, second, int(fraction.ljust(6, "0")), zone)
+
+
+def _zone_of(match: re.Match[str]) -> timezone | None:
+    """The fixed offset that ends the text, or None where none is written."""
+    if match["offset"] is None:
+        return None
+    if match["utc"]:
+        return timezone.utc
+    offset = timedelta(hours=int(match["oh"]), minutes=int(match["om"] or 0), seconds=int(match["os"] or 0))
+    if offset >= timedelta(days=1) or int(match["om"] or 0) > 59 or int(match["os"] or 0) > 59:
+        raise ValueError("the offset from UTC is not one")
+    return timezone(-offset if match["sign"] == "-" else offset)
+
+
+def parse_date(text: str) -> date:
+    """The date of ISO 8601, `YYYY-MM-DD`."""
+    word = text.strip()
+    match = _DATE_ONLY.fullmatch(word)
+    if match is None:
+        if _infinite(word) or word.endswith("BC"):
+            raise ValueError("infinite or outside the years 1 to 9999 of Python's datetime")
+        raise ValueError("not a date (YYYY-MM-DD)")
+    return _dated(_date_of, match, "date")
+
+
+def _dated(make: Callable[..., Any], match: re.Match[str], what: str, *rest: Any) -> Any:
+    """`make(match, *rest)`, its ValueError saying that the text is no such thing and why."""
+    try:
+        return make(match, *rest)
+    except ValueError as exc:
+        raise ValueError(f"not a {what}: {exc}") from None
+
+
+def parse_time(text: str) -> time:
+    """The time of day, `HH:MM[:SS[.ffffff]]`, without an offset."""
+    match = _TIME_ONLY.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("not a time (HH:MM:SS)")
+    if match["offset"]:
+        raise ValueError("not a time without time zone: it ends in an offset")
+    value: time = _dated(_time_of, match, "time", None)
+    return value
+
+
+def parse_timetz(text: str) -> time:
+    """The time of day with its offset, `HH:MM[:SS[.ffffff]]+HH[:MM[:SS]]`."""
+    match = _TIME_ONLY.fullmatch(text.strip())
+    if match is None or match["offset"] is None:
+        raise ValueError("not a time with time zone (HH:MM:SS+HH)")
+    value: time = _dated(_time_of, match, "time", _dated(_zone_of, match, "time"))
+    return value
+
+
+def _timestamp_of(match: re.Match[str], zone: tzinfo | None) -> datetime:
+    at = time(tzinfo=zone) if match["hour"] is None else _time_of(match, zone)
+    return datetime.combine(_date_of(match), at)
+
+
+def _timestamp_match(text: str) -> re.Match[str]:
+    word = text.strip()
+    match = _TIMESTAMP.fullmatch(word)
+    if match is None:
+        if _infinite(word) or word.endswith("BC"):
+            raise ValueError("infinite or outside the years 1 to 9999 of Python's datetime")
+        raise ValueError("not a timestamp (YYYY-MM-DD HH:MM:SS)")
+    return match
+
+
+def parse_timestamp(text: str) -> datetime:
+    """The naive datetime of `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]`; an offset is refused, which the server would drop silently."""
+    match = _timestamp_match(text)
+    if match["offset"]:
+        raise ValueError("not a timestamp without time zone: it ends in an offset")
+    value: datetime = _dated(_timestamp_of, match, "timestamp", None)
+    return value
+
+
+def parse_timestamptz(text: str, zone: tzinfo | None = None) -> datetime:
+    """The datetime in UTC of a timestamp with an offset; one without is read in `zone`, and refused where `zone` is None."""
+    match = _timestamp_match(text)
+    found = _dated(_zone_of, match, "timestamp") or zone
+    if found is None:
+        raise ValueError("not a timestamp with time zone: it has no offset such as +00")
+    try:
+        value: datetime = _timestamp_of(match, found).astimezone(timezone.utc)
+    except (ValueError, OverflowError) as exc:
+        raise ValueError(f"not a timestamp: {exc}") from None
+    return value
+
+
+def parse_uuid(text: str) -> UUID:
+    """The UUID, with or without hyphens and braces."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        raise ValueError("not a UUID") from None
+
+
+def parse_json(text: str) -> Any:
+    """The value of the JSON text."""
+    return json.loads(text)
+
+
+def _same(text: str) -> str:
+    return text
+
+
+#: kind -> the parser of its text form. Kinds not named here are their own text.
+PARSERS: Final[Mapping[int, Parser]] = MappingProxyType(
+    {
+        const.KIND_STR: _same,
+        const.KIND_CHAR: _same,
+        const.KIND_BOOL: parse_bool,
+        const.KIND_INT2: parse_int,
+        const.KIND_INT4: parse_int,
+        const.KIND_INT8: parse_int,
+        const.KIND_OID: parse_int,
+        const.KIND_FLOAT4: parse_float,
+        const.KIND_FLOAT8: parse_float,
+        const.KIND_NUMERIC: parse_numeric,
+        const.KIND_BYTES: parse_bytea,
+        const.KIND_DATE: parse_date,
+        const.KIND_TIME: parse_time,
+        const.KIND_TIMETZ: parse_timetz,
+        const.KIND_TIMESTAMP: parse_timestamp,
+        const.KIND_TIMESTAMPTZ: parse_timestamptz,
+        const.KIND_INTERVAL: parse_interval,
+        const.KIND_UUID: parse_uuid,
+        const.KIND_JSON: parse_json,
+        const.KIND_JSONB: parse_json,
+    }
+)
+
+
+def array_parser(element_kind: int) -> Parser:
+    """The parser of arrays whose elements are of `element_kind`: nested lists, None for NULL."""
+    element = PARSERS[element_kind]
+    return lambda text: parse_array(text, element)
