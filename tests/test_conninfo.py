@@ -116,9 +116,11 @@ def test_quoted_values_come_back_as_they_were(settings: dict[str, str]) -> None:
 def test_any_text_is_read_or_refused_with_a_pgfast_error(text: str) -> None:
     for candidate in (text, "postgresql://" + text):
         try:
-            assert isinstance(parse(candidate, environ={}), ConnInfo)
-        except (ProgrammingError, NotSupportedError):
-            pass
+            info = parse(candidate, environ={})
+        except (ProgrammingError, NotSupportedError) as exc:
+            assert str(exc)
+        else:
+            assert isinstance(info, ConnInfo)
 
 
 @pytest.mark.parametrize(

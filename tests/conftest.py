@@ -1,0 +1,63 @@
+"""Fixtures every test may ask for: the codecs, and the servers.
+
+`make test` runs the suite once for each implementation the connections can use (PGFAST_IMPL); tests that take the
+`codec` fixture see both anyway, so the second run leaves them out with `--without-codec`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from pgfast.embedded import EmbeddedServer
+
+from .servers import TlsServer, start_server, start_tls_server
+
+# A pure build has one codec; everywhere else a missing compiled one is a failure, not a skip.
+CODECS = ["python"] if os.environ.get("PGFAST_BUILD") == "skip" else ["c", "python"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-codec",
+        action="store_true",
+        help="leave out tests that take the codec fixture (another run has them)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--without-codec"):
+        kept = [item for item in items if "codec" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+@pytest.fixture(scope="session", params=CODECS)
+def codec(request: pytest.FixtureRequest) -> ModuleType:
+    """Each codec module in turn."""
+    return importlib.import_module({"c": "pgfast._codec", "python": "pgfast._codec_py"}[request.param])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """The ordinary server, PostgreSQL 18, trust for everybody."""
+    with start_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def dsn(server: EmbeddedServer) -> str:
+    """A connection URI for the ordinary server's superuser."""
+    return server.dsn
+
+
+@pytest.fixture(scope="session")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    """The server with TLS and every way of logging in, PostgreSQL 17."""
+    started = start_tls_server(tmp_path_factory.mktemp("certificates"))
+    with started.server:
+        yield started
