@@ -1,0 +1,51 @@
+"""The operations: generators over a Session that a driver carries out (`net.sync.Link.run`, `net.aio.Link.run`).
+
+`yield from` them inside other operations. A Session must be at rest when one begins, and is at rest when it ends, however it ends; the exceptions are the
+step-by-step COPY (`copy_begin` to `copy_end`), and a driver that was interrupted, which then runs `recover`.
+"""
+
+from __future__ import annotations
+
+from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send
+from .extended import Consumer, Rows, execute, executemany, fetch
+from .listening import await_notification
+from .simple import Result, command, query
+from .startup import connect, request_cancel
+from .steps import Operation, Pull, Read, Step, Upgrade, Write, settle
+from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
+
+__all__ = [
+    "Consumer",
+    "CopyConsumer",
+    "Operation",
+    "Pull",
+    "Read",
+    "Result",
+    "Rows",
+    "Step",
+    "Upgrade",
+    "Write",
+    "await_notification",
+    "command",
+    "commit",
+    "connect",
+    "copy_abort",
+    "copy_begin",
+    "copy_end",
+    "copy_in",
+    "copy_next",
+    "copy_out",
+    "copy_send",
+    "ensure_begin",
+    "execute",
+    "executemany",
+    "fetch",
+    "query",
+    "recover",
+    "release",
+    "request_cancel",
+    "rollback",
+    "rollback_to",
+    "savepoint",
+    "settle",
+]

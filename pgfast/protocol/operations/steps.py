@@ -1,0 +1,150 @@
+"""What an operation may ask of its driver, and the exchange that every operation is made of.
+
+Law of this file: an operation is a generator that yields only the four steps below, and the driver answers each with a value. A driver never looks into
+a session, an operation never at a socket or a clock. They yield once per buffer, so rows do not pass through a generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+from ... import const
+from ...errors import Error, ProgrammingError, ProtocolError
+from .. import frontend
+from ..backend import CopyResponse, ErrorResponse
+from ..session import Event, Session, State
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait until bytes have come and are committed to the session's ReadBuffer. Answer: how many, 0 at the end of the stream.
+
+    With `raw` the answer is the bytes themselves and the ReadBuffer stays untouched: for the one byte that answers SSLRequest.
+    """
+
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Send the blocks, which the operation gives away. Answer: the blocks not sent yet, an empty list when all are.
+
+    Blocks are left over only when the socket takes no more and bytes have come, which are then in the ReadBuffer: the operation consumes them and writes the
+    rest again. So two peers that both write never wait for each other. With `listen` bytes that have come are read even if everything could be sent.
+    """
+
+    blocks: list[memoryview]
+    listen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """The next item of the caller's source. Answer: the item, None at its end. What the source raises is raised at the yield."""
+
+    source: Iterator[Any] | AsyncIterator[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Put TLS on the connection, by settings that only the driver understands. Answer: None."""
+
+    tls: Any
+
+
+Step: TypeAlias = Read | Write | Pull | Upgrade
+Operation: TypeAlias = Generator[Step, Any, T]
+
+READ: Final = Read()
+
+
+class Reply:
+    """What the events of one exchange add up to. This one ignores them all; the first failure is kept.
+
+    An error of the server and an exception raised by `take` are both failures: events after it are not taken, only read. A COPY that was not asked for
+    (`copies` is False) is refused, because the server would wait for its data for ever.
+    """
+
+    copies = False
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+
+    def take(self, event: Event) -> None:
+        """Use one event. May raise."""
+
+    def consume(self, session: Session) -> None:
+        """Take every event that has arrived."""
+        while (event := session.next_event()) is not None:
+            if type(event) is ErrorResponse:
+                self.failure = self.failure or session.error(event)
+            elif type(event) is CopyResponse and (self.failure is not None or not self.copies):
+                self.failure = self.failure or ProgrammingError("COPY FROM STDIN or TO STDOUT: use cursor.copy() for it")
+                if event.tag == const.COPY_IN_RESPONSE:
+                    frontend.copy_fail(session.out, "COPY FROM STDIN was not asked for here")
+            elif self.failure is None:
+                try:
+                    self.take(event)
+                except ProtocolError as exc:  # bytes that cannot be: nothing after them can be trusted
+                    self.failure = session.die(exc)
+                except Exception as exc:  # kept, and raised when the exchange has ended
+                    self.failure = exc
+
+
+def send(session: Session, reply: Reply, listen: bool = False) -> Operation[None]:
+    """Send what is in `session.out`, consuming what comes meanwhile."""
+    blocks = [session.out.take()] if session.out.size_bytes else []
+    while blocks and session.dead is None:
+        blocks = yield Write(blocks, listen)
+        reply.consume(session)
+
+
+def answer(session: Session, reply: Reply) -> Operation[None]:
+    """Send what is in `session.out` and read until everything asked has been answered. Failures stay in the reply."""
+    while True:
+        yield from send(session, reply)
+        reply.consume(session)
+        if session.dead is not None or (session.answered and not session.out.size_bytes):
+            return
+        if not session.out.size_bytes and not (yield READ):
+            raise session.lost()
+
+
+def exchange(session: Session, reply: Reply) -> Operation[None]:
+    """`answer`, then raise the reply's failure, with the session brought to rest first."""
+    yield from answer(session, reply)
+    if reply.failure is not None:
+        yield from settle(session)
+        raise reply.failure
+
+
+def settle(session: Session, unsent: list[memoryview] | None = None) -> Operation[None]:
+    """Bring the session to rest, throwing away what comes: finish the frames begun, end a COPY IN, sync, read to ReadyForQuery."""
+    ignored = Reply()
+    while unsent and session.dead is None:
+        unsent = yield Write(unsent)
+        ignored.consume(session)
+    if session.dead is not None:
+        return
+    if session.state is State.COPY_IN:
+        frontend.copy_fail(session.out, "the client gave up")
+    if session.unsynced:
+        session.write_sync()
+    yield from answer(session, ignored)
+
+
+def receive(session: Session) -> Operation[Event]:
+    """The next event. Raises the server's error, after the session came to rest."""
+    while True:
+        event = session.next_event()
+        if type(event) is ErrorResponse:
+            failure: Error = session.error(event)
+            yield from settle(session)
+            raise failure
+        if event is not None:
+            return event
+        if not (yield READ):
+            raise session.lost()

@@ -1,0 +1,68 @@
+"""Transactions: begun when the first statement needs one, and ended by name.
+
+Law of this file: whether a transaction is open is what the server said last, never what the client remembers.
+"""
+
+from __future__ import annotations
+
+from ...errors.sqlstates import lookup
+from ..session import Session
+from .simple import command
+from .steps import Operation, settle
+
+_IN_FAILED_TRANSACTION = "25P02"
+
+
+def ensure_begin(session: Session) -> Operation[None]:
+    """Begin a transaction where the session is not in autocommit mode and none is open."""
+    if not session.autocommit and session.transaction_status == "I":
+        yield from command(session, "BEGIN")
+
+
+def commit(session: Session) -> Operation[None]:
+    """Commit the open transaction, if there is one.
+
+    Raises InFailedSqlTransaction where a statement of it had failed: the server then rolls back whatever it is told, and that must not pass for a commit.
+    """
+    if session.transaction_status == "I":
+        return
+    failed = session.transaction_status == "E"
+    tag = yield from command(session, "COMMIT")
+    if failed or tag == "ROLLBACK":
+        error = lookup(_IN_FAILED_TRANSACTION)(
+            "the transaction was rolled back and not committed, because a statement of it had failed"
+        )
+        error.sqlstate = _IN_FAILED_TRANSACTION
+        raise error
+
+
+def rollback(session: Session) -> Operation[None]:
+    """Roll the open transaction back, if there is one."""
+    if session.transaction_status != "I":
+        yield from command(session, "ROLLBACK")
+
+
+def savepoint(session: Session, name: str) -> Operation[None]:
+    """Set a savepoint."""
+    yield from command(session, f"SAVEPOINT {_quoted(name)}")
+
+
+def release(session: Session, name: str) -> Operation[None]:
+    """Keep what was done since the savepoint, and forget it."""
+    yield from command(session, f"RELEASE SAVEPOINT {_quoted(name)}")
+
+
+def rollback_to(session: Session, name: str) -> Operation[None]:
+    """Undo what was done since the savepoint, and forget it."""
+    yield from command(session, f"ROLLBACK TO SAVEPOINT {_quoted(name)}; RELEASE SAVEPOINT {_quoted(name)}")
+
+
+def recover(session: Session, unsent: list[memoryview], was_idle: bool) -> Operation[None]:
+    """Bring an interrupted session to rest. In autocommit mode a transaction that the interrupted operation began (`was_idle`) is rolled back."""
+    yield from settle(session, unsent)
+    if session.autocommit and was_idle and session.dead is None:
+        yield from rollback(session)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

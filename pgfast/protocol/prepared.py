@@ -1,0 +1,96 @@
+"""Which statements the server has prepared for this session, and which should be.
+
+Law of this file: bookkeeping only. It says which name to use, what to prepare and what to close; the messages are written by the operations.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from .. import const
+from .backend import Field
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A statement the server has parsed: its name (empty: the unnamed one), its parameters' types, its columns.
+
+    `fields` is None for a statement that gives no rows.
+    """
+
+    name: bytes
+    type_oids: tuple[int, ...]
+    fields: tuple[Field, ...] | None
+    _formatted: dict[bytes, tuple[Field, ...]] = field(default_factory=dict)
+
+    def formatted(self, formats: bytes) -> tuple[Field, ...]:
+        """The columns as they come when asked for in these formats (int16 big-endian each)."""
+        found = self._formatted.get(formats)
+        if found is None:
+            codes = [const.BINARY if code else const.TEXT for code in formats[1::2]]
+            fields = self.fields or ()
+            found = tuple([replace(one, format=code) for one, code in zip(fields, codes, strict=True)])
+            self._formatted[formats] = found
+        return found
+
+
+class PreparedStatements:
+    """The prepared statements of a session, least recently used first, keyed by their SQL.
+
+    A statement is prepared once it has been executed `threshold` times (0: at once, None: never), at most `maximum` are kept.
+    """
+
+    def __init__(self, threshold: int | None = 5, maximum: int = 100) -> None:
+        self.threshold = threshold
+        self.maximum = maximum
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._dropped: list[bytes] = []
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._prepared)
+
+    def find(self, sql: str) -> Prepared | None:
+        """The prepared statement for this SQL, now the most recently used one; None where there is none."""
+        found = self._prepared.get(sql)
+        if found is not None:
+            self._prepared.move_to_end(sql)
+        return found
+
+    def name_for(self, sql: str, prepare: bool | None) -> bytes:
+        """The name to parse this SQL under: empty where it is not to be prepared (yet). Counts the execution.
+
+        `prepare` overrules the threshold, but nothing is prepared where the threshold is None.
+        """
+        count = self._counts.pop(sql, 0)
+        if prepare is not False and self.threshold is not None and (prepare or count >= self.threshold):
+            self._serial += 1
+            return b"_pgfast_%d" % self._serial
+        self._counts[sql] = count + 1
+        if len(self._counts) > self.maximum:
+            self._counts.popitem(last=False)
+        return b""
+
+    def keep(self, sql: str, statement: Prepared) -> None:
+        """Remember a named statement the server has just prepared, and drop the oldest beyond `maximum`."""
+        self._prepared[sql] = statement
+        while len(self._prepared) > max(self.maximum, 0):
+            self._dropped.append(self._prepared.popitem(last=False)[1].name)
+
+    def drop(self, sql: str) -> None:
+        """Use this statement no more: the server is to close it."""
+        statement = self._prepared.pop(sql, None)
+        if statement is not None:
+            self._dropped.append(statement.name)
+
+    def forget(self) -> None:
+        """The server has dropped them all."""
+        self._prepared.clear()
+        self._dropped.clear()
+
+    def take_dropped(self) -> list[bytes]:
+        """Names to close, handed out once."""
+        dropped, self._dropped = self._dropped, []
+        return dropped

@@ -1,0 +1,321 @@
+"""The state of one session with a server: what may come next, and what has been said.
+
+Law of this file: everything that decides whether a message is allowed stands in the tables here, and nothing else changes the state. Bytes come in
+through `received` (a ReadBuffer that the driver fills) and go out through `out` (a WriteBuffer that the driver sends); there is no I/O and no clock.
+
+How it works. Every request written is announced by `expect`, which queues the state in which its answer is read. The head of the queue is the current
+state; a message looks its tag up in that state's row of `TRANSITIONS`, which gives the next state or says that the answer is complete. A tag that is not
+in the row is a ProtocolError, and the session is dead. ErrorResponse, NoticeResponse, ParameterStatus and NotificationResponse may come at any time.
+After an ErrorResponse the server skips to the next Sync, and so does the queue (docs: Message Flow, Extended Query). DataRow and CopyData leave as one
+event for a whole run of messages, so that nothing here is done once per row.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from .. import const
+from ..codec import ReadBuffer, WriteBuffer
+from ..errors import DatabaseError, Diagnostic, Error, InterfaceError, OperationalError, ProtocolError
+from ..errors.sqlstates import lookup
+from ..types.registry import Registry
+from . import backend, frontend
+from .prepared import PreparedStatements
+
+
+class State(enum.IntEnum):
+    """What the next message of the server answers."""
+
+    DONE = 0  # in TRANSITIONS: this answer is complete, the next one in the queue follows
+    IDLE = 1  # nothing was asked
+    STARTUP = 2  # StartupMessage, until AuthenticationOk
+    STARTING = 3  # from AuthenticationOk to the first ReadyForQuery
+    QUERY = 4  # Query, between the answers of its statements
+    QUERY_ROWS = 5  # Query, in the rows of a statement
+    COPY_IN = 6
+    COPY_OUT = 7
+    COPY_OUT_DONE = 8
+    PARSE = 9
+    BIND = 10
+    DESCRIBE = 11  # of a statement: its parameters
+    DESCRIBE_ROWS = 12  # of a statement: its columns
+    EXECUTE = 13
+    CLOSE = 14
+    SYNC = 15
+
+
+TRANSITIONS: Final[dict[State, dict[int, State]]] = {
+    State.IDLE: {},
+    State.STARTUP: {const.AUTHENTICATION: State.STARTUP, const.NEGOTIATE_PROTOCOL_VERSION: State.STARTUP},
+    State.STARTING: {const.BACKEND_KEY_DATA: State.STARTING, const.READY_FOR_QUERY: State.DONE},
+    State.QUERY: {
+        const.ROW_DESCRIPTION: State.QUERY_ROWS,
+        const.COMMAND_COMPLETE: State.QUERY,
+        const.EMPTY_QUERY_RESPONSE: State.QUERY,
+        const.COPY_IN_RESPONSE: State.COPY_IN,
+        const.COPY_OUT_RESPONSE: State.COPY_OUT,
+        const.READY_FOR_QUERY: State.DONE,
+    },
+    State.QUERY_ROWS: {const.COMMAND_COMPLETE: State.QUERY},
+    State.COPY_IN: {const.COMMAND_COMPLETE: State.QUERY},
+    State.COPY_OUT: {const.COPY_DONE: State.COPY_OUT_DONE},
+    State.COPY_OUT_DONE: {const.COMMAND_COMPLETE: State.QUERY},
+    State.PARSE: {const.PARSE_COMPLETE: State.DONE},
+    State.BIND: {const.BIND_COMPLETE: State.DONE},
+    State.DESCRIBE: {const.PARAMETER_DESCRIPTION: State.DESCRIBE_ROWS},
+    State.DESCRIBE_ROWS: {const.ROW_DESCRIPTION: State.DONE, const.NO_DATA: State.DONE},
+    State.EXECUTE: {const.COMMAND_COMPLETE: State.DONE, const.EMPTY_QUERY_RESPONSE: State.DONE},
+    State.CLOSE: {const.CLOSE_COMPLETE: State.DONE},
+    State.SYNC: {const.READY_FOR_QUERY: State.DONE},
+}
+
+#: States in which messages come in runs, and their tag.
+RUNS: Final[dict[State, int]] = {
+    State.QUERY_ROWS: const.DATA_ROW,
+    State.EXECUTE: const.DATA_ROW,
+    State.COPY_OUT: const.COPY_DATA,
+}
+
+#: Requests that the server answers without a Sync, and that therefore need one (docs: Extended Query).
+_EXTENDED: Final = frozenset({State.PARSE, State.BIND, State.DESCRIBE, State.EXECUTE, State.CLOSE})
+
+#: Commands after which no prepared statement is left.
+_FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
+
+
+@dataclass(slots=True)
+class Run:
+    """Consecutive messages of one tag: `count` frames in block[start:stop], good until the session reads on."""
+
+    tag: int
+    block: bytearray
+    start: int
+    stop: int
+    count: int
+
+
+Event: TypeAlias = backend.Message | Run
+
+
+def _ignore(_: object) -> None:
+    """Nobody wants to know."""
+
+
+class Session:
+    """One session, from the first packet to the last.
+
+    `parameters` holds what ParameterStatus reported, `transaction_status` is "I", "T" or "E" as of the last ReadyForQuery. `autocommit` is the
+    client's: the operations begin transactions by it. `dead` is the reason why nothing more can be said, None while all is well.
+    """
+
+    def __init__(
+        self,
+        received: ReadBuffer | None = None,
+        out: WriteBuffer | None = None,
+        *,
+        registry: Registry | None = None,
+        prepared: PreparedStatements | None = None,
+        autocommit: bool = False,
+    ) -> None:
+        self.received = ReadBuffer() if received is None else received
+        self.out = WriteBuffer() if out is None else out
+        self.registry = Registry() if registry is None else registry
+        self.prepared = PreparedStatements() if prepared is None else prepared
+        self.autocommit = autocommit
+        self.parameters: dict[str, str] = {}
+        self.transaction_status = "I"
+        self.backend_pid = 0
+        self.secret_key = b""
+        self.dead: str | None = None
+        self.on_notice: Callable[[Diagnostic], None] = _ignore
+        self.on_notification: Callable[[backend.Notification], None] = _ignore
+        self._expected: deque[State] = deque()
+        self._unsynced = False
+        self._skipping = False
+
+    # ------------------------------------------------------------ what is under way
+
+    @property
+    def state(self) -> State:
+        """What the next message answers."""
+        return self._expected[0] if self._expected else State.IDLE
+
+    @property
+    def answered(self) -> bool:
+        """Whether everything that was asked has been answered."""
+        return not self._expected
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether extended messages have been written that no Sync follows yet."""
+        return self._unsynced
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the server waits for a new request and nothing of an old one is left."""
+        return not self._expected and not self._unsynced
+
+    def expect(self, *states: State) -> None:
+        """Announce the answers to requests that were just written to `out`, in order."""
+        for state in states:
+            if state is State.SYNC:
+                self._unsynced = self._skipping = False
+            elif state in _EXTENDED:
+                self._unsynced = True
+                if self._skipping:  # the server has met an error and reads no further than to the next Sync
+                    continue
+            self._expected.append(state)
+
+    def write_sync(self) -> None:
+        """Write Sync and expect its ReadyForQuery."""
+        frontend.sync(self.out)
+        self.expect(State.SYNC)
+
+    # ------------------------------------------------------------ bytes in, events out
+
+    def next_event(self) -> Event | None:
+        """The next event, or None when more bytes are needed or the session is dead.
+
+        Raises ProtocolError for bytes the protocol does not allow here; the session is then dead.
+        """
+        if self.dead is not None:
+            return None
+        try:
+            return self._read()
+        except ProtocolError as exc:
+            raise self.die(exc)
+
+    def _read(self) -> Event | None:
+        while True:
+            run_tag = RUNS.get(self.state)
+            if run_tag is not None:
+                run = self.received.take_run(run_tag)
+                if run is not None:
+                    return Run(run_tag, *run)
+            frame = self.received.next_frame()
+            if frame is None:
+                return None
+            tag = frame[0]
+            if tag in _UNASKED:
+                self._take_unasked(backend.parse(*frame))
+                continue
+            if tag != const.ERROR_RESPONSE:
+                self._advance(tag)
+            message = backend.parse(*frame)
+            if tag in _NOTED:
+                self._note(message)
+            return message
+
+    def _take_unasked(self, message: backend.Message) -> None:
+        """Deal with a message that may come at any time and answers nothing."""
+        match message:
+            case backend.ParameterStatus(name, value):
+                self.parameters[name] = value
+            case backend.NoticeResponse(diag):
+                self.on_notice(diag)
+            case backend.Notification():
+                self.on_notification(message)
+
+    def _advance(self, tag: int) -> None:
+        """The state after a message with this tag; ProtocolError where it has no business."""
+        following = TRANSITIONS[self.state].get(tag)
+        if following is None:
+            raise ProtocolError(f"{backend.name_of(tag)} came in the state {self.state.name}, where it is not allowed")
+        if following is State.DONE:
+            self._expected.popleft()
+        else:
+            self._expected[0] = following
+
+    def _note(self, message: backend.Message) -> None:
+        """Keep what the session itself must know of a message."""
+        match message:
+            case backend.ReadyForQuery(status):
+                self.transaction_status = status
+            case backend.CommandComplete(tag):
+                if tag in _FORGETTING:
+                    self.prepared.forget()
+            case backend.Authentication(backend.AUTH_OK):
+                self._expected[0] = State.STARTING
+            case backend.BackendKeyData(process_id, secret_key):
+                self.backend_pid, self.secret_key = process_id, secret_key
+            case backend.ErrorResponse():
+                self._fail(message)
+
+    def _fail(self, response: backend.ErrorResponse) -> None:
+        """The state after an error: the server skips to the next Sync, a Query ends, a session may be over."""
+        state = self.state
+        if response.fatal or state in (State.STARTUP, State.STARTING):
+            self._end(response.diag.message_primary or "the server ended the session")
+        elif State.QUERY <= state <= State.COPY_OUT_DONE:
+            self._expected[0] = State.SYNC
+        elif state is State.IDLE and not self._unsynced:
+            raise ProtocolError(f"ErrorResponse came while nothing was asked: {response.diag.message_primary}")
+        else:
+            while self._expected and self._expected[0] is not State.SYNC:
+                self._expected.popleft()
+            self._skipping = not self._expected
+
+    # ------------------------------------------------------------ errors
+
+    def error(self, response: backend.ErrorResponse) -> Error:
+        """The exception for an ErrorResponse: of its SQLSTATE's class, with every field in `diag`."""
+        diag = response.diag
+        cls = DatabaseError if diag.sqlstate is None else lookup(diag.sqlstate)
+        lines = [diag.message_primary or "the server reports an error without a message"]
+        for label, text in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
+            if text:
+                lines.append(f"{label}:  {text}")
+        exc = cls("\n".join(lines))
+        exc.sqlstate = diag.sqlstate
+        exc.diag = diag
+        return exc
+
+    def _end(self, reason: str) -> None:
+        self.dead = reason
+        self._expected.clear()
+        self._unsynced = self._skipping = False
+
+    def die(self, exc: Error) -> Error:
+        """End the session for this reason; gives the exception back."""
+        if self.dead is None:
+            self._end(str(exc))
+        return exc
+
+    def lost(self, cause: BaseException | None = None) -> Error:
+        """The exception for a connection that is gone: the server's own last word where it sent one. The session is dead."""
+        while self.dead is None:
+            try:
+                event = self.next_event()
+            except ProtocolError as exc:
+                return exc
+            if isinstance(event, backend.ErrorResponse) and event.fatal:
+                return self.error(event)
+            if event is None:
+                break
+        detail = f": {cause}" if cause is not None and str(cause) else ""
+        error = OperationalError(f"the server closed the connection unexpectedly{detail}")
+        error.__cause__ = cause
+        return self.die(error)
+
+    def check_usable(self) -> None:
+        """Raise InterfaceError where no new request can be made."""
+        if self.dead is not None:
+            raise InterfaceError(f"the connection is closed: {self.dead}")
+        if not self.at_rest:
+            raise InterfaceError("another operation, such as a COPY, is still under way on this connection; end it first")
+
+
+_UNASKED: Final = frozenset({const.NOTICE_RESPONSE, const.PARAMETER_STATUS, const.NOTIFICATION_RESPONSE})
+_NOTED: Final = frozenset(
+    {
+        const.READY_FOR_QUERY,
+        const.COMMAND_COMPLETE,
+        const.AUTHENTICATION,
+        const.BACKEND_KEY_DATA,
+        const.ERROR_RESPONSE,
+    }
+)

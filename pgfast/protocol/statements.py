@@ -1,0 +1,218 @@
+"""The text of a query, as far as a client must understand it: where its statements end and where its parameters stand.
+
+Law of this file: SQL is read as tokens, never as grammar. Quoted strings, E-strings, dollar quotes, quoted names and comments are skipped whole (docs: Lexical
+Structure), so what stands inside them is neither a `;` nor a `$1`. Values never come into the text: `%s` and `%(name)s` become `$1`, `$2`, ..., and are bound by the
+server.
+
+Placeholders follow psycopg: where parameters are given, every `%` is the beginning of `%s`, `%(name)s` or `%%`, inside quotes too. A query that uses `$1` takes no
+notice of `%` at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from .. import const
+from ..errors import ProgrammingError, shorten
+
+#: Token by token. `opaque` is what may hold anything; a block comment is found by hand because it nests.
+_TOKEN: Final = r"""
+    (?P<opaque>
+        [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)            # E'...' with backslashes
+      | '(?:{plain}|'')*(?:'|\Z)                   # '...'
+      | "(?:[^"]|"")*(?:"|\Z)                      # "..."
+      | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)   # $tag$...$tag$
+      | --[^\r\n]*
+    )
+  | (?P<comment>/\*)
+  | (?P<number>\$\d+)
+  | (?P<word>[^\W\d][\w$]*)                        # so that the $1 of a$1 is no parameter, and the e of abce'' no E-string
+  | (?P<semicolon>;)
+  | (?P<space>\s+)
+  | (?P<other>[^\w\s'"$;/-]+|.)
+"""
+_FLAGS: Final = re.VERBOSE | re.DOTALL
+_STANDARD: Final = re.compile(_TOKEN.replace("{plain}", r"[^']"), _FLAGS)
+#: With standard_conforming_strings off, a backslash escapes in '...' too.
+_BACKSLASH: Final = re.compile(_TOKEN.replace("{plain}", r"[^'\\]|\\."), _FLAGS)
+_COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
+_PERCENT: Final = re.compile(r"%(?:%|s|\((?P<name>[^)]*)\)s|(?P<wrong>.?))", re.DOTALL)
+#: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
+_KEPT: Final = 512
+_KEPT_LENGTH: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the tokens of a query say."""
+
+    statements: int
+    first_word: str
+    numbers: frozenset[int]
+    opaque: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query as it goes to the server, with `$1` for its parameters.
+
+    `names` are the keys of `%(name)s` parameters in the order of `$1`, `$2`, ...; None where the values are given in a sequence of `count`.
+    """
+
+    sql: str
+    count: int
+    names: tuple[str, ...] | None
+    several: bool
+    copies: bool
+
+    def arrange(self, params: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
+        """The values in the order of `$1`, `$2`, ... Raises ProgrammingError where they are not those the query asks for."""
+        if self.names is not None:
+            if not isinstance(params, Mapping):
+                raise ProgrammingError(f"the query has named parameters, so a mapping is needed, not {type(params).__name__}")
+            missing = [name for name in self.names if name not in params]
+            if missing:
+                raise ProgrammingError(f"the query has the parameters {', '.join(self.names)}; missing: {', '.join(missing)}")
+            return [params[name] for name in self.names]
+        if isinstance(params, Mapping):
+            if not self.count and not params:
+                return ()
+            raise ProgrammingError("the parameters are a mapping, but the query has no %(name)s placeholders")
+        if isinstance(params, (str, bytes, bytearray)) or not isinstance(params, Sequence):
+            if not hasattr(params, "__len__") or isinstance(params, (str, bytes, bytearray, set, frozenset)):
+                raise ProgrammingError(
+                    f"the parameters must be a sequence or a mapping, not {type(params).__name__}; one value is written (value,)"
+                )
+            params = tuple(params)
+        if len(params) != self.count:
+            raise ProgrammingError(f"the query has {self.count} placeholders, {len(params)} parameters were given")
+        return params
+
+
+def plain(sql: str, standard_strings: bool = True) -> Query:
+    """The query as it is, for execution without parameters."""
+    reading = _read(sql, standard_strings)
+    return Query(sql, 0, None, reading.statements > 1, reading.first_word == "copy")
+
+
+def with_parameters(sql: str, standard_strings: bool = True) -> Query:
+    """The query with its placeholders numbered. Raises ProgrammingError, with the position, for placeholders that make no sense."""
+    return (_kept_convert if len(sql) <= _KEPT_LENGTH else _convert)(sql, standard_strings)
+
+
+def _convert(sql: str, standard_strings: bool) -> Query:
+    reading = _read(sql, standard_strings)
+    copies = reading.first_word == "copy"
+    several = reading.statements > 1
+    if reading.numbers:
+        placeholder = next((found for found in _PERCENT.finditer(sql) if _is_placeholder(found, reading)), None)
+        if placeholder is not None:
+            raise ProgrammingError(
+                f"the query mixes $1 and {placeholder.group()} placeholders (character {placeholder.start() + 1}); "
+                "use one style, and write a modulo with blanks around its %"
+            )
+        highest = max(reading.numbers)
+        if highest > const.MAX_PARAMETERS:
+            raise ProgrammingError(f"the query has the parameter ${highest}, a statement takes at most {const.MAX_PARAMETERS}")
+        return Query(sql, highest, None, several, copies)
+    converted, count, names = _number(sql, reading)
+    return Query(converted, count, names, several, copies)
+
+
+_kept_convert = lru_cache(maxsize=_KEPT)(_convert)
+
+
+def _number(sql: str, reading: _Reading) -> tuple[str, int, tuple[str, ...] | None]:
+    """(text with `$n` for its `%` placeholders and `%` for `%%`, number of parameters, their names or None)."""
+    names: dict[str, int] = {}
+    positional = 0
+
+    def replace(found: re.Match[str]) -> str:
+        nonlocal positional
+        at = found.start()
+        if found.group() == "%%":
+            return "%"
+        if found.group("wrong") is not None:
+            raise ProgrammingError(
+                f"{shorten(sql[at : at + 2])} (character {at + 1}) is not a placeholder: %s and %(name)s are, "
+                "and a percent sign is written %% where parameters are given"
+            )
+        if any(start <= at < stop for start, stop in reading.opaque):
+            raise ProgrammingError(
+                f"the placeholder {found.group()} (character {at + 1}) stands inside a quoted string or a comment, where nothing can be bound: "
+                "leave the quotes out, or write a literal percent sign as %%"
+            )
+        name = found.group("name")
+        if (positional and name is not None) or (names and name is None):
+            raise ProgrammingError(f"the query mixes %s and %(name)s placeholders (character {at + 1}); use one style")
+        if name is None:
+            positional += 1
+            return f"${positional}"
+        if not name:
+            raise ProgrammingError(f"the placeholder %()s (character {at + 1}) has no name")
+        return f"${names.setdefault(name, len(names) + 1)}"
+
+    converted = _PERCENT.sub(replace, sql)
+    count = positional or len(names)
+    if count > const.MAX_PARAMETERS:
+        raise ProgrammingError(f"the query has {count} parameters, a statement takes at most {const.MAX_PARAMETERS}")
+    return converted, count, tuple(names) if names else None
+
+
+def _is_placeholder(found: re.Match[str], reading: _Reading) -> bool:
+    """Whether this stands for a value, and not inside quotes."""
+    if found.group() == "%%" or found.group("wrong") is not None:
+        return False
+    return not any(start <= found.start() < stop for start, stop in reading.opaque)
+
+
+def _read(sql: str, standard_strings: bool) -> _Reading:
+    return (_kept_scan if len(sql) <= _KEPT_LENGTH else _scan)(sql, standard_strings)
+
+
+def _scan(sql: str, standard_strings: bool) -> _Reading:
+    """Count the statements, and find the parameters and what is opaque. Text that is not closed reaches to the end; the server will say so."""
+    tokens = _STANDARD if standard_strings else _BACKSLASH
+    at, statements, in_statement, first_word = 0, 0, False, ""
+    numbers: set[int] = set()
+    opaque: list[tuple[int, int]] = []
+    while at < len(sql):
+        found = tokens.match(sql, at)
+        assert found is not None, "the last alternative takes any character"
+        kind, stop = found.lastgroup or "", found.end()
+        if kind == "comment":
+            stop = _comment_end(sql, at)
+        comment = kind == "comment" or (kind == "opaque" and sql.startswith("--", at))
+        if kind in ("opaque", "comment"):
+            opaque.append((at, stop))
+        if kind == "semicolon":
+            in_statement = False
+        elif kind != "space" and not comment and not in_statement:
+            in_statement = True
+            statements += 1
+            if kind == "word" and statements == 1:
+                first_word = found.group().lower()
+        if kind == "number":
+            numbers.add(int(found.group()[1:]))
+        at = stop
+    return _Reading(statements, first_word, frozenset(numbers), tuple(opaque))
+
+
+_kept_scan = lru_cache(maxsize=_KEPT)(_scan)
+
+
+def _comment_end(sql: str, start: int) -> int:
+    """Where the block comment that begins at `start` ends; comments nest."""
+    depth, at = 0, start
+    while True:
+        edge = _COMMENT_EDGE.search(sql, at)
+        if edge is None:
+            return len(sql)
+        depth += 1 if edge.group() == "/*" else -1
+        at = edge.end()
+        if depth == 0:
+            return at
