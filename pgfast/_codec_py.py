@@ -13,7 +13,8 @@ from struct import Struct
 from typing import Any, Final, TypeAlias
 
 from . import const
-from .errors import DataError, buffer_misuse, fault, faults
+from .errors import DataError, fault, faults
+from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py
 from .kernels.sink_py import SinkColumn
 from .kernels.source_py import Source
@@ -222,7 +223,7 @@ class WriteBuffer:
         """Append the bytes of any buffer."""
         if self._message_at < 0:
             raise buffer_misuse("no message is open")
-        self._data += memoryview(value).cast("B") if type(value) is memoryview else value
+        self._data += memoryview(value)
 
     def put_cstr(self, value: bytes) -> None:
         """Append the bytes and a NUL; a NUL inside is a fault."""
@@ -321,9 +322,10 @@ class Plan:
     def values(self, row: Any, at: int) -> Sequence[Any]:
         """The values of a row in column order, its width checked."""
         if isinstance(row, (tuple, list)):
-            if len(row) != len(self._encoders):
-                raise fault(faults.FAULT_ROW_WIDTH, at, -1, (len(row), len(self._encoders)))
-            return row
+            made = row if type(row) is tuple else tuple(row)
+            if len(made) != len(self._encoders):
+                raise fault(faults.FAULT_ROW_WIDTH, at, -1, (len(made), len(self._encoders)))
+            return made
         if not self._keys or not isinstance(row, Mapping):
             raise fault(faults.FAULT_ROW_TYPE, at, -1, row)
         values = []
@@ -625,8 +627,9 @@ def encode_bind(
     KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or bytes. Any other kind takes its own Python type by itself and hands everything else to `call`,
     which gives back a value of that type or None, or raises. Without a call such a value is a DataError. (docs: Message Formats, Bind)
     """
-    if len(params) != plan.width:
-        raise fault(faults.FAULT_ROW_WIDTH, 0, -1, (len(params), plan.width))
+    values = tuple(params)
+    if len(values) != plan.width:
+        raise fault(faults.FAULT_ROW_WIDTH, 0, -1, (len(values), plan.width))
     if plan.width > const.MAX_PARAMETERS or len(result_formats) % 2:
         raise buffer_misuse("more than 65535 parameters, or result formats that are not int16")
     buffer.begin(const.BIND)
@@ -637,7 +640,7 @@ def encode_bind(
     buffer.put_bytes(plan.formats[:2] if uniform else plan.formats)
     buffer.put_i16(plan.width)
     try:
-        plan.encode(buffer._data, params, 0)
+        plan.encode(buffer._data, values, 0)
     except BaseException:
         buffer._discard()
         raise
@@ -656,6 +659,8 @@ def encode_copy_rows(
     """
     if buffer._message_at < 0:
         raise buffer_misuse("no message is open")
+    if not isinstance(rows, Iterator):
+        raise buffer_misuse("rows must be an iterator")
     data, head, count = buffer._data, encode_py.I16.pack(plan.width), 0
     while len(data) < limit_bytes:
         try:

@@ -12,7 +12,8 @@ from struct import Struct
 from typing import Any, Final
 
 from .. import const
-from ..errors import buffer_misuse, fault, faults
+from ..errors import fault, faults
+from ..errors.faults import buffer_misuse
 from . import decode_py as wire
 
 I16LE: Final = Struct("<h")

@@ -45,7 +45,8 @@ _INDEX_LAYOUTS: Final = tuple(range(const.LAYOUT_I8, const.LAYOUT_U64 + 1))
 
 
 def _raw(buffer: Any) -> memoryview:
-    return memoryview(buffer).cast("B")
+    view = memoryview(buffer)
+    return view.cast("B") if view.nbytes else memoryview(b"")  # an empty view of any other shape cannot be cast
 
 
 def _microseconds(units: int, scale: int, row: int, column: int) -> int:
@@ -55,13 +56,10 @@ def _microseconds(units: int, scale: int, row: int, column: int) -> int:
         if rest:
             raise fault(faults.FAULT_SUBMICROSECOND, row, column, units)
         return us
-    return units * (const.US_PER_SECOND // scale)
-
-
-def _int64(value: int, units: int, row: int, column: int) -> bytes:
-    if not const.MIN_INT64 <= value <= const.MAX_INT64:
+    us = units * (const.US_PER_SECOND // scale)
+    if not const.MIN_INT64 <= us <= const.MAX_INT64:
         raise wire.range_fault(units, row, column)
-    return wire.I64.pack(value)
+    return us
 
 
 def _date32(days: int, scale: int, row: int, column: int) -> bytes:
@@ -97,7 +95,7 @@ def _timestamp(units: int, scale: int, row: int, column: int) -> bytes:
 
 
 def _duration(units: int, scale: int, row: int, column: int) -> bytes:
-    return _int64(_microseconds(units, scale, row, column), units, row, column) + bytes(8)
+    return wire.I64.pack(_microseconds(units, scale, row, column)) + bytes(8)
 
 
 _TEMPORAL: Final = {

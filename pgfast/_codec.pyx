@@ -1,0 +1,2038 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=True
+# cython: freethreading_compatible=True
+"""The compiled codec: buffers, framing, and the runs of rows and columns in both directions.
+
+Law of this file: it does what `_codec_py.py` does, to the last exception; the contracts stand there and a docstring here repeats its first line. Loops
+that need no Python object run without the GIL, in `kernels/*.pxd`; those that make or read Python objects are here. Rare shapes (numerics with an exponent, integers beyond 64 bits,
+intervals with months) are handed to the pure kernels, which then are the same by construction.
+"""
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.datetime cimport (
+    date_day, date_month, date_new, date_year, datetime_day, datetime_hour, datetime_microsecond, datetime_minute,
+    datetime_month, datetime_new, datetime_second, datetime_tzinfo, datetime_year, import_datetime, time_hour,
+    time_microsecond, time_minute, time_new, time_second, time_tzinfo, timedelta_days, timedelta_microseconds,
+    timedelta_new, timedelta_seconds,
+)
+from cpython.list cimport PyList_AsTuple, PyList_New, PyList_SET_ITEM
+from cpython.long cimport PyLong_AsLongLongAndOverflow
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+from libc.math cimport isinf
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy
+
+from pgfast.kernels.numeric cimport *
+from pgfast.kernels.sink cimport *
+from pgfast.kernels.source cimport *
+from pgfast.kernels.wire cimport *
+
+import datetime
+from collections.abc import Mapping
+from decimal import Decimal
+from uuid import UUID, SafeUUID
+
+from . import const
+from .errors import fault
+from .errors.faults import buffer_misuse
+from .interval import Interval
+from .kernels import decode_py, encode_py
+
+cdef extern from "Python.h":
+    PyObject* PyIter_Next(object) except? NULL
+    bint PyIter_Check(object)
+    bint PyUnicode_IS_ASCII(object)
+    const uint8_t* PyUnicode_1BYTE_DATA(object)
+    uint8_t* ascii_data "PyUnicode_1BYTE_DATA"(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    bytes PyUnicode_AsUTF8String(object)
+    object PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
+    object PyUnicode_New(Py_ssize_t, Py_UCS4)
+    void drop "Py_DECREF"(PyObject*)
+    object PyLong_FromLong(long)
+    object PyLong_FromLongLong(long long)
+
+__all__ = [
+    "IMPLEMENTATION",
+    "ColumnSink",
+    "CopyState",
+    "Plan",
+    "ReadBuffer",
+    "WriteBuffer",
+    "decode_columns",
+    "decode_copy_columns",
+    "decode_copy_rows",
+    "decode_copy_text",
+    "decode_rows",
+    "encode_bind",
+    "encode_copy_columns",
+    "encode_copy_rows",
+    "encode_copy_text",
+]
+
+IMPLEMENTATION = "c"
+
+import_datetime()
+
+cdef object date_type = datetime.date
+cdef object datetime_type = datetime.datetime
+cdef object time_type = datetime.time
+cdef object timedelta_type = datetime.timedelta
+cdef object timezone_type = datetime.timezone
+cdef object utc = datetime.timezone.utc
+cdef object decimal_type = Decimal
+cdef object uuid_type = UUID
+cdef object interval_type = Interval
+cdef object set_slot = object.__setattr__
+cdef object unknown_safety = SafeUUID.unknown
+cdef object int_from_bytes = int.from_bytes
+cdef object pairs = const.COLUMN_PAIRS
+
+cdef enum:
+    HEAD = 5  # tag and length word of a frame
+    OBJECT_ROWS = 4096
+    MAX_ORDINAL = 3652059
+
+cdef Py_ssize_t READ_BLOCK_SIZE = const.READ_BLOCK_SIZE
+cdef int32_t MAX_MESSAGE_SIZE = const.MAX_MESSAGE_SIZE
+cdef bytes signature = const.COPY_SIGNATURE
+
+
+cdef object fault_of(Fault* found):
+    """The exception for what a kernel reported."""
+    cdef object value = None
+    if found.code == OUT_OF_MEMORY:
+        return MemoryError()
+    if found.shown == 1:
+        value = found.detail
+    elif found.shown == 2:
+        value = <uint64_t>found.detail
+    elif found.shown == 3:
+        value = found.real
+    elif found.shown == 4:
+        value = PyBytes_FromStringAndSize(<const char*>found.text, found.text_size)
+    return fault(found.code, found.at, found.column, value)
+
+
+cdef class Memory:
+    """Memory given away for good: a buffer that frees itself when its last view dies."""
+
+    cdef uint8_t* data
+    cdef Py_ssize_t size
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.data if self.data != NULL else &no_bytes, self.size, 0, flags)
+
+    def __dealloc__(self):
+        free(self.data)
+
+
+cdef uint8_t no_bytes = 0
+
+
+cdef object give(uint8_t* data, Py_ssize_t size):
+    """A memoryview that owns `data`."""
+    cdef Memory memory = Memory.__new__(Memory)
+    memory.data = data
+    memory.size = size
+    return memoryview(memory)
+
+
+# ---------------------------------------------------------------- buffers
+
+cdef class ReadBuffer:
+    """Bytes from a socket, handed out as frames and runs."""
+
+    cdef bytearray block
+    cdef Py_ssize_t block_size, start, end, limit
+    cdef bint lent
+
+    def __init__(self, Py_ssize_t block_size=const.READ_BLOCK_SIZE, Py_ssize_t max_message_size=const.MAX_MESSAGE_SIZE):
+        if block_size < 16:
+            raise buffer_misuse("block_size must be at least 16 bytes")
+        self.block_size = block_size
+        self.limit = max_message_size
+        self.block = bytearray(block_size)
+        self.start = 0
+        self.end = 0
+        self.lent = False
+
+    @property
+    def pending(self):
+        """Bytes that have arrived and were not taken yet."""
+        return self.end - self.start
+
+    def get_buffer(self, Py_ssize_t size_hint=-1):
+        """A writable view of the free tail, never empty; it dies at the next call. Runs taken before die too, unless lent."""
+        cdef Py_ssize_t unread = self.end - self.start
+        cdef Py_ssize_t size = PyByteArray_GET_SIZE(self.block)
+        if unread == 0 and not self.lent and size <= 4 * self.block_size:
+            self.start = 0
+            self.end = 0
+        elif self.lent or unread == 0 or size - self.end < self.block_size // 4:
+            self._make_room(unread)
+        return memoryview(self.block)[self.end :]
+
+    cdef int _make_room(self, Py_ssize_t unread) except -1:
+        cdef bytes rest = PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self.block) + self.start, unread)
+        if self.lent or unread == 0 or unread > PyByteArray_GET_SIZE(self.block) // 2:
+            self.block = bytearray(max(self.block_size, 2 * unread))
+            self.lent = False
+        memcpy(PyByteArray_AS_STRING(self.block), PyBytes_AS_STRING(rest), unread)
+        self.start = 0
+        self.end = unread
+        return 0
+
+    def commit(self, Py_ssize_t size_bytes):
+        """Say that `size_bytes` were written to the start of the view `get_buffer` gave."""
+        cdef Py_ssize_t room = PyByteArray_GET_SIZE(self.block) - self.end
+        if size_bytes < 0 or size_bytes > room:
+            raise buffer_misuse(f"commit of {size_bytes} bytes, {room} were free")
+        self.end += size_bytes
+
+    cdef Py_ssize_t frame_length(self, Py_ssize_t start) except -1:
+        cdef int32_t length
+        if self.end - start < HEAD:
+            return 0
+        length = load_i32(<const uint8_t*>PyByteArray_AS_STRING(self.block) + start + 1)
+        if length < 4:
+            raise fault(FAULT_FRAME_LENGTH, 1, -1, length)
+        if length > self.limit:
+            raise fault(FAULT_FRAME_SIZE, 1, -1, length)
+        return 1 + <Py_ssize_t>length
+
+    def next_frame(self):
+        """The next complete frame as (tag, payload), the payload a copy; None while it is incomplete."""
+        cdef Py_ssize_t start = self.start
+        cdef Py_ssize_t length = self.frame_length(start)
+        cdef const char* p
+        if length == 0 or self.end - start < length:
+            return None
+        self.start = start + length
+        p = PyByteArray_AS_STRING(self.block) + start
+        return <uint8_t>p[0], PyBytes_FromStringAndSize(p + HEAD, length - HEAD)
+
+    def take_run(self, int tag):
+        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), half-open; None where there are none."""
+        cdef const uint8_t* p = <const uint8_t*>PyByteArray_AS_STRING(self.block)
+        cdef Py_ssize_t at = self.start, count = 0, start, end = self.end
+        cdef int32_t length
+        with nogil:
+            while end - at >= HEAD and p[at] == tag:
+                length = load_i32(p + at + 1)
+                if length < 4 or length > self.limit or end - at < 1 + <Py_ssize_t>length:
+                    break
+                at += 1 + <Py_ssize_t>length
+                count += 1
+        if count == 0:
+            if end - at >= HEAD and p[at] == tag:
+                self.frame_length(at)
+            return None
+        start = self.start
+        self.start = at
+        return self.block, start, at, count
+
+    def lend(self):
+        """Keep the block of the runs taken so far from being written again: the next `get_buffer` makes a new one."""
+        self.lent = True
+
+
+cdef class WriteBuffer:
+    """Messages on their way to a socket, gathered in one block until `take`."""
+
+    cdef Block out
+    cdef Py_ssize_t block_size, message_at, length_at
+
+    def __init__(self, Py_ssize_t block_size=const.COPY_BLOCK_SIZE):
+        if block_size < 16:
+            raise buffer_misuse("block_size must be at least 16 bytes")
+        self.block_size = block_size
+        self.message_at = -1
+
+    def __dealloc__(self):
+        free(self.out.data)
+
+    cdef int room(self, Py_ssize_t extra) except -1:
+        if self.out.data == NULL and extra < self.block_size:
+            extra = self.block_size  # the first reserve of a block is the usual size of one
+        if reserve(&self.out, extra):
+            raise MemoryError()
+        return 0
+
+    cdef int opened(self) except -1:
+        if self.message_at < 0:
+            raise buffer_misuse("no message is open")
+        return 0
+
+    cdef void discard(self) noexcept:
+        self.out.size = self.message_at
+        self.message_at = -1
+
+    @property
+    def size_bytes(self):
+        """Bytes not taken yet, those of an open message included."""
+        return self.out.size
+
+    def begin(self, Py_ssize_t tag):
+        """Open a message; tag 0 stands for none (StartupMessage, SSLRequest, CancelRequest)."""
+        if self.message_at >= 0:
+            raise buffer_misuse("a message is open already")
+        if tag < 0 or tag > 255:
+            raise buffer_misuse(f"{tag} is not a tag")
+        self.room(HEAD)
+        self.message_at = self.out.size
+        if tag:
+            self.out.data[self.out.size] = <uint8_t>tag
+            self.out.size += 1
+        self.length_at = self.out.size
+        self.out.size += 4
+
+    def end(self):
+        """Close the open message and write its length."""
+        cdef Py_ssize_t length
+        self.opened()
+        length = self.out.size - self.length_at
+        if length > INT32_MAX:
+            self.discard()
+            raise fault(FAULT_MESSAGE_SIZE, 0, -1)
+        store_i32(self.out.data + self.length_at, <int32_t>length)
+        self.message_at = -1
+
+    cdef int put_int(self, object value, int width) except -1:
+        cdef int overflow = 0, i
+        cdef long long number
+        self.opened()
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow or number < -(<long long>1 << (8 * width - 1)) or number >= <long long>1 << (8 * width):
+            self.discard()
+            raise fault(FAULT_VALUE_RANGE, 0, -1, value)
+        self.room(width)
+        for i in range(width):
+            self.out.data[self.out.size + i] = <uint8_t>(number >> (8 * (width - 1 - i)))
+        self.out.size += width
+        return 0
+
+    def put_i8(self, value):
+        """Append one byte; -128 to 255."""
+        self.put_int(value, 1)
+
+    def put_i16(self, value):
+        """Append two bytes, big-endian; -32768 to 65535."""
+        self.put_int(value, 2)
+
+    def put_i32(self, value):
+        """Append four bytes, big-endian; -2147483648 to 4294967295."""
+        self.put_int(value, 4)
+
+    def put_bytes(self, value):
+        """Append the bytes of any buffer."""
+        cdef Py_buffer view
+        self.opened()
+        PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
+        try:
+            self.room(view.len)
+            memcpy(self.out.data + self.out.size, view.buf, view.len)
+            self.out.size += view.len
+        finally:
+            PyBuffer_Release(&view)
+
+    def put_cstr(self, bytes value not None):
+        """Append the bytes and a NUL; a NUL inside is a fault."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
+        self.opened()
+        if memchr(PyBytes_AS_STRING(value), 0, size) != NULL:
+            self.discard()
+            raise fault(FAULT_NUL, 0, -1, value)
+        self.room(size + 1)
+        memcpy(self.out.data + self.out.size, PyBytes_AS_STRING(value), size + 1)  # bytes end with a NUL
+        self.out.size += size + 1
+
+    def begin_copy(self):
+        """Open a CopyData message."""
+        self.begin(0x64)
+
+    def end_copy(self):
+        """Close the CopyData message; an empty one vanishes."""
+        self.opened()
+        if self.out.size - self.length_at == 4:
+            self.discard()
+        else:
+            self.end()
+
+    def take(self):
+        """Everything gathered, given away for good; the buffer goes on in a fresh block."""
+        cdef uint8_t* data = self.out.data
+        cdef Py_ssize_t size = self.out.size
+        if self.message_at >= 0:
+            raise buffer_misuse("a message is still open")
+        self.out.data = NULL
+        self.out.size = 0
+        self.out.capacity = 0
+        return give(data, size)
+
+
+# ---------------------------------------------------------------- plans
+
+cdef struct Column:
+    int kind
+    int element
+    uint32_t oid
+    PyObject* call  # borrowed from Plan.calls, NULL for none
+
+
+cdef class Plan:
+    """What to do with each column, decided once for a statement."""
+
+    cdef Column* columns
+    cdef Py_ssize_t count
+    cdef tuple calls, keys
+    cdef bytes codes
+
+    def __init__(self, specs, keys=()):
+        cdef Py_ssize_t i
+        cdef list calls = []
+        cdef bytearray codes = bytearray()
+        specs = list(specs)
+        if self.columns != NULL:
+            raise buffer_misuse("a plan is made once")
+        self.columns = <Column*>calloc(len(specs) + 1, sizeof(Column))
+        if self.columns == NULL:
+            raise MemoryError()
+        for i, (kind, element, oid, call) in enumerate(specs):
+            if not (KIND_CALL <= kind <= KIND_ARRAY and KIND_CALL <= element < KIND_ARRAY):
+                raise buffer_misuse(f"kind {kind} of elements {element} is unknown")
+            self.columns[i].kind = kind
+            self.columns[i].element = element
+            self.columns[i].oid = oid
+            self.columns[i].call = NULL if call is None else <PyObject*>call
+            calls.append(call)
+            codes += b"\0\0" if kind == KIND_TEXT_CALL else b"\0\1"
+        if keys and len(keys) != len(specs):
+            raise buffer_misuse(f"{len(keys)} keys for {len(specs)} columns")
+        self.calls = tuple(calls)
+        self.count = len(specs)
+        self.keys = tuple(keys)
+        self.codes = bytes(codes)
+
+    def __dealloc__(self):
+        free(self.columns)
+
+    @property
+    def width(self):
+        """Number of columns."""
+        return self.count
+
+    @property
+    def formats(self):
+        """The format code of each column, int16 big-endian: 0 for KIND_TEXT_CALL, else 1."""
+        return self.codes
+
+
+# ---------------------------------------------------------------- one field -> one Python value
+
+cdef inline void civil(int64_t ordinal, int* year, int* month, int* day) noexcept nogil:
+    """Year, month and day of a proleptic Gregorian ordinal (1 is 0001-01-01), by the 400-year cycle counted from March."""
+    cdef int64_t z = ordinal + 305  # days since 0000-03-01
+    cdef int64_t era = z // 146097
+    cdef int of_era = <int>(z - era * 146097)
+    cdef int of_cycle = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+    cdef int of_year = of_era - (365 * of_cycle + of_cycle // 4 - of_cycle // 100)
+    cdef int shifted = (5 * of_year + 2) // 153
+    day[0] = of_year - (153 * shifted + 2) // 5 + 1
+    month[0] = shifted + 3 if shifted < 10 else shifted - 9
+    year[0] = <int>(of_cycle + era * 400) + (1 if month[0] <= 2 else 0)
+
+
+cdef inline int64_t ordinal_of(int year, int month, int day) noexcept nogil:
+    """The proleptic Gregorian ordinal of a date of the years 1 to 9999."""
+    cdef int y = year - 1 if month <= 2 else year
+    cdef int era = y // 400
+    cdef int of_cycle = y - era * 400
+    cdef int of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    return <int64_t>era * 146097 + of_cycle * 365 + of_cycle // 4 - of_cycle // 100 + of_year - 305
+
+
+cdef object called(PyObject* call, object value, Py_ssize_t at, Py_ssize_t column):
+    if call == NULL:
+        return value
+    try:
+        return (<object>call)(value)
+    except Exception as exc:
+        raise fault(FAULT_CALL, at, column, exc) from exc
+
+
+cdef object text_of(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    try:
+        return PyUnicode_DecodeUTF8(<const char*>p, size, NULL)
+    except UnicodeDecodeError:
+        raise fault(FAULT_TEXT, at, column) from None
+
+
+cdef object numeric_of(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    cdef Numeric head
+    cdef uint8_t small[256]
+    cdef uint8_t* out = small
+    cdef Py_ssize_t bound, n
+    cdef object text
+    if numeric_head(p, size, &head):
+        raise fault(FAULT_NUMERIC, at, column)
+    bound = numeric_text_bound(&head)
+    if bound > 256:
+        out = <uint8_t*>malloc(bound)
+        if out == NULL:
+            raise MemoryError()
+    try:
+        n = numeric_text(p, &head, out)
+        text = PyUnicode_New(n, 127)
+        memcpy(ascii_data(text), out, n)
+    finally:
+        if out != small:
+            free(out)
+    return decimal_type(text)
+
+
+cdef object time_of(int64_t us, object zone, Py_ssize_t at, Py_ssize_t column):
+    cdef int seconds
+    if us == US_PER_DAY:
+        raise fault(FAULT_TIME_RANGE, at, column)
+    if us < 0 or us > US_PER_DAY:
+        raise fault(FAULT_VALUE, at, column)
+    seconds = <int>(us // 1000000)
+    return time_new(seconds // 3600, seconds // 60 % 60, seconds % 60, <int>(us % 1000000), zone)
+
+
+cdef object datetime_of(int64_t us, object zone, Py_ssize_t at, Py_ssize_t column):
+    cdef int64_t days = us // US_PER_DAY
+    cdef int64_t rest = us - days * US_PER_DAY
+    cdef int year, month, day, seconds
+    if rest < 0:
+        rest += US_PER_DAY
+        days -= 1
+    days += EPOCH_ORDINAL
+    if days < 1 or days > MAX_ORDINAL:
+        raise fault(FAULT_DATE_RANGE, at, column)
+    civil(days, &year, &month, &day)
+    seconds = <int>(rest // 1000000)
+    return datetime_new(
+        year, month, day, seconds // 3600, seconds // 60 % 60, seconds % 60, <int>(rest % 1000000), zone
+    )
+
+
+cdef object interval_of(const uint8_t* p):
+    cdef int64_t us = load_i64(p)
+    cdef int64_t days = load_i32(p + 8)
+    cdef int64_t whole, rest
+    if load_i32(p + 12) == 0:
+        whole = us // US_PER_DAY
+        rest = us - whole * US_PER_DAY
+        if rest < 0:
+            rest += US_PER_DAY
+            whole -= 1
+        whole += days
+        if -999999999 <= whole <= 999999999:
+            return timedelta_new(<int>whole, <int>(rest // 1000000), <int>(rest % 1000000))
+    return interval_type(load_i32(p + 12), load_i32(p + 8), us)
+
+
+cdef object uuid_of(const uint8_t* p):
+    """The UUID, made as its constructor makes it but without that constructor's choices."""
+    cdef object made = uuid_type.__new__(uuid_type)
+    set_slot(made, "int", int_from_bytes(PyBytes_FromStringAndSize(<const char*>p, 16), "big"))
+    set_slot(made, "is_safe", unknown_safety)
+    return made
+
+
+cdef object decode_scalar(
+    int kind, PyObject* call, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column
+):
+    """The value of a field that is not NULL and no array."""
+    cdef int year, month, day
+    cdef int64_t days
+    cdef Py_ssize_t width
+    if kind == KIND_STR:
+        return text_of(p, size, at, column)
+    if kind == KIND_NUMERIC:
+        return numeric_of(p, size, at, column)
+    if kind == KIND_BYTES:
+        return PyBytes_FromStringAndSize(<const char*>p, size)
+    if kind == KIND_TEXT_CALL or kind == KIND_JSON:
+        return called(call, text_of(p, size, at, column), at, column)
+    if kind == KIND_JSONB:
+        if size < 1 or p[0] != 1:
+            raise fault(FAULT_VALUE, at, column)
+        return called(call, text_of(p + 1, size - 1, at, column), at, column)
+    if kind == KIND_CALL:
+        return called(call, PyBytes_FromStringAndSize(<const char*>p, size), at, column)
+    width = wire_width(kind)
+    if size != width:
+        raise fault(FAULT_FIELD_WIDTH, at, column, size)
+    if kind == KIND_INT4:
+        return PyLong_FromLong(load_i32(p))
+    if kind == KIND_INT8:
+        return PyLong_FromLongLong(load_i64(p))
+    if kind == KIND_FLOAT8:
+        return load_f64(p)
+    if kind == KIND_INT2:
+        return PyLong_FromLong(load_i16(p))
+    if kind == KIND_FLOAT4:
+        return <double>load_f32(p)
+    if kind == KIND_BOOL:
+        if p[0] > 1:
+            raise fault(FAULT_VALUE, at, column)
+        return p[0] == 1
+    if kind == KIND_OID:
+        return PyLong_FromLongLong(load_u32(p))
+    if kind == KIND_DATE:
+        days = <int64_t>load_i32(p) + EPOCH_ORDINAL
+        if days < 1 or days > MAX_ORDINAL:
+            raise fault(FAULT_DATE_RANGE, at, column)
+        civil(days, &year, &month, &day)
+        return date_new(year, month, day)
+    if kind == KIND_TIMESTAMP:
+        return datetime_of(load_i64(p), None, at, column)
+    if kind == KIND_TIMESTAMPTZ:
+        return datetime_of(load_i64(p), utc, at, column)
+    if kind == KIND_TIME:
+        return time_of(load_i64(p), None, at, column)
+    if kind == KIND_UUID:
+        return uuid_of(p)
+    if kind == KIND_INTERVAL:
+        return interval_of(p)
+    if kind == KIND_TIMETZ:
+        return decode_py.decode_timetz(PyBytes_FromStringAndSize(<const char*>p, size), at, column)
+    return decode_py.decode_char(PyBytes_FromStringAndSize(<const char*>p, size), at, column)
+
+
+cdef inline Py_ssize_t wire_width(int kind) noexcept nogil:
+    """Bytes of a field of a kind of fixed width."""
+    if kind == KIND_BOOL or kind == KIND_CHAR:
+        return 1
+    if kind == KIND_INT2:
+        return 2
+    if kind == KIND_INT4 or kind == KIND_OID or kind == KIND_FLOAT4 or kind == KIND_DATE:
+        return 4
+    if kind == KIND_TIMETZ:
+        return 12
+    if kind == KIND_INTERVAL or kind == KIND_UUID:
+        return 16
+    return 8
+
+
+cdef object decode_level(
+    Column* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t* pos, Py_ssize_t* dims, int depth, int ndim,
+    Py_ssize_t at, Py_ssize_t column
+):
+    """One dimension of an array as a list, beginning at pos[0]."""
+    cdef Py_ssize_t i
+    cdef int32_t length
+    cdef object value
+    cdef list made = PyList_New(dims[depth])
+    for i in range(dims[depth]):
+        if depth + 1 < ndim:
+            value = decode_level(spec, p, size, pos, dims, depth + 1, ndim, at, column)
+        else:
+            if size - pos[0] < 4:
+                raise fault(FAULT_ARRAY, at + pos[0], column)
+            length = load_i32(p + pos[0])
+            pos[0] += 4
+            if length < 0:
+                if length != -1:
+                    raise fault(FAULT_FIELD_LENGTH, at + pos[0] - 4, column, length)
+                value = None
+            else:
+                if length > size - pos[0]:
+                    raise fault(FAULT_FIELD_OVERRUN, at + pos[0] - 4, column, length)
+                value = decode_scalar(spec.element, spec.call, p + pos[0], length, at + pos[0], column)
+                pos[0] += length
+        Py_INCREF(value)
+        PyList_SET_ITEM(made, i, value)
+    return made
+
+
+cdef object decode_array(Column* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    cdef Fault found
+    cdef int ndim = 0
+    cdef Py_ssize_t dims[MAX_DIMENSIONS]
+    cdef Py_ssize_t pos
+    cdef object value
+    if array_head(p, size, spec.oid, at, column, &ndim, dims, &found):
+        raise fault_of(&found)
+    if ndim == 0:
+        return []
+    pos = 12 + 8 * ndim
+    value = decode_level(spec, p, size, &pos, dims, 0, ndim, at, column)
+    if pos != size:
+        raise fault(FAULT_ARRAY, at + pos, column)
+    return value
+
+
+cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t base):
+    """The values of the tuple of `size` bytes at p; `base` is the offset of its first byte in a fault."""
+    cdef Py_ssize_t at = 2, column, width = plan.count
+    cdef int32_t length
+    cdef tuple row
+    cdef object value
+    cdef Column* spec
+    if size < 2:
+        raise fault(FAULT_ROW_SHORT, base, -1)
+    if load_i16(p) != width:
+        raise fault(FAULT_FIELD_COUNT, base, -1, load_i16(p))
+    row = PyTuple_New(width)
+    for column in range(width):
+        if size - at < 4:
+            raise fault(FAULT_ROW_SHORT, at + base, column)
+        length = load_i32(p + at)
+        at += 4
+        if length < 0:
+            if length != -1:
+                raise fault(FAULT_FIELD_LENGTH, at - 4 + base, column, length)
+            value = None
+        else:
+            if length > size - at:
+                raise fault(FAULT_FIELD_OVERRUN, at - 4 + base, column, length)
+            spec = &plan.columns[column]
+            if spec.kind == KIND_ARRAY:
+                value = decode_array(spec, p + at, length, at + base, column)
+            else:
+                value = decode_scalar(spec.kind, spec.call, p + at, length, at + base, column)
+            at += length
+        Py_INCREF(value)
+        PyTuple_SET_ITEM(row, column, value)
+    if at != size:
+        raise fault(FAULT_ROW_TAIL, at + base, -1, size - at)
+    return row
+
+
+# ---------------------------------------------------------------- runs of DataRow
+
+cdef int check_run(Py_buffer* view, Py_ssize_t start, Py_ssize_t stop) except -1:
+    if not 0 <= start <= stop <= view.len:
+        raise buffer_misuse(f"run {start}:{stop} lies outside its block of {view.len} bytes")
+    return 0
+
+
+cdef inline Py_ssize_t frame_at(const uint8_t* p, Py_ssize_t at, Py_ssize_t stop) noexcept nogil:
+    """Where the frame at `at` ends; -1 where the run ends inside it."""
+    cdef int32_t length
+    if stop - at < HEAD:
+        return -1
+    length = load_i32(p + at + 1)
+    if length < 4 or length > stop - at - 1:
+        return -1
+    return at + 1 + length
+
+
+def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
+    """The rows of a run of DataRow, one tuple each."""
+    cdef Py_buffer view
+    cdef const uint8_t* p
+    cdef Py_ssize_t end
+    cdef list rows = []
+    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)  # pins the block: a call may run any code
+    try:
+        check_run(&view, start, stop)
+        p = <const uint8_t*>view.buf
+        while start < stop:
+            end = frame_at(p, start, stop)
+            if end < 0:
+                raise buffer_misuse("the run ends inside a frame")
+            rows.append(decode_tuple(plan, p + start + HEAD, end - start - HEAD, HEAD))
+            start = end
+    finally:
+        PyBuffer_Release(&view)
+    return rows
+
+
+# ---------------------------------------------------------------- columns
+
+cdef int sink_init(SinkColumn* column, int kind, int element, int precision, int scale) except -1:
+    column.kind = kind
+    if kind == KIND_ARRAY:
+        if element == KIND_ARRAY:
+            raise buffer_misuse("the elements of an array column cannot be arrays")
+        column.has_offsets = True
+        column.child = <SinkColumn*>calloc(1, sizeof(SinkColumn))
+        if column.child == NULL:
+            raise MemoryError()
+        return sink_init(column.child, element, 0, precision, scale)
+    if kind == KIND_NUMERIC and precision:
+        if not (1 <= precision <= 38 and 0 <= scale <= 38):
+            raise buffer_misuse(f"decimal128({precision}, {scale}) is not a layout")
+        column.decimal = True
+        column.width = 16
+        column.scale = scale
+        column.limit = power_of_ten(precision)
+    elif kind == KIND_BOOL:
+        pass
+    elif kind in (
+        KIND_STR, KIND_TEXT_CALL, KIND_JSON, KIND_JSONB, KIND_CHAR, KIND_TIMETZ, KIND_NUMERIC, KIND_BYTES, KIND_CALL
+    ):
+        column.has_offsets = True
+    elif KIND_CALL < kind < KIND_ARRAY:
+        column.width = <int>wire_width(kind)
+    else:
+        raise buffer_misuse(f"kind {kind} is unknown")
+    return 0
+
+
+cdef object sink_cut(SinkColumn* column):
+    """The column's memory as ColumnBuffers; the column begins anew."""
+    cdef object validity = None, offsets = None, data = None, child = None
+    cdef int32_t* zero
+    cdef tuple buffers
+    if column.nulls:
+        validity = give(column.validity, (column.length + 7) // 8)
+        column.validity = NULL
+    if column.has_offsets:
+        if column.offsets == NULL:
+            zero = <int32_t*>calloc(1, 4)
+            if zero == NULL:
+                raise MemoryError()
+            column.offsets = zero
+        offsets = give(<uint8_t*>column.offsets, 4 * (column.length + 1))
+        column.offsets = NULL
+    if column.child != NULL:
+        child = sink_cut(column.child)
+    else:
+        if column.has_offsets:
+            data = give(column.data.data, column.data.size)
+        elif column.width:
+            data = give(column.data.data, column.length * column.width)
+        else:
+            data = give(column.data.data, (column.length + 7) // 8)
+        column.data.data = NULL
+    buffers = (column.length, column.nulls, validity, offsets, data, child)
+    sink_free(column)
+    return buffers
+
+
+cdef class ColumnSink:
+    """Columns in Arrow layout, grown row by row and cut into batches."""
+
+    cdef SinkColumn* columns
+    cdef Py_ssize_t count, gathered, batch_rows, batch_bytes
+
+    def __init__(self, specs, Py_ssize_t batch_rows=const.BATCH_ROWS, Py_ssize_t batch_bytes=const.BATCH_BYTES):
+        cdef Py_ssize_t i
+        if batch_rows < 1 or batch_bytes < 1:
+            raise buffer_misuse("batch_rows and batch_bytes must be at least 1")
+        if self.columns != NULL:
+            raise buffer_misuse("a sink is made once")
+        specs = list(specs)
+        self.columns = <SinkColumn*>calloc(len(specs) + 1, sizeof(SinkColumn))
+        if self.columns == NULL:
+            raise MemoryError()
+        self.count = len(specs)
+        for i, (kind, element, precision, scale) in enumerate(specs):
+            sink_init(&self.columns[i], kind, element, precision, scale)
+        self.batch_rows = batch_rows
+        self.batch_bytes = batch_bytes
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.columns != NULL:
+            for i in range(self.count):
+                sink_free(&self.columns[i])
+                free(self.columns[i].child)
+            free(self.columns)
+
+    @property
+    def rows(self):
+        """Rows gathered since the last cut."""
+        return self.gathered
+
+    cdef bint is_full(self) noexcept nogil:
+        cdef Py_ssize_t i
+        if self.gathered >= self.batch_rows:
+            return True
+        for i in range(self.count):
+            if sink_size(&self.columns[i]) >= self.batch_bytes:
+                return True
+        return False
+
+    @property
+    def full(self):
+        """Whether the batch should be cut before another row comes."""
+        return self.is_full()
+
+    def cut(self):
+        """The batch as (rows, [ColumnBuffers]), given away for good; the sink begins a new one."""
+        cdef Py_ssize_t rows = self.gathered, i
+        self.gathered = 0
+        return rows, [sink_cut(&self.columns[i]) for i in range(self.count)]
+
+
+def decode_columns(ColumnSink sink not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
+    """The position reached in a run of DataRow whose rows went into the sink."""
+    cdef Py_buffer view
+    cdef Fault found
+    cdef const uint8_t* p
+    cdef Py_ssize_t end = 0
+    cdef int code = 0
+    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+    try:
+        check_run(&view, start, stop)
+        p = <const uint8_t*>view.buf
+        with nogil:
+            while start < stop:
+                end = frame_at(p, start, stop)
+                if end < 0 or sink.is_full():
+                    break
+                code = sink_tuple(sink.columns, sink.count, p + start + HEAD, end - start - HEAD, HEAD, &found)
+                if code:
+                    break
+                sink.gathered += 1
+                start = end
+        if code:
+            raise fault_of(&found)
+        if end < 0:
+            raise buffer_misuse("the run ends inside a frame")
+    finally:
+        PyBuffer_Release(&view)
+    return start
+
+
+# ---------------------------------------------------------------- COPY OUT
+
+cdef class CopyState:
+    """Where a COPY OUT stream stands between two runs: header and trailer seen, and the bytes of a row that was cut."""
+
+    cdef bint header, trailer
+    cdef bytearray carry
+
+    def __init__(self):
+        self.header = False
+        self.trailer = False
+        self.carry = bytearray()
+
+    def finish(self, bint binary):
+        """Check that the stream is complete: no row begun, and in binary the trailer seen."""
+        if self.carry or (binary and not self.trailer):
+            raise fault(FAULT_COPY_UNFINISHED, 0, -1)
+
+    cdef Py_ssize_t skip_header(self, const uint8_t* p, Py_ssize_t size) except -2:
+        """Where the first tuple begins; -1 while the header is incomplete."""
+        cdef int32_t extension
+        if memcmp(p, PyBytes_AS_STRING(signature), size if size < 11 else 11):
+            raise fault(FAULT_COPY_SIGNATURE, 0, -1)
+        if size < 19:
+            return -1
+        extension = load_i32(p + 15)
+        if load_u32(p + 11) >> 16 or extension < 0:
+            raise fault(FAULT_COPY_SIGNATURE, 0, -1)
+        if size - 19 < extension:
+            return -1
+        self.header = True
+        return 19 + <Py_ssize_t>extension
+
+    cdef Py_ssize_t extent(self, const uint8_t* p, Py_ssize_t size, Py_ssize_t width, Fault* found) noexcept nogil:
+        """Bytes of the tuple at p; -1 while it is incomplete, -2 for a fault. A trailer is taken for a tuple of two bytes."""
+        cdef Py_ssize_t at = 2, column
+        cdef int32_t length
+        if self.trailer:
+            stop(found, FAULT_COPY_AFTER_TRAILER, 0, -1)
+            return -2
+        if size < 2:
+            return -1
+        if load_i16(p) == -1:
+            self.trailer = True
+            return 2
+        if load_i16(p) != width:
+            stop_number(found, FAULT_FIELD_COUNT, 0, -1, load_i16(p))
+            return -2
+        for column in range(width):
+            if size - at < 4:
+                return -1
+            length = load_i32(p + at)
+            if length < -1:
+                stop_number(found, FAULT_FIELD_LENGTH, at, column, length)
+                return -2
+            if length > MAX_MESSAGE_SIZE:
+                stop_number(found, FAULT_FIELD_OVERRUN, at, column, length)
+                return -2
+            at += 4 + (length if length > 0 else 0)
+            if at > size:
+                return -1
+        return at
+
+    cdef bytearray join(self, const uint8_t* p, Py_ssize_t size):
+        """What was carried over with the new payload behind it; nothing is carried any more."""
+        cdef bytearray data = self.carry
+        data += PyBytes_FromStringAndSize(<const char*>p, size)
+        self.carry = bytearray()
+        return data
+
+    cdef int keep(self, const uint8_t* p, Py_ssize_t size) except -1:
+        if size:
+            self.carry += PyBytes_FromStringAndSize(<const char*>p, size)
+        return 0
+
+
+cdef int copy_payload(
+    CopyState state, Plan plan, list rows, ColumnSink sink, const uint8_t* p, Py_ssize_t size
+) except -1:
+    """One payload of any shape: its complete tuples go to `rows` by the plan, or into the sink; the rest is carried over."""
+    cdef Py_ssize_t at = 0, length, width = plan.count if plan is not None else sink.count
+    cdef Fault found
+    cdef bytearray joined = None
+    if PyByteArray_GET_SIZE(state.carry):
+        joined = state.join(p, size)
+        p = <const uint8_t*>PyByteArray_AS_STRING(joined)
+        size = PyByteArray_GET_SIZE(joined)
+    if not state.header:
+        at = state.skip_header(p, size)
+        if at < 0:
+            return state.keep(p, size)
+    while at < size:
+        length = state.extent(p + at, size - at, width, &found)
+        if length == -1:
+            return state.keep(p + at, size - at)
+        if length == -2:
+            raise fault_of(&found)
+        if not state.trailer:
+            if plan is not None:
+                rows.append(decode_tuple(plan, p + at, length, 0))
+            else:
+                if sink_tuple(sink.columns, sink.count, p + at, length, 0, &found):
+                    raise fault_of(&found)
+                sink.gathered += 1
+        at += length
+    return 0
+
+
+def decode_copy_rows(
+    Plan plan not None, CopyState state not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop,
+    Py_ssize_t count
+):
+    """The rows completed by a run of CopyData in binary COPY format."""
+    cdef Py_buffer view
+    cdef const uint8_t* p
+    cdef Py_ssize_t end
+    cdef list rows = []
+    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+    try:
+        check_run(&view, start, stop)
+        p = <const uint8_t*>view.buf
+        while start < stop:
+            end = frame_at(p, start, stop)
+            if end < 0:
+                raise buffer_misuse("the run ends inside a frame")
+            copy_payload(state, plan, rows, None, p + start + HEAD, end - start - HEAD)
+            start = end
+    finally:
+        PyBuffer_Release(&view)
+    return rows
+
+
+cdef inline Py_ssize_t copy_fast(
+    CopyState state, ColumnSink sink, bint plain, const uint8_t* p, Py_ssize_t start, Py_ssize_t stop_at, Fault* found,
+    int* code
+) noexcept nogil:
+    """The position reached by messages that hold exactly one tuple each and follow the header, the server's way."""
+    cdef Py_ssize_t end, length
+    while plain and start < stop_at:
+        end = frame_at(p, start, stop_at)
+        if end < 0 or sink.is_full() or end - start - HEAD < 2 or load_i16(p + start + HEAD) == -1:
+            return start
+        length = state.extent(p + start + HEAD, end - start - HEAD, sink.count, found)
+        if length != end - start - HEAD:
+            return start
+        code[0] = sink_tuple(sink.columns, sink.count, p + start + HEAD, length, 0, found)
+        if code[0]:
+            return start
+        sink.gathered += 1
+        start = end
+    return start
+
+
+def decode_copy_columns(
+    ColumnSink sink not None, CopyState state not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop,
+    Py_ssize_t count
+):
+    """The position reached in a run of CopyData in binary COPY format whose rows went into the sink."""
+    cdef Py_buffer view
+    cdef Fault found
+    cdef const uint8_t* p
+    cdef Py_ssize_t end
+    cdef bint plain
+    cdef int code = 0
+    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+    try:
+        check_run(&view, start, stop)
+        p = <const uint8_t*>view.buf
+        while start < stop:
+            plain = state.header and not state.trailer and PyByteArray_GET_SIZE(state.carry) == 0
+            with nogil:
+                start = copy_fast(state, sink, plain, p, start, stop, &found, &code)
+            if code:
+                raise fault_of(&found)
+            if start == stop:
+                break
+            end = frame_at(p, start, stop)
+            if end < 0:
+                raise buffer_misuse("the run ends inside a frame")
+            if sink.is_full():
+                break
+            copy_payload(state, None, None, sink, p + start + HEAD, end - start - HEAD)
+            start = end
+    finally:
+        PyBuffer_Release(&view)
+    return start
+
+
+cdef inline int octal(uint8_t code) noexcept nogil:
+    return code - 48 if 48 <= code <= 55 else -1
+
+
+cdef inline int hexadecimal(uint8_t code) noexcept nogil:
+    if 48 <= code <= 57:
+        return code - 48
+    if 97 <= code <= 102:
+        return code - 87
+    if 65 <= code <= 70:
+        return code - 55
+    return -1
+
+
+cdef inline uint8_t unescaped(uint8_t code) noexcept nogil:
+    if code == 98:
+        return 8
+    if code == 102:
+        return 12
+    if code == 110:
+        return 10
+    if code == 114:
+        return 13
+    if code == 116:
+        return 9
+    if code == 118:
+        return 11
+    return code
+
+
+cdef Py_ssize_t unescape(const uint8_t* p, Py_ssize_t size, uint8_t* out) noexcept nogil:
+    """Bytes written: one field of text COPY without its backslashes; `out` has room for `size`."""
+    cdef Py_ssize_t at = 0, n = 0
+    cdef int value, digits
+    while at < size:
+        if p[at] != 92 or at + 1 == size:
+            out[n] = p[at]
+            n += 1
+            at += 1
+            continue
+        at += 1
+        if octal(p[at]) >= 0:
+            value = 0
+            digits = 0
+            while digits < 3 and at < size and octal(p[at]) >= 0:
+                value = 8 * value + octal(p[at])
+                at += 1
+                digits += 1
+            out[n] = <uint8_t>value
+        elif p[at] == 120 and at + 1 < size and hexadecimal(p[at + 1]) >= 0:
+            value = hexadecimal(p[at + 1])
+            at += 2
+            if at < size and hexadecimal(p[at]) >= 0:
+                value = 16 * value + hexadecimal(p[at])
+                at += 1
+            out[n] = <uint8_t>value
+        else:
+            out[n] = unescaped(p[at])
+            at += 1
+        n += 1
+    return n
+
+
+cdef object text_field(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    cdef uint8_t* plain
+    cdef Py_ssize_t n
+    if size == 0 or memchr(p, 92, size) == NULL:
+        return text_of(p, size, at, column)
+    plain = <uint8_t*>malloc(size)
+    if plain == NULL:
+        raise MemoryError()
+    try:
+        n = unescape(p, size, plain)
+        made = text_of(plain, n, at, column)
+    finally:
+        free(plain)
+    return None if size == 2 and p[0] == 92 and p[1] == 78 else made
+
+
+cdef tuple text_line(const uint8_t* p, Py_ssize_t size):
+    """The fields of one line of text COPY."""
+    cdef list fields = []
+    cdef Py_ssize_t at = 0, end
+    cdef const uint8_t* mark
+    while True:
+        mark = <const uint8_t*>memchr(p + at, 9, size - at) if at < size else NULL
+        end = mark - p if mark != NULL else size
+        fields.append(text_field(p + at, end - at, at, len(fields)))
+        if mark == NULL:
+            return tuple(fields)
+        at = end + 1
+
+
+cdef int text_payload(CopyState state, list rows, const uint8_t* p, Py_ssize_t size) except -1:
+    cdef Py_ssize_t at = 0
+    cdef const uint8_t* mark
+    cdef bytearray joined = None
+    if PyByteArray_GET_SIZE(state.carry):
+        joined = state.join(p, size)
+        p = <const uint8_t*>PyByteArray_AS_STRING(joined)
+        size = PyByteArray_GET_SIZE(joined)
+    while at < size:
+        mark = <const uint8_t*>memchr(p + at, 10, size - at)
+        if mark == NULL:
+            break
+        rows.append(text_line(p + at, mark - p - at))
+        at = mark - p + 1
+    return state.keep(p + at, size - at)
+
+
+def decode_copy_text(
+    CopyState state not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count
+):
+    """The lines completed by a run of CopyData in text COPY format, each a tuple of str, None for `\\N`."""
+    cdef Py_buffer view
+    cdef const uint8_t* p
+    cdef Py_ssize_t end
+    cdef list rows = []
+    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+    try:
+        check_run(&view, start, stop)
+        p = <const uint8_t*>view.buf
+        while start < stop:
+            end = frame_at(p, start, stop)
+            if end < 0:
+                raise buffer_misuse("the run ends inside a frame")
+            text_payload(state, rows, p + start + HEAD, end - start - HEAD)
+            start = end
+    finally:
+        PyBuffer_Release(&view)
+    return rows
+
+
+# ---------------------------------------------------------------- one Python value -> one field
+
+cdef int put_raw(Block* out, const uint8_t* data, Py_ssize_t size, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A field of `size` bytes behind its length word."""
+    if size > INT32_MAX:
+        raise fault(FAULT_MESSAGE_SIZE, row, column)
+    if reserve(out, 4 + size):
+        raise MemoryError()
+    memcpy(tail(out, <int32_t>size), data, size)
+    return 1
+
+
+cdef int put_object_bytes(Block* out, object data, Py_ssize_t row, Py_ssize_t column) except -1:
+    return put_raw(out, <const uint8_t*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), row, column)
+
+
+cdef int put_text(Block* out, object value, int lead, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A str as UTF-8 without NUL, behind jsonb's version byte when `lead` is 1."""
+    cdef const uint8_t* data
+    cdef Py_ssize_t size
+    cdef bytes encoded
+    cdef uint8_t* p
+    if PyUnicode_IS_ASCII(value):
+        data = PyUnicode_1BYTE_DATA(value)
+        size = PyUnicode_GET_LENGTH(value)
+    else:
+        try:
+            encoded = PyUnicode_AsUTF8String(value)  # not AsUTF8: that would keep a copy in the user's str
+        except UnicodeEncodeError:
+            raise fault(FAULT_TEXT_ENCODE, row, column, value) from None
+        data = <const uint8_t*>PyBytes_AS_STRING(encoded)
+        size = PyBytes_GET_SIZE(encoded)
+    if memchr(data, 0, size) != NULL:
+        raise fault(FAULT_NUL, row, column, value)
+    if size + lead > INT32_MAX:
+        raise fault(FAULT_MESSAGE_SIZE, row, column)
+    if reserve(out, 4 + size + lead):
+        raise MemoryError()
+    p = tail(out, <int32_t>(size + lead))
+    if lead:
+        p[0] = 1
+        p += 1
+    memcpy(p, data, size)
+    return 1
+
+
+cdef int put_decimal_text(Block* out, const uint8_t* p, Py_ssize_t size) except -2:
+    """1 where the digits were written, 0 where the text has an exponent, no digits, or too many of them."""
+    cdef uint16_t groups[260]
+    cdef Py_ssize_t at = 0, point = -1, i
+    cdef int count = 0, filled, acc = 0, weight, whole, behind
+    cdef bint negative = False
+    if size and p[0] == 45:
+        negative = True
+        at = 1
+    if size - at > 1000:
+        return 0
+    for i in range(at, size):
+        if p[i] == 46:
+            point = i
+        elif p[i] < 48 or p[i] > 57:
+            return 0
+    whole = <int>((point if point >= 0 else size) - at)
+    behind = <int>(size - point - 1) if point >= 0 else 0
+    weight = (whole + 3) // 4 - 1
+    filled = (4 - whole % 4) % 4
+    for i in range(at, at + whole):
+        acc = acc * 10 + (p[i] - 48)
+        filled += 1
+        if filled == 4:
+            groups[count] = <uint16_t>acc
+            count += 1
+            acc = 0
+            filled = 0
+    for i in range(size - behind, size):
+        acc = acc * 10 + (p[i] - 48)
+        filled += 1
+        if filled == 4:
+            groups[count] = <uint16_t>acc
+            count += 1
+            acc = 0
+            filled = 0
+    if filled:
+        groups[count] = <uint16_t>(acc * <int>small_power(4 - filled))
+        count += 1
+    if reserve(out, 12 + 2 * count):
+        raise MemoryError()
+    filled = put_numeric(out.data + out.size + 4, groups, count, weight, negative, behind)
+    tail(out, filled)
+    return 1
+
+
+cdef int put_number(Block* out, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A numeric from a Decimal or an int."""
+    cdef int overflow = 0, size
+    cdef long long number
+    cdef object text
+    if type(value) is int:
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not overflow:
+            if reserve(out, ROOM):
+                raise MemoryError()
+            size = put_int_numeric(
+                out.data + out.size + 4, ~<uint64_t>number + 1 if number < 0 else <uint64_t>number, number < 0
+            )
+            tail(out, size)
+            return 1
+    else:
+        text = str(value)
+        if put_decimal_text(out, PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text)):
+            return 1
+    return put_object_bytes(out, encode_py.encode_numeric(value, row, column), row, column)
+
+
+cdef inline int64_t time_us(int hour, int minute, int second, int micro) noexcept nogil:
+    return ((<int64_t>hour * 60 + minute) * 60 + second) * 1000000 + micro
+
+
+cdef int put_datetime(Block* out, object value, bint zoned, Py_ssize_t row, Py_ssize_t column) except -1:
+    cdef int64_t us = (
+        (ordinal_of(datetime_year(value), datetime_month(value), datetime_day(value)) - EPOCH_ORDINAL) * US_PER_DAY
+        + time_us(
+            datetime_hour(value), datetime_minute(value), datetime_second(value), datetime_microsecond(value)
+        )
+    )
+    cdef object zone = datetime_tzinfo(value)
+    if zoned:
+        if zone is not utc:
+            us -= offset_us(value, row, column)
+    elif zone is not None:
+        raise fault(FAULT_TIMEZONE, row, column, value)
+    if reserve(out, 12):
+        raise MemoryError()
+    store_i64(tail(out, 8), us)
+    return 1
+
+
+cdef int64_t offset_us(object value, Py_ssize_t row, Py_ssize_t column) except? -1:
+    """Microseconds east of UTC of a value that must have an offset."""
+    try:
+        offset = value.utcoffset()
+    except Exception as exc:
+        raise fault(FAULT_COERCE, row, column, (value, exc)) from exc
+    if offset is None:
+        raise fault(FAULT_TIMEZONE, row, column, value)
+    return (
+        (<int64_t>timedelta_days(offset) * 86400 + timedelta_seconds(offset)) * 1000000
+        + timedelta_microseconds(offset)
+    )
+
+
+cdef int put_time(Block* out, object value, bint zoned, Py_ssize_t row, Py_ssize_t column) except -1:
+    cdef int64_t us = time_us(time_hour(value), time_minute(value), time_second(value), time_microsecond(value))
+    cdef int64_t east
+    cdef uint8_t* p
+    if reserve(out, 16):
+        raise MemoryError()
+    if zoned:
+        east = offset_us(value, row, column)
+        if east % 1000000:
+            raise fault(FAULT_VALUE_RANGE, row, column, value)
+        p = tail(out, 12)
+        store_i64(p, us)
+        store_i32(p + 8, <int32_t>(-(east // 1000000)))
+    else:
+        if time_tzinfo(value) is not None:
+            raise fault(FAULT_TIMEZONE, row, column, value)
+        store_i64(tail(out, 8), us)
+    return 1
+
+
+cdef int put_whole(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """An int as int2, int4, int8 or oid."""
+    cdef int overflow = 0
+    cdef long long number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    if reserve(out, 12):
+        raise MemoryError()
+    if kind == KIND_INT4:
+        if not overflow and number == <int32_t>number:
+            store_i32(tail(out, 4), <int32_t>number)
+            return 1
+    elif kind == KIND_INT8:
+        if not overflow:
+            store_i64(tail(out, 8), number)
+            return 1
+    elif kind == KIND_INT2:
+        if not overflow and number == <int16_t>number:
+            store_u16(tail(out, 2), <uint16_t>number)
+            return 1
+    elif not overflow and 0 <= number <= <long long>LOW32:
+        store_u32(tail(out, 4), <uint32_t>number)
+        return 1
+    raise fault(FAULT_VALUE_RANGE, row, column, value)
+
+
+cdef int put_float(Block* out, int kind, double value, object given, Py_ssize_t row, Py_ssize_t column) except -1:
+    cdef float single
+    if reserve(out, 12):
+        raise MemoryError()
+    if kind == KIND_FLOAT8:
+        store_f64(tail(out, 8), value)
+        return 1
+    single = <float>value
+    if isinf(single) and not isinf(value):
+        raise fault(FAULT_VALUE_RANGE, row, column, given)
+    store_f32(tail(out, 4), single)
+    return 1
+
+
+cdef int put_own(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """1 where the value is of the kind's own Python type and was written, 0 where it is of another type."""
+    cdef object given = type(value)
+    cdef uint8_t* p
+    if kind == KIND_STR:
+        return put_text(out, value, 0, row, column) if given is str else 0
+    if kind == KIND_INT4 or kind == KIND_INT8 or kind == KIND_INT2 or kind == KIND_OID:
+        return put_whole(out, kind, value, row, column) if given is int else 0
+    if kind == KIND_NUMERIC:
+        if given is decimal_type or given is int:
+            return put_number(out, value, row, column)
+        return 0
+    if kind == KIND_FLOAT8 or kind == KIND_FLOAT4:
+        return put_float(out, kind, <double>value, value, row, column) if given is float else 0
+    if kind == KIND_DATE:
+        if given is not date_type:
+            return 0
+        if reserve(out, 8):
+            raise MemoryError()
+        store_i32(
+            tail(out, 4), <int32_t>(ordinal_of(date_year(value), date_month(value), date_day(value)) - EPOCH_ORDINAL)
+        )
+        return 1
+    if kind == KIND_TIMESTAMP or kind == KIND_TIMESTAMPTZ:
+        return put_datetime(out, value, kind == KIND_TIMESTAMPTZ, row, column) if given is datetime_type else 0
+    if kind == KIND_BOOL:
+        if given is not bool:
+            return 0
+        if reserve(out, 8):
+            raise MemoryError()
+        tail(out, 1)[0] = 1 if value is True else 0
+        return 1
+    if kind == KIND_UUID:
+        return put_object_bytes(out, value.bytes, row, column) if given is uuid_type else 0
+    if kind == KIND_BYTES:
+        if given is bytes:
+            return put_object_bytes(out, value, row, column)
+        if given is bytearray or given is memoryview:
+            return put_object_bytes(out, bytes(value), row, column)
+        return 0
+    if kind == KIND_TIME or kind == KIND_TIMETZ:
+        return put_time(out, value, kind == KIND_TIMETZ, row, column) if given is time_type else 0
+    if kind == KIND_INTERVAL:
+        if given is timedelta_type:
+            if reserve(out, 20):
+                raise MemoryError()
+            p = tail(out, 16)
+            store_i64(p, <int64_t>timedelta_seconds(value) * 1000000 + timedelta_microseconds(value))
+            store_i32(p + 8, timedelta_days(value))
+            store_i32(p + 12, 0)
+            return 1
+        if given is interval_type:
+            return put_object_bytes(out, encode_py.encode_interval(value, row, column), row, column)
+        return 0
+    if given is str:  # KIND_CHAR
+        return put_object_bytes(out, encode_py.encode_char(value, row, column), row, column)
+    return 0
+
+
+cdef object coerced(PyObject* call, object value, Py_ssize_t row, Py_ssize_t column):
+    try:
+        return (<object>call)(value)
+    except Exception as exc:
+        raise fault(FAULT_COERCE, row, column, (value, exc)) from exc
+
+
+cdef int put_empty(Block* out) except -1:
+    """The length word of NULL."""
+    if reserve(out, 4):
+        raise MemoryError()
+    return put_null(out)
+
+
+cdef int put_called(Block* out, int kind, PyObject* call, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A value of the kinds whose hook makes the wire form: bytes (CALL), str (TEXT_CALL), either (JSON, JSONB)."""
+    cdef object made = value if call == NULL else coerced(call, value, row, column)
+    cdef object given = type(made)
+    cdef bytes data
+    if made is None:
+        return put_empty(out)
+    if given is str and kind != KIND_CALL:
+        return put_text(out, made, 1 if kind == KIND_JSONB else 0, row, column)
+    if (given is bytes or given is bytearray or given is memoryview) and kind != KIND_TEXT_CALL:
+        data = bytes(made)
+        if kind != KIND_CALL and memchr(PyBytes_AS_STRING(data), 0, PyBytes_GET_SIZE(data)) != NULL:
+            raise fault(FAULT_NUL, row, column, made)
+        return put_object_bytes(out, b"\1" + data if kind == KIND_JSONB else data, row, column)
+    raise fault(FAULT_VALUE_TYPE, row, column, value)
+
+
+cdef int put_scalar(Block* out, int kind, PyObject* call, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A value that is not None and no array."""
+    cdef object made
+    if kind == KIND_CALL or kind == KIND_TEXT_CALL or kind == KIND_JSON or kind == KIND_JSONB:
+        return put_called(out, kind, call, value, row, column)
+    if put_own(out, kind, value, row, column):
+        return 1
+    if call == NULL:
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
+    made = coerced(call, value, row, column)
+    if made is None:
+        return put_empty(out)
+    if not put_own(out, kind, made, row, column):
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
+    return 1
+
+
+cdef inline bint is_list(object value):
+    return type(value) is list or type(value) is tuple
+
+
+cdef bint flatten(object value, int depth, Py_ssize_t* dims, int ndim, list into) except -1:
+    """Append the leaves of one nested list; False where it is not the rectangle `dims` says."""
+    if len(value) != dims[depth]:
+        return False
+    if depth == ndim - 1:
+        for item in value:
+            if is_list(item):
+                return False
+        into.extend(value)
+        return True
+    for item in value:
+        if not is_list(item) or not flatten(item, depth + 1, dims, ndim, into):
+            return False
+    return True
+
+
+cdef int put_elements(
+    Block* out, Column* spec, list flat, Py_ssize_t* dims, int ndim, Py_ssize_t row, Py_ssize_t column
+) except -1:
+    """The array's header and elements, without its length word."""
+    cdef Py_ssize_t begin = out.size
+    cdef Py_ssize_t at
+    cdef uint32_t nulls = 0
+    cdef int i
+    if not flat:
+        ndim = 0
+    if reserve(out, 12 + 8 * ndim):
+        raise MemoryError()
+    store_u32(out.data + begin, <uint32_t>ndim)
+    store_u32(out.data + begin + 8, spec.oid)
+    for i in range(ndim):
+        store_u32(out.data + begin + 12 + 8 * i, <uint32_t>dims[i])
+        store_u32(out.data + begin + 16 + 8 * i, 1)
+    out.size += 12 + 8 * ndim
+    for item in flat:
+        at = out.size
+        if item is None:
+            put_empty(out)
+        else:
+            put_scalar(out, spec.element, spec.call, item, row, column)
+        if load_i32(out.data + at) < 0:
+            nulls = 1
+    store_u32(out.data + begin + 4, nulls)
+    return 0
+
+
+cdef int put_array(Block* out, Column* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A list or tuple, nested once for each dimension, or anything with `tolist()`."""
+    cdef object items = value, first
+    cdef bint nested = spec.element != KIND_JSON and spec.element != KIND_JSONB
+    cdef Py_ssize_t dims[MAX_DIMENSIONS + 1]
+    cdef Py_ssize_t length_at, size
+    cdef int ndim = 1
+    cdef list flat = []
+    if not is_list(items) and hasattr(items, "tolist"):
+        method = type(items).tolist
+        items = coerced(<PyObject*>method, items, row, column)
+    if not is_list(items):
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
+    dims[0] = len(items)
+    first = items
+    while nested and dims[ndim - 1] and is_list(first[0]) and ndim <= MAX_DIMENSIONS:
+        first = first[0]
+        dims[ndim] = len(first)
+        ndim += 1
+    if not nested:
+        flat.extend(items)
+    elif ndim > MAX_DIMENSIONS or not flatten(items, 0, dims, ndim, flat):
+        raise fault(FAULT_ARRAY_SHAPE, row, column, value)
+    if reserve(out, 4):
+        raise MemoryError()
+    length_at = out.size
+    out.size += 4
+    put_elements(out, spec, flat, dims, ndim, row, column)
+    size = out.size - length_at - 4
+    if size > INT32_MAX:
+        raise fault(FAULT_MESSAGE_SIZE, row, column)
+    store_i32(out.data + length_at, <int32_t>size)
+    return 1
+
+
+cdef int put_values(Block* out, Plan plan, tuple values, Py_ssize_t row) except -1:
+    """The fields of one row, each with its length word; what was written stays there on a fault."""
+    cdef Py_ssize_t column
+    cdef Column* spec
+    cdef object value
+    for column in range(plan.count):
+        value = <object>PyTuple_GET_ITEM(values, column)
+        spec = &plan.columns[column]
+        if value is None:
+            put_empty(out)
+        elif spec.kind == KIND_ARRAY:
+            put_array(out, spec, value, row, column)
+        else:
+            put_scalar(out, spec.kind, spec.call, value, row, column)
+    return 0
+
+
+cdef tuple row_values(Plan plan, object row, Py_ssize_t at):
+    """The values of a row in column order, its width checked."""
+    cdef Py_ssize_t column
+    cdef list values
+    cdef tuple made
+    if isinstance(row, (tuple, list)):
+        made = <tuple>row if type(row) is tuple else tuple(row)
+        if PyTuple_GET_SIZE(made) != plan.count:
+            raise fault(FAULT_ROW_WIDTH, at, -1, (PyTuple_GET_SIZE(made), plan.count))
+        return made
+    if not plan.keys or not isinstance(row, Mapping):
+        raise fault(FAULT_ROW_TYPE, at, -1, row)
+    values = []
+    for column in range(plan.count):
+        try:
+            values.append(row[plan.keys[column]])
+        except KeyError:
+            raise fault(FAULT_ROW_KEY, at, column, plan.keys[column]) from None
+    if len(row) != plan.count:
+        raise fault(FAULT_ROW_WIDTH, at, -1, (len(row), plan.count))
+    return tuple(values)
+
+
+def encode_bind(
+    WriteBuffer buffer not None, Plan plan not None, bytes portal not None, bytes statement not None, params,
+    bytes result_formats not None
+):
+    """Write one Bind message; on a fault nothing of it remains in the buffer."""
+    cdef tuple values = tuple(params)
+    cdef bint uniform
+    if len(values) != plan.count:
+        raise fault(FAULT_ROW_WIDTH, 0, -1, (len(values), plan.count))
+    if plan.count > 65535 or len(result_formats) % 2:
+        raise buffer_misuse("more than 65535 parameters, or result formats that are not int16")
+    buffer.begin(0x42)
+    buffer.put_cstr(portal)
+    buffer.put_cstr(statement)
+    uniform = plan.count > 0 and plan.codes == plan.codes[:2] * plan.count
+    buffer.put_i16(1 if uniform else plan.count)
+    buffer.put_bytes(plan.codes[:2] if uniform else plan.codes)
+    buffer.put_i16(plan.count)
+    try:
+        put_values(&buffer.out, plan, values, 0)
+    except BaseException:
+        buffer.discard()
+        raise
+    buffer.put_i16(len(result_formats) // 2)
+    buffer.put_bytes(result_formats)
+    buffer.end()
+
+
+def encode_copy_rows(WriteBuffer buffer not None, Plan plan not None, rows, Py_ssize_t limit_bytes):
+    """(rows written, whether the iterator ended): tuples in binary COPY format appended to the open CopyData."""
+    cdef Py_ssize_t count = 0, before
+    cdef PyObject* found
+    cdef object row
+    buffer.opened()
+    if not PyIter_Check(rows):
+        raise buffer_misuse("rows must be an iterator")
+    while buffer.out.size < limit_bytes:
+        found = PyIter_Next(rows)
+        if found == NULL:
+            return count, True
+        row = <object>found
+        drop(found)
+        before = buffer.out.size
+        try:
+            values = row_values(plan, row, count)
+            if reserve(&buffer.out, 2):
+                raise MemoryError()
+            store_u16(buffer.out.data + buffer.out.size, <uint32_t>plan.count)
+            buffer.out.size += 2
+            put_values(&buffer.out, plan, values, count)
+        except BaseException:
+            buffer.out.size = before
+            raise
+        count += 1
+    return count, False
+
+
+# ---------------------------------------------------------------- source columns
+
+cdef class Sources:
+    """The source columns of one call: their buffers held and measured, their Python objects already encoded."""
+
+    cdef SourceColumn* columns
+    cdef SourceColumn* dictionaries
+    cdef Py_buffer* views
+    cdef Py_ssize_t count, view_count, view_room
+    cdef list broken  # for each column of Python objects, the exception of the row that could not be encoded
+    cdef bint has_objects
+
+    def __cinit__(self, Py_ssize_t count, Py_ssize_t view_room):
+        self.columns = <SourceColumn*>calloc(count + 1, sizeof(SourceColumn))
+        self.dictionaries = <SourceColumn*>calloc(count + 1, sizeof(SourceColumn))
+        self.views = <Py_buffer*>calloc(view_room + 1, sizeof(Py_buffer))
+        if self.columns == NULL or self.dictionaries == NULL or self.views == NULL:
+            raise MemoryError()
+        self.count = count
+        self.view_room = view_room
+        self.broken = [None] * count
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.view_count):
+            PyBuffer_Release(&self.views[i])
+        for i in range(self.count):
+            self.release(&self.columns[i])
+            self.release(&self.dictionaries[i])
+        free(self.columns)
+        free(self.dictionaries)
+        free(self.views)
+
+    cdef void release(self, SourceColumn* column) noexcept:
+        free(column.variadic)
+        free(column.variadic_sizes)
+        free(column.wire.data)
+        free(column.wire_ends)
+
+    cdef Py_buffer* hold(self, object buffer) except NULL:
+        """The buffer, held until this object dies."""
+        cdef Py_buffer* view = &self.views[self.view_count]
+        if self.view_count == self.view_room:
+            raise buffer_misuse("more buffers than were counted")
+        PyObject_GetBuffer(buffer, view, PyBUF_SIMPLE)
+        self.view_count += 1
+        return view
+
+    cdef const uint8_t* measured(self, object buffer, int64_t count, int64_t width, Py_ssize_t index) except? NULL:
+        """The memory of a buffer that holds at least `count` values of `width` bytes."""
+        cdef Py_buffer* view
+        if buffer is None:
+            if count * width > 0:
+                raise fault(FAULT_SOURCE_BUFFER, 0, index)
+            return &no_bytes
+        view = self.hold(buffer)
+        if width and count > view.len // width:
+            raise fault(FAULT_SOURCE_BUFFER, 0, index)
+        return <const uint8_t*>view.buf
+
+    cdef int fill(self, SourceColumn* column, tuple source, Py_ssize_t stop, Py_ssize_t index) except -1:
+        """Take one source column apart and measure its buffers."""
+        layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary = source
+        cdef int64_t need
+        cdef Py_buffer* view
+        if not 0 <= stop <= length or offset < 0:
+            raise fault(FAULT_SOURCE_BUFFER, 0, index)
+        column.layout = layout
+        column.kind = spec[0]
+        column.offset = offset
+        column.scale = scale
+        need = column.offset + stop
+        if validity is not None:
+            column.validity = self.measured(validity, (need + 7) // 8, 1, index)
+        if dictionary is not None:
+            if (
+                not LAYOUT_I8 <= column.layout <= LAYOUT_U64
+                or dictionary[9] is not None
+                or dictionary[0] == LAYOUT_OBJECT
+            ):
+                raise fault(FAULT_SOURCE_BUFFER, 0, index)
+            column.dictionary = &self.dictionaries[index]
+            column.dictionary_length = dictionary[2]
+            self.fill(column.dictionary, dictionary, column.dictionary_length, index)
+            column.values = self.measured(values, need, integer_width(column.layout), index)
+            return 0
+        if column.layout == LAYOUT_NULL:
+            return 0
+        if column.layout == LAYOUT_OBJECT:
+            if type(values) is not list or len(values) < need:
+                raise fault(FAULT_SOURCE_BUFFER, 0, index)
+            self.has_objects = True
+            return 0
+        if (layout, spec[0]) not in pairs:
+            raise fault(FAULT_SOURCE_BUFFER, 0, index)
+        if column.layout == LAYOUT_VIEW:
+            self.views_of(column, variadic)
+            column.offsets = self.measured(offsets, need, 16, index)
+        elif column.layout == LAYOUT_VAR32 or column.layout == LAYOUT_VAR64:
+            column.values = &no_bytes
+            if values is not None:
+                view = self.hold(values)
+                column.values = <const uint8_t*>view.buf
+                column.values_size = view.len
+            column.offsets = self.measured(offsets, need + 1, 4 if column.layout == LAYOUT_VAR32 else 8, index)
+        elif column.layout == LAYOUT_BOOL_BITS:
+            column.values = self.measured(values, (need + 7) // 8, 1, index)
+        else:
+            self.check_scale(column, index)
+            column.values = self.measured(values, need, fixed_width(column), index)
+        return 0
+
+    cdef int check_scale(self, SourceColumn* column, Py_ssize_t index) except -1:
+        cdef int layout = column.layout
+        cdef int64_t scale = column.scale
+        cdef bint good = True
+        if layout == LAYOUT_DECIMAL128:
+            good = 0 <= scale <= 38
+        elif LAYOUT_TIME32 <= layout <= LAYOUT_DURATION:
+            good = scale == 1 or scale == 1000 or scale == 1000000 or scale == 1000000000
+        elif layout == LAYOUT_FIXED:
+            good = scale == 16 if column.kind == KIND_UUID else 0 <= scale <= INT32_MAX
+        if not good:
+            raise fault(FAULT_SOURCE_BUFFER, 0, index)
+        return 0
+
+    cdef int views_of(self, SourceColumn* column, object variadic) except -1:
+        cdef Py_ssize_t n = len(variadic), i
+        cdef Py_buffer* view
+        column.variadic = <const uint8_t**>calloc(n + 1, sizeof(void*))
+        column.variadic_sizes = <Py_ssize_t*>calloc(n + 1, sizeof(Py_ssize_t))
+        if column.variadic == NULL or column.variadic_sizes == NULL:
+            raise MemoryError()
+        for i in range(n):
+            view = self.hold(variadic[i])
+            column.variadic[i] = <const uint8_t*>view.buf
+            column.variadic_sizes[i] = view.len
+        column.variadic_count = n
+        return 0
+
+    cdef int encode_objects(self, tuple source, Py_ssize_t index, Py_ssize_t start, Py_ssize_t stop) except -1:
+        """Rows start:stop of a column of Python objects, each as a field behind its length word."""
+        cdef SourceColumn* column = &self.columns[index]
+        cdef list values = source[5]
+        cdef Column spec
+        cdef Py_ssize_t row, at
+        cdef object call = source[1][3], value
+        spec.kind = source[1][0]
+        spec.element = source[1][1]
+        spec.oid = source[1][2]
+        spec.call = NULL if call is None else <PyObject*>call
+        column.layout = WIRE
+        column.wire_start = start
+        column.wire_ends = <Py_ssize_t*>malloc((stop - start + 1) * sizeof(Py_ssize_t))
+        if column.wire_ends == NULL:
+            raise MemoryError()
+        for row in range(start, stop):
+            at = column.offset + row
+            value = values[at]
+            if column.validity != NULL and not (column.validity[at >> 3] >> (at & 7)) & 1:
+                value = None
+            try:
+                if value is None:
+                    put_empty(&column.wire)
+                elif spec.kind == KIND_ARRAY:
+                    put_array(&column.wire, &spec, value, row - start, index)
+                else:
+                    put_scalar(&column.wire, spec.kind, spec.call, value, row - start, index)
+            except Exception as exc:  # raised when the rows before it have been written
+                self.broken[index] = exc
+                return 0
+            column.wire_ends[row - start] = column.wire.size
+            column.wire_count += 1
+        return 0
+
+
+cdef inline int64_t integer_width(int layout) noexcept nogil:
+    """Bytes of one value of an integer layout."""
+    if layout == LAYOUT_I8 or layout == LAYOUT_U8:
+        return 1
+    if layout == LAYOUT_I16 or layout == LAYOUT_U16:
+        return 2
+    if layout == LAYOUT_I32 or layout == LAYOUT_U32:
+        return 4
+    return 8
+
+
+cdef inline int64_t fixed_width(const SourceColumn* column) noexcept nogil:
+    """Bytes of one value of a layout of fixed width."""
+    cdef int layout = column.layout
+    if LAYOUT_I8 <= layout <= LAYOUT_U64:
+        return integer_width(layout)
+    if layout == LAYOUT_BOOL_BYTES:
+        return 1
+    if layout == LAYOUT_F32 or layout == LAYOUT_DATE32 or layout == LAYOUT_TIME32:
+        return 4
+    if layout == LAYOUT_DECIMAL128 or layout == LAYOUT_MONTH_DAY_NANO:
+        return 16
+    if layout == LAYOUT_FIXED:
+        return column.scale
+    return 8
+
+
+cdef Py_ssize_t buffers_in(tuple source) except -1:
+    """Buffers that a source column may hold, its dictionary's included."""
+    cdef Py_ssize_t count = 3 + len(source[8])
+    if source[9] is not None:
+        count += buffers_in(source[9])
+    return count
+
+
+def encode_copy_columns(
+    WriteBuffer buffer not None, columns, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t limit_bytes
+):
+    """The row to go on with: rows start:stop of the columns appended as tuples in binary COPY format to the open CopyData."""
+    cdef Sources sources
+    cdef Fault found
+    cdef Py_ssize_t index, reached = start, room = 0
+    cdef int code
+    buffer.opened()
+    if start < 0 or start > stop:
+        raise buffer_misuse(f"rows {start}:{stop} are not a span")
+    columns = [tuple(source) for source in columns]
+    for source in columns:
+        room += buffers_in(source)
+    sources = Sources(len(columns), room)
+    for index in range(sources.count):
+        sources.fill(&sources.columns[index], columns[index], stop, index)
+    if sources.has_objects:
+        stop = min(stop, start + OBJECT_ROWS)
+        for index in range(sources.count):
+            if sources.columns[index].layout == LAYOUT_OBJECT:
+                sources.encode_objects(columns[index], index, start, stop)
+    with nogil:
+        code = put_rows(
+            &buffer.out, sources.columns, sources.count, start, stop, limit_bytes, &reached, &found
+        )
+    if code == FAULT_COERCE:
+        raise sources.broken[found.column]
+    if code:
+        raise fault_of(&found)
+    return reached
+
+
+# ---------------------------------------------------------------- text COPY in
+
+cdef int put_escaped(Block* out, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A str as a field of text COPY."""
+    cdef const uint8_t* p
+    cdef Py_ssize_t size, i, n
+    cdef bytes encoded
+    cdef uint8_t code
+    cdef uint8_t* to
+    if PyUnicode_IS_ASCII(value):
+        p = PyUnicode_1BYTE_DATA(value)
+        size = PyUnicode_GET_LENGTH(value)
+    else:
+        try:
+            encoded = PyUnicode_AsUTF8String(value)
+        except UnicodeEncodeError:
+            raise fault(FAULT_TEXT_ENCODE, row, column, value) from None
+        p = <const uint8_t*>PyBytes_AS_STRING(encoded)
+        size = PyBytes_GET_SIZE(encoded)
+    if memchr(p, 0, size) != NULL:
+        raise fault(FAULT_NUL, row, column, value)
+    if reserve(out, 2 * size + 2):
+        raise MemoryError()
+    with nogil:
+        to = out.data + out.size
+        n = 0
+        for i in range(size):
+            code = p[i]
+            if code == 92 or 8 <= code <= 13:
+                to[n] = 92
+                to[n + 1] = code if code == 92 else <uint8_t>(b"btnvfr"[code - 8])
+                n += 2
+            else:
+                to[n] = code
+                n += 1
+        out.size += n
+    return 0
+
+
+def encode_copy_text(WriteBuffer buffer not None, rows):
+    """Rows written: lines in text COPY format appended to the open CopyData, None as `\\N`."""
+    cdef Py_ssize_t count = 0, before, column
+    cdef Block* out = &buffer.out
+    buffer.opened()
+    for row in rows:
+        if not isinstance(row, (tuple, list)):
+            raise fault(FAULT_ROW_TYPE, count, -1, row)
+        before = out.size
+        column = 0
+        try:
+            if reserve(out, 4 * len(row) + 1):
+                raise MemoryError()
+            for value in row:
+                if column:
+                    put_byte(out, 9)
+                if value is None:
+                    put_byte(out, 92)
+                    put_byte(out, 78)
+                elif type(value) is str:
+                    put_escaped(out, value, count, column)
+                else:
+                    raise fault(FAULT_VALUE_TYPE, count, column, value)
+                column += 1
+            put_byte(out, 10)
+        except BaseException:
+            out.size = before
+            raise
+        count += 1
+    return count
+
+
+cdef int put_byte(Block* out, uint8_t code) except -1:
+    if reserve(out, 1):
+        raise MemoryError()
+    out.data[out.size] = code
+    out.size += 1
+    return 0

@@ -1,0 +1,388 @@
+# cython: cdivision=True, boundscheck=False, wraparound=False
+# Fields on the wire -> columns in Arrow layout, without the GIL.
+#
+# Law of this file: a column only grows, at row edges, by one value at a time; room for a row's fixed-width values is made before the row, room for a
+# value of any width at the value. A kernel returns 0, a fault code, or OUT_OF_MEMORY.
+#
+# Sources: the Arrow columnar format; the server's *_send functions.
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from pgfast.kernels.numeric cimport (
+    Numeric, U128, numeric_decimal128, numeric_head, numeric_text, numeric_text_bound,
+)
+from pgfast.kernels.wire cimport *
+
+cdef struct SinkColumn:
+    int kind
+    int width  # bytes of a fixed-width value, 0 for bits, variable width and lists
+    int scale
+    U128 limit  # 10 ** precision of a decimal128
+    bint decimal
+    bint has_offsets
+    SinkColumn* child
+    Py_ssize_t length
+    Py_ssize_t nulls
+    Py_ssize_t capacity  # rows there is room for
+    uint8_t* validity
+    int32_t* offsets
+    Block data  # for fixed widths `size` is not kept: it is length * width
+
+cdef inline void sink_free(SinkColumn* column) noexcept nogil:
+    free(column.validity)
+    free(column.offsets)
+    free(column.data.data)
+    column.validity = NULL
+    column.offsets = NULL
+    column.data.data = NULL
+    column.data.size = 0
+    column.data.capacity = 0
+    column.length = 0
+    column.nulls = 0
+    column.capacity = 0
+    if column.child != NULL:
+        sink_free(column.child)
+
+cdef inline int sink_grow(SinkColumn* column) noexcept nogil:
+    """Room for at least one more row in every per-row buffer."""
+    cdef Py_ssize_t rows = 2 * column.capacity if column.capacity else 256
+    cdef void* memory
+    cdef Py_ssize_t per_row
+    memory = realloc(column.validity, (rows + 7) // 8)
+    if memory == NULL:
+        return OUT_OF_MEMORY
+    column.validity = <uint8_t*>memory
+    if column.has_offsets:
+        memory = realloc(column.offsets, (rows + 1) * 4)
+        if memory == NULL:
+            return OUT_OF_MEMORY
+        column.offsets = <int32_t*>memory
+        column.offsets[0] = 0
+    elif column.width:
+        memory = realloc(column.data.data, rows * column.width)
+        if memory == NULL:
+            return OUT_OF_MEMORY
+        column.data.data = <uint8_t*>memory
+    else:
+        memory = realloc(column.data.data, (rows + 7) // 8)
+        if memory == NULL:
+            return OUT_OF_MEMORY
+        column.data.data = <uint8_t*>memory
+    column.capacity = rows
+    return 0
+
+cdef inline void mark_valid(SinkColumn* column, bint valid) noexcept nogil:
+    cdef Py_ssize_t index = column.length >> 3
+    cdef int bit = column.length & 7
+    if bit == 0:
+        column.validity[index] = 0
+        if column.kind == KIND_BOOL:
+            column.data.data[index] = 0
+    if valid:
+        column.validity[index] |= <uint8_t>(1 << bit)
+    else:
+        column.nulls += 1
+
+cdef inline int sink_null(SinkColumn* column) noexcept nogil:
+    if column.length == column.capacity and sink_grow(column):
+        return OUT_OF_MEMORY
+    mark_valid(column, False)
+    if column.has_offsets:
+        column.offsets[column.length + 1] = column.offsets[column.length]
+    elif column.width:
+        memset(column.data.data + column.length * column.width, 0, column.width)
+    column.length += 1
+    return 0
+
+cdef inline int append_bytes(SinkColumn* column, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    if column.data.size + size > INT32_MAX:
+        return FAULT_COLUMN_SIZE
+    if reserve(&column.data, size):
+        return OUT_OF_MEMORY
+    memcpy(column.data.data + column.data.size, p, size)
+    column.data.size += size
+    return 0
+
+cdef inline int append_numeric(SinkColumn* column, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    cdef Numeric head
+    cdef int code = numeric_head(p, size, &head)
+    cdef Py_ssize_t written
+    if code:
+        return code
+    if reserve(&column.data, numeric_text_bound(&head)):
+        return OUT_OF_MEMORY
+    written = numeric_text(p, &head, column.data.data + column.data.size)
+    if column.data.size + written > INT32_MAX:
+        return FAULT_COLUMN_SIZE
+    column.data.size += written
+    return 0
+
+cdef inline uint8_t* two_digits(uint8_t* out, int value) noexcept nogil:
+    out[0] = <uint8_t>(48 + value // 10)
+    out[1] = <uint8_t>(48 + value % 10)
+    return out + 2
+
+cdef inline int append_timetz(SinkColumn* column, const uint8_t* p) noexcept nogil:
+    """HH:MM:SS[.ffffff]+HH[:MM[:SS]]."""
+    cdef int64_t us = load_i64(p)
+    cdef int32_t west = load_i32(p + 8)
+    cdef uint8_t text[40]
+    cdef uint8_t* out = text
+    cdef int seconds, micro, east, power
+    if us < 0 or us > US_PER_DAY or west <= -86400 or west >= 86400:
+        return FAULT_VALUE
+    seconds = <int>(us // 1000000)
+    micro = <int>(us % 1000000)
+    out = two_digits(out, seconds // 3600)
+    out[0] = 58
+    out = two_digits(out + 1, seconds // 60 % 60)
+    out[0] = 58
+    out = two_digits(out + 1, seconds % 60)
+    if micro:
+        out[0] = 46
+        out += 1
+        power = 100000
+        while micro:
+            out[0] = <uint8_t>(48 + micro // power)
+            micro = micro % power
+            power = power // 10
+            out += 1
+    east = west if west >= 0 else -west
+    out[0] = 45 if west > 0 else 43
+    out = two_digits(out + 1, east // 3600)
+    if east % 3600:
+        out[0] = 58
+        out = two_digits(out + 1, east // 60 % 60)
+    if east % 60:
+        out[0] = 58
+        out = two_digits(out + 1, east % 60)
+    return append_bytes(column, text, out - text)
+
+cdef inline int append_char(SinkColumn* column, uint8_t code) noexcept nogil:
+    """Nothing for NUL, the character, or a backslash and three octal digits."""
+    cdef uint8_t text[4]
+    if code == 0:
+        return 0
+    if code < 128:
+        return append_bytes(column, &code, 1)
+    text[0] = 92
+    text[1] = 48 + (code >> 6)
+    text[2] = 48 + ((code >> 3) & 7)
+    text[3] = 48 + (code & 7)
+    return append_bytes(column, text, 4)
+
+cdef inline int store_fixed(SinkColumn* column, const uint8_t* p) noexcept nogil:
+    """A value of the column's own wire width into its slot."""
+    cdef uint8_t* out = column.data.data + column.length * column.width
+    cdef int kind = column.kind
+    cdef int16_t v16
+    cdef uint32_t v32
+    cdef uint64_t v64
+    cdef int64_t us
+    cdef int32_t days
+    if kind == KIND_INT4 or kind == KIND_OID or kind == KIND_FLOAT4:
+        v32 = load_u32(p)
+        memcpy(out, &v32, 4)
+    elif kind == KIND_INT8 or kind == KIND_FLOAT8:
+        v64 = load_u64(p)
+        memcpy(out, &v64, 8)
+    elif kind == KIND_DATE:
+        days = load_i32(p)
+        if days != INT32_MIN and days != INT32_MAX:
+            if days > INT32_MAX - EPOCH_DAYS:
+                return FAULT_DATE_RANGE
+            days += EPOCH_DAYS
+        memcpy(out, &days, 4)
+    elif kind == KIND_TIMESTAMP or kind == KIND_TIMESTAMPTZ:
+        us = load_i64(p)
+        if us != INT64_MIN and us != INT64_MAX:
+            if us > INT64_MAX - EPOCH_US:
+                return FAULT_DATE_RANGE
+            us += EPOCH_US
+        memcpy(out, &us, 8)
+    elif kind == KIND_INT2:
+        v16 = load_i16(p)
+        memcpy(out, &v16, 2)
+    elif kind == KIND_TIME:
+        us = load_i64(p)
+        if us < 0 or us > US_PER_DAY:
+            return FAULT_VALUE
+        memcpy(out, &us, 8)
+    elif kind == KIND_UUID:
+        memcpy(out, p, 16)
+    else:  # KIND_INTERVAL
+        us = load_i64(p)
+        if us > INT64_MAX // 1000 or us < -(INT64_MAX // 1000):
+            return FAULT_INTERVAL_RANGE
+        us *= 1000
+        days = load_i32(p + 12)
+        memcpy(out, &days, 4)
+        days = load_i32(p + 8)
+        memcpy(out + 4, &days, 4)
+        memcpy(out + 8, &us, 8)
+    return 0
+
+cdef inline int append_variable(SinkColumn* column, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    cdef int kind = column.kind
+    if kind == KIND_BYTES or kind == KIND_CALL:
+        return append_bytes(column, p, size)
+    if kind == KIND_NUMERIC:
+        return append_numeric(column, p, size)
+    if kind == KIND_CHAR:
+        return append_char(column, p[0]) if size == 1 else FAULT_FIELD_WIDTH
+    if kind == KIND_TIMETZ:
+        return append_timetz(column, p) if size == 12 else FAULT_FIELD_WIDTH
+    if kind == KIND_JSONB:
+        if size < 1 or p[0] != 1:
+            return FAULT_VALUE
+        p += 1
+        size -= 1
+    if not utf8_valid(p, size):
+        return FAULT_TEXT
+    return append_bytes(column, p, size)
+
+cdef inline int sink_value(
+    SinkColumn* column, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, Fault* fault
+) noexcept nogil:
+    """Take one field that is not NULL and no array; 0 or the code that `fault` holds."""
+    cdef int code = 0
+    if column.length == column.capacity and sink_grow(column):
+        return stop(fault, OUT_OF_MEMORY, at, index)
+    mark_valid(column, True)
+    if column.width:
+        if column.decimal:
+            code = numeric_decimal128(
+                p, size, column.scale, &column.limit, column.data.data + column.length * 16
+            )
+        elif size == column.width:
+            code = store_fixed(column, p)
+        else:
+            code = FAULT_FIELD_WIDTH
+    elif column.has_offsets:
+        code = append_variable(column, p, size)
+        column.offsets[column.length + 1] = <int32_t>column.data.size
+    else:  # bool
+        if size != 1:
+            code = FAULT_FIELD_WIDTH
+        elif p[0] > 1:
+            code = FAULT_VALUE
+        elif p[0]:
+            column.data.data[column.length >> 3] |= <uint8_t>(1 << (column.length & 7))
+    if code:
+        if code == FAULT_FIELD_WIDTH:
+            return stop_number(fault, code, at, index, size)
+        return stop(fault, code, at, index)
+    column.length += 1
+    return 0
+
+cdef inline int array_head(
+    const uint8_t* p, Py_ssize_t size, uint32_t oid, Py_ssize_t at, Py_ssize_t index,
+    int* ndim, Py_ssize_t* dims, Fault* fault
+) noexcept nogil:
+    """0 with the dimensions filled in and every count checked against the bytes left, else the code that `fault` holds."""
+    cdef Py_ssize_t total = 1, head, left
+    cdef int32_t count, length
+    cdef int i
+    if size < 12:
+        return stop(fault, FAULT_ARRAY, at, index)
+    count = load_i32(p)
+    if count < 0 or count > MAX_DIMENSIONS or load_u32(p + 4) > 1 or size < 12 + 8 * count:
+        return stop(fault, FAULT_ARRAY, at, index)
+    if oid and load_u32(p + 8) != oid:
+        return stop(fault, FAULT_ARRAY, at, index)
+    head = 12 + 8 * count
+    left = (size - head) // 4
+    for i in range(count):
+        length = load_i32(p + 12 + 8 * i)
+        if length < 1 or length > left // total:
+            return stop(fault, FAULT_ARRAY, at, index)
+        total *= length
+        dims[i] = length
+    if count == 0 and size != head:
+        return stop(fault, FAULT_ARRAY, at + head, index)
+    ndim[0] = count
+    return 0
+
+cdef inline int sink_list(
+    SinkColumn* column, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, Fault* fault
+) noexcept nogil:
+    """Take one array of at most one dimension."""
+    cdef int ndim = 0, code
+    cdef Py_ssize_t dims[MAX_DIMENSIONS]
+    cdef Py_ssize_t pos = 12, i
+    cdef int32_t length
+    code = array_head(p, size, 0, at, index, &ndim, dims, fault)
+    if code:
+        return code
+    if ndim > 1:
+        return stop_number(fault, FAULT_DIMENSIONS, at, index, ndim)
+    if column.length == column.capacity and sink_grow(column):
+        return stop(fault, OUT_OF_MEMORY, at, index)
+    if ndim:
+        pos = 20
+        for i in range(dims[0]):
+            if size - pos < 4:
+                return stop(fault, FAULT_ARRAY, at + pos, index)
+            length = load_i32(p + pos)
+            pos += 4
+            if length < 0:
+                if length != -1:
+                    return stop_number(fault, FAULT_FIELD_LENGTH, at + pos - 4, index, length)
+                if sink_null(column.child):
+                    return stop(fault, OUT_OF_MEMORY, at, index)
+                continue
+            if length > size - pos:
+                return stop_number(fault, FAULT_FIELD_OVERRUN, at + pos - 4, index, length)
+            code = sink_value(column.child, p + pos, length, at + pos, index, fault)
+            if code:
+                return code
+            pos += length
+        if pos != size:
+            return stop(fault, FAULT_ARRAY, at + pos, index)
+    mark_valid(column, True)
+    column.length += 1
+    column.offsets[column.length] = <int32_t>column.child.length
+    return 0
+
+cdef inline int sink_tuple(
+    SinkColumn* columns, Py_ssize_t width, const uint8_t* p, Py_ssize_t size, Py_ssize_t base, Fault* fault
+) noexcept nogil:
+    """Take the tuple of `size` bytes at p; `base` is the offset of its first byte in a fault."""
+    cdef Py_ssize_t at = 2, index
+    cdef int32_t length
+    cdef int code
+    if size < 2:
+        return stop(fault, FAULT_ROW_SHORT, base, -1)
+    if load_i16(p) != width:
+        return stop_number(fault, FAULT_FIELD_COUNT, base, -1, load_i16(p))
+    for index in range(width):
+        if size - at < 4:
+            return stop(fault, FAULT_ROW_SHORT, at + base, index)
+        length = load_i32(p + at)
+        at += 4
+        if length < 0:
+            if length != -1:
+                return stop_number(fault, FAULT_FIELD_LENGTH, at - 4 + base, index, length)
+            if sink_null(&columns[index]):
+                return stop(fault, OUT_OF_MEMORY, at, index)
+            continue
+        if length > size - at:
+            return stop_number(fault, FAULT_FIELD_OVERRUN, at - 4 + base, index, length)
+        if columns[index].kind == KIND_ARRAY:
+            code = sink_list(&columns[index], p + at, length, at + base, index, fault)
+        else:
+            code = sink_value(&columns[index], p + at, length, at + base, index, fault)
+        if code:
+            return code
+        at += length
+    if at != size:
+        return stop_number(fault, FAULT_ROW_TAIL, at + base, -1, size - at)
+    return 0
+
+cdef inline Py_ssize_t sink_size(const SinkColumn* column) noexcept nogil:
+    """Bytes that count against `batch_bytes`."""
+    if column.child != NULL:
+        return 4 * column.child.length + sink_size(column.child)
+    return column.data.size if column.has_offsets else 0
