@@ -1,0 +1,235 @@
+"""Arrow values -> Python objects, for the pairs of Arrow and PostgreSQL types that the codec's kernels do not know.
+
+Law of this file: each value becomes exactly what it is; nothing is rounded. A value Python cannot hold is a fault of the codec's own sort,
+with the row it stands in.
+
+Source: Arrow columnar format.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from struct import Struct
+from typing import Any, Final
+
+from .. import const
+from ..errors import DataError, fault, faults
+from ..interval import Interval
+from .incoming import ArrayView
+from .schema import Family
+
+_CASTS: Final = {
+    const.LAYOUT_I8: "b",
+    const.LAYOUT_I16: "h",
+    const.LAYOUT_I32: "i",
+    const.LAYOUT_I64: "q",
+    const.LAYOUT_U8: "B",
+    const.LAYOUT_U16: "H",
+    const.LAYOUT_U32: "I",
+    const.LAYOUT_U64: "Q",
+    const.LAYOUT_F32: "f",
+    const.LAYOUT_F64: "d",
+    const.LAYOUT_DATE32: "i",
+    const.LAYOUT_DATE64: "q",
+    const.LAYOUT_TIME32: "i",
+    const.LAYOUT_TIME64: "q",
+    const.LAYOUT_TIMESTAMP: "q",
+    const.LAYOUT_DURATION: "q",
+}
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_EPOCH: Final = datetime(1970, 1, 1)
+_MS_PER_DAY: Final = 86_400_000
+_HALF: Final = Struct("=e")
+_DAY_TIME: Final = Struct("=ii")
+_MONTH_DAY_NANO: Final = Struct("=iiq")
+_VIEW: Final = Struct("=iiii")
+
+
+def objects(view: ArrayView, start: int, stop: int) -> list[Any]:
+    """The values start:stop of the array (counted from its own beginning) as Python objects, None for NULL.
+
+    int, bool, float, Decimal, str, bytes, date, time, datetime, timedelta or Interval, and lists of these.
+    """
+    first, last = view.offset + start, view.offset + stop
+    validity = view.validity()
+    present = None
+    if validity is not None:
+        present = [bool(validity[index >> 3] >> (index & 7) & 1) for index in range(first, last)]
+    if view.field.dictionary is not None:
+        return _from_dictionary(view, first, last, present)
+    kind = view.type
+    if kind.layout == const.LAYOUT_NULL:
+        return [None] * (stop - start)
+    read = _reader(view)
+    values = []
+    for row, index in enumerate(range(first, last)):
+        if present is not None and not present[row]:
+            values.append(None)
+            continue
+        try:
+            values.append(read(index))
+        except DataError:
+            raise
+        except (ValueError, OverflowError, IndexError) as exc:
+            raise fault(faults.FAULT_COERCE, row, -1, (f"the {kind.name} value", exc)) from exc
+    return values
+
+
+def _from_dictionary(view: ArrayView, first: int, last: int, present: Sequence[bool] | None) -> list[Any]:
+    assert view.dictionary is not None
+    layout = {"c": "b", "C": "B", "s": "h", "S": "H", "i": "i", "I": "I", "l": "q", "L": "Q"}.get(view.field.format)
+    if layout is None:
+        raise DataError(f"column {view.field.name}: the indices of the Arrow dictionary are not integers")
+    indices = view.buffer(1, last * Struct("=" + layout).size).cast(layout)
+    # Only what these rows mention is read: a dictionary may be far longer than a batch.
+    wanted = sorted({indices[i] for row, i in enumerate(range(first, last)) if present is None or present[row]})
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < view.dictionary.length:
+        raise DataError(f"column {view.field.name}: an index of the Arrow dictionary is out of range")
+    known = {index: objects(view.dictionary, index, index + 1)[0] for index in wanted}
+    return [
+        known[indices[i]] if present is None or present[row] else None for row, i in enumerate(range(first, last))
+    ]
+
+
+def _reader(view: ArrayView) -> Callable[[int], Any]:
+    """The function from an index into the buffers to the value there."""
+    kind = view.type
+    if kind.family is Family.LIST:
+        return _lists(view)
+    if kind.family in (Family.STRING, Family.BINARY):
+        read = _bytes(view)
+        return read if kind.family is Family.BINARY else lambda index: _text(read(index))
+    if kind.family is Family.DECIMAL:
+        return _decimals(view, kind.width, kind.scale)
+    if kind.layout == const.LAYOUT_BOOL_BITS:
+        bits = view.buffer(1, (view.stop + 7) // 8)
+        return lambda index: bool(bits[index >> 3] >> (index & 7) & 1)
+    memory = view.buffer(1, view.stop * kind.width)
+    if kind.layout in _CASTS:
+        numbers = memory.cast(_CASTS[kind.layout])
+        convert = _TEMPORAL.get(kind.layout)
+        if convert is None:
+            return numbers.__getitem__
+        zone = timezone.utc if kind.family is Family.TIMESTAMPTZ else None
+        return lambda index: convert(numbers[index], kind.scale, zone)
+    if view.field.format == "e":
+        return lambda index: _HALF.unpack_from(memory, 2 * index)[0]
+    return _intervals(view.field.format, memory)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("not valid UTF-8") from None
+
+
+def _bytes(view: ArrayView) -> Callable[[int], bytes]:
+    kind = view.type
+    if kind.layout == const.LAYOUT_FIXED:
+        width = kind.width
+        memory = view.buffer(1, view.stop * width)
+        return lambda index: bytes(memory[index * width : (index + 1) * width])
+    if kind.layout == const.LAYOUT_VIEW:
+        views, variadic = view.buffer(1, 16 * view.stop), view.variadic()
+
+        def read(index: int) -> bytes:
+            length, _prefix, which, start = _VIEW.unpack_from(views, 16 * index)
+            if length <= 12:
+                return bytes(views[16 * index + 4 : 16 * index + 4 + length])
+            return bytes(variadic[which][start : start + length])
+
+        return read
+    data, raw = view.data_spans(kind.layout)
+    ends = raw.cast("i" if kind.layout == const.LAYOUT_VAR32 else "q")
+    return lambda index: bytes(data[ends[index] : ends[index + 1]])
+
+
+def _decimals(view: ArrayView, width: int, scale: int) -> Callable[[int], Decimal]:
+    memory, order = view.buffer(1, view.stop * width), sys.byteorder
+
+    def read(index: int) -> Decimal:
+        digits = int.from_bytes(memory[index * width : (index + 1) * width], order, signed=True)
+        return Decimal(f"{digits}E{-scale}")  # exact, where scaleb would round to the context's precision
+
+    return read
+
+
+def _lists(view: ArrayView) -> Callable[[int], list[Any]]:
+    child = view.children[0]
+    if view.field.format.startswith("+w"):
+        size = view.type.scale
+        return lambda index: objects(child, index * size, (index + 1) * size)
+    ends = view.offsets(8).cast("q") if view.field.format == "+L" else view.offsets(4).cast("i")
+
+    def read(index: int) -> list[Any]:
+        start, stop = ends[index], ends[index + 1]
+        if not 0 <= start <= stop <= child.length:
+            raise DataError(f"column {view.field.name}: the offsets of the Arrow list are out of range")
+        return objects(child, start, stop)
+
+    return read
+
+
+def _us(units: int, scale: int) -> int:
+    """Whole microseconds of `units` of which `scale` make a second."""
+    us, rest = divmod(units * const.US_PER_SECOND, scale)
+    if rest:
+        raise ValueError("would lose digits below a microsecond; round it first")
+    return us
+
+
+def _date32(days: int, scale: int, zone: timezone | None) -> date:
+    return date.fromordinal(days + _EPOCH_ORDINAL)
+
+
+def _date64(ms: int, scale: int, zone: timezone | None) -> date:
+    days, rest = divmod(ms, _MS_PER_DAY)
+    if rest:
+        raise ValueError("not a whole day")
+    return date.fromordinal(days + _EPOCH_ORDINAL)
+
+
+def _time(units: int, scale: int, zone: timezone | None) -> time:
+    seconds, us = divmod(_us(units, scale), const.US_PER_SECOND)
+    return time(seconds // 3600, seconds // 60 % 60, seconds % 60, us)
+
+
+def _timestamp(units: int, scale: int, zone: timezone | None) -> datetime:
+    return (_EPOCH + timedelta(microseconds=_us(units, scale))).replace(tzinfo=zone)
+
+
+def _duration(units: int, scale: int, zone: timezone | None) -> timedelta:
+    return timedelta(microseconds=_us(units, scale))
+
+
+_TEMPORAL: Final[dict[int, Callable[[int, int, timezone | None], Any]]] = {
+    const.LAYOUT_DATE32: _date32,
+    const.LAYOUT_DATE64: _date64,
+    const.LAYOUT_TIME32: _time,
+    const.LAYOUT_TIME64: _time,
+    const.LAYOUT_TIMESTAMP: _timestamp,
+    const.LAYOUT_DURATION: _duration,
+}
+
+
+def _intervals(text: str, memory: memoryview) -> Callable[[int], Interval]:
+    if text == "tiM":
+        months = memory.cast("i")
+        return lambda index: Interval(months[index], 0, 0)
+    if text == "tiD":
+
+        def day_time(index: int) -> Interval:
+            days, ms = _DAY_TIME.unpack_from(memory, 8 * index)
+            return Interval(0, days, 1000 * ms)
+
+        return day_time
+
+    def month_day_nano(index: int) -> Interval:
+        months, days, ns = _MONTH_DAY_NANO.unpack_from(memory, 16 * index)
+        return Interval(months, days, _us(ns, 10**9))
+
+    return month_day_nano
