@@ -23,7 +23,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 from .errors import OperationalError
@@ -223,7 +222,7 @@ class EmbeddedServer:
     """A server on 127.0.0.1 and a Unix socket, in a temporary directory, stopped at the end of a `with` block, at exit,
     or when this process dies.
 
-    `settings` go into postgresql.conf and win over SETTINGS; `hba` replaces pg_hba.conf (trust for everybody otherwise).
+    `settings` go into postgresql.conf and win over SETTINGS; `hba` replaces pg_hba.conf (trust for all otherwise).
     `init_sql` runs as the superuser before the server takes connections, one statement to a line. `files` (name to
     content) are put beside the data, owned by the server and readable for it alone; `{data}` in settings names that
     place.
@@ -283,7 +282,7 @@ class EmbeddedServer:
     def __enter__(self) -> EmbeddedServer:
         return self if self.directory is not None else self.start()
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> EmbeddedServer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import socket
@@ -115,12 +116,9 @@ def test_quoted_values_come_back_as_they_were(settings: dict[str, str]) -> None:
 @given(st.text())
 def test_any_text_is_read_or_refused_with_a_pgfast_error(text: str) -> None:
     for candidate in (text, "postgresql://" + text):
-        try:
-            info = parse(candidate, environ={})
-        except (ProgrammingError, NotSupportedError) as exc:
-            assert str(exc)
-        else:
-            assert isinstance(info, ConnInfo)
+        # Whatever else comes out fails the test.
+        with contextlib.suppress(ProgrammingError, NotSupportedError):
+            assert isinstance(parse(candidate, environ={}), ConnInfo)
 
 
 @pytest.mark.parametrize(

@@ -394,7 +394,7 @@ def _integer(given: Mapping[str, str], name: str, low: int, high: int) -> int | 
     if name not in given:
         return None
     text = given[name].strip()
-    digits = text[1:] if text.startswith("-") else text
+    digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 12 and low <= int(text) <= high):
         raise ProgrammingError(
             f"connection setting {name}={shorten(given[name])} is not an integer from {low} to {high}"

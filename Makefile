@@ -1,0 +1,58 @@
+# Each target works as the only command after a clone: it makes its virtual environment and installs what it needs there.
+# PYTHON chooses the interpreter, VENV the place of the environment, ARGS goes to pytest, to the demonstration or to the benchmarks.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard pgfast/_codec.pyx pgfast/kernels/*.pxd)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test lint bench wheel clean
+
+help:
+	@echo 'make demo    load and read TPC-H lineitem with a server of its own, compiled beside pure'
+	@echo 'make test    the whole suite, with both implementations, against real servers'
+	@echo 'make lint    ruff, cython-lint, mypy --strict, stubtest, actionlint'
+	@echo 'make bench   speed of the codec, of loading and of fetching'
+	@echo 'make wheel   sdist, compiled and pure wheel, each tested in a clean environment'
+	@echo 'make clean   remove everything these make'
+
+$(VENV)/made:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("pgfast needs Python 3.10 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# The checkout itself with one set of extras, compiled codec and all.
+$(VENV)/with-%: $(VENV)/made $(SOURCES)
+	PGFAST_BUILD=require $(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
+
+demo: $(VENV)/with-demo
+	$(BIN)/pgfast demo $(ARGS)
+
+# Tests of the codec see both modules in one run, so the second run leaves them out.
+test: $(VENV)/with-test
+	PGFAST_IMPL=c $(BIN)/python -m pytest $(ARGS)
+	PGFAST_IMPL=python $(BIN)/python -m pytest --without-codec $(ARGS)
+
+lint: $(VENV)/with-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint pgfast
+	$(BIN)/mypy
+	$(BIN)/python tools/stubtest.py
+	$(BIN)/python tools/lint_workflows.py .github/workflows/*.yml
+
+bench: $(VENV)/with-bench
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: $(VENV)/with-wheel
+	$(BIN)/python tools/build_wheels.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f pgfast/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
