@@ -159,6 +159,11 @@ class Session:
         """Whether the server waits for a new request and nothing of an old one is left."""
         return not self._expected and not self._unsynced
 
+    @property
+    def starting(self) -> bool:
+        """Whether the session has not been ready for its first query yet."""
+        return self.state in (State.STARTUP, State.STARTING)
+
     def expect(self, *states: State) -> None:
         """Announce the answers to requests that were just written to `out`, in order."""
         for state in states:

@@ -10,7 +10,7 @@ from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, co
 from .extended import Consumer, Rows, execute, executemany, fetch
 from .listening import await_notification
 from .simple import Result, command, query
-from .startup import connect, request_cancel
+from .startup import connect, request_cancel, terminate
 from .steps import Operation, Pull, Read, Step, Upgrade, Write, settle
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
 
@@ -48,4 +48,5 @@ __all__ = [
     "rollback_to",
     "savepoint",
     "settle",
+    "terminate",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ...errors import OperationalError, ProtocolError, faults
+from ...errors import InterfaceError, OperationalError, ProtocolError, faults
 from .. import backend, frontend, scram
 from ..session import Event, Session, State
 from .simple import command
@@ -49,6 +49,12 @@ def request_cancel(
     yield from _post(session)
     while (yield Read(raw=True)):
         pass  # The server says nothing; a pooler that does is not listened to.
+
+
+def terminate(session: Session) -> None:
+    """Write the message that ends the session. The server answers it by closing the connection."""
+    frontend.terminate(session.out)
+    session.die(InterfaceError("it was closed by this program"))
 
 
 def _post(session: Session) -> Operation[None]:

@@ -1,0 +1,416 @@
+"""The driver for asyncio: carries operations out over a transport, which fills the session's ReadBuffer itself.
+
+Law of this file: as in `sync`: every wait has a deadline, and every way out of `Link.run`, the cancelling of the task included, leaves the session at rest or the transport
+closed. The Link is the protocol of its transport (asyncio.BufferedProtocol), so bytes go from the socket into the block they are decoded from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from .. import const
+from ..errors import Error, OperationalError, TimeoutError
+from ..protocol import operations
+from ..protocol.operations import Operation, Pull, Read, Write
+from ..protocol.session import Session
+from . import sockets, tls
+from .conninfo import ConnInfo
+from .deadline import Deadline
+from .sockets import Address
+
+T = TypeVar("T")
+
+_RAW_BYTES: Final = 4096
+#: asyncio wants a limit for the handshake; where the caller gives none, this one, which is asyncio's own.
+_HANDSHAKE_S: Final = 60.0
+
+
+class Link(asyncio.BufferedProtocol):
+    """A connected transport and the session that speaks over it.
+
+    It begins raw: bytes are put aside and reading is paused, until the first Read that is not raw. So nothing that comes with the answer to SSLRequest can slip into the
+    session, and nothing is lost.
+    """
+
+    def __init__(self, session: Session, info: ConnInfo, address: Address, loop: asyncio.AbstractEventLoop) -> None:
+        self.session = session
+        self.info = info
+        self.address = address
+        self.loop = loop
+        self.unsent: list[memoryview] = []
+        self._transport: asyncio.Transport | None = None
+        self._tls: tuple[ssl.SSLContext, str | None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._raw: bytearray | None = bytearray()
+        self._scratch = memoryview(bytearray(_RAW_BYTES))
+        self._fresh = 0
+        self._reading_paused = False
+        self._writing_paused = False
+        self._ended = False
+        self._cause: Exception | None = None
+        self._gone = loop.create_future()
+
+    # ------------------------------------------------------------ what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go: the free tail of the session's block."""
+        return self._scratch if self._raw is not None else self.session.received.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come; after a block's worth that nobody has asked for the peer must wait."""
+        if self._raw is not None:
+            self._raw += self._scratch[:nbytes]
+            self._pause_reading()
+        else:
+            self.session.received.commit(nbytes)
+            self._fresh += nbytes
+            if self._fresh >= const.READ_BLOCK_SIZE:
+                self._pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; the transport closes itself."""
+        self._ended = True
+        self._wake()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed."""
+        self._ended = True
+        self._cause = self._cause or exc
+        if not self._gone.done():
+            self._gone.set_result(None)
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room again."""
+        self._writing_paused = False
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._reading_paused = True
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and self._transport is not None:
+            self._reading_paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    # ------------------------------------------------------------ what a connection asks
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return self._tls is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the transport is closed or closing."""
+        return self._transport is None or self._transport.is_closing()
+
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 when closed."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
+    def close(self) -> None:
+        """Close the socket at once, saying nothing to the server."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def terminate(self, deadline: Deadline) -> None:
+        """Say goodbye and close, waiting for what was written before within the deadline, or at most sockets.GRACE_S."""
+        if self._transport is None:
+            return
+        if self.session.dead is None:
+            operations.terminate(self.session)
+            if not self.unsent and not self.closed:
+                self._transport.write(self.session.out.take())
+        self._transport.close()
+        left = deadline.remaining()
+        done, _ = await asyncio.wait([self._gone], timeout=sockets.GRACE_S if left is None else min(left, sockets.GRACE_S))
+        if not done:
+            self.close()
+
+    # ------------------------------------------------------------ carrying out
+
+    async def run(self, operation: Operation[T], deadline: Deadline) -> T:
+        """What the operation returns.
+
+        Whatever ends it early (a timeout, the cancelling of the task, an error) leaves the session at rest: what the server was doing is cancelled, within
+        sockets.GRACE_S; where that does not succeed the transport is closed.
+        """
+        was_idle = self.session.transaction_status == "I"
+        try:
+            return await self._drive(operation, deadline)
+        except GeneratorExit:  # the event loop is gone, nothing can be awaited
+            operation.close()
+            self.close()
+            raise
+        except BaseException:
+            operation.close()
+            await self._come_to_rest(was_idle)
+            raise
+
+    async def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
+        advance: Callable[[Any], Any] = operation.send
+        answer: Any = None
+        while True:
+            try:
+                step = advance(answer)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            advance = operation.send
+            if type(step) is Read:
+                answer = await (self._receive_raw(deadline) if step.raw else self._receive(deadline))
+            elif type(step) is Write:
+                answer = await self._send(step.blocks, step.listen, deadline)
+            elif type(step) is Pull:
+                try:
+                    answer = await self._pull(step.source, deadline)
+                except Exception as exc:  # the operation ends what it has begun, then it comes back
+                    advance, answer = operation.throw, exc
+            else:
+                await self._upgrade(step.tls, deadline)
+                answer = None
+
+    async def _come_to_rest(self, was_idle: bool) -> None:
+        session = self.session
+        if session.dead is not None or session.starting:
+            self.close()
+            return
+        if session.at_rest and not self.unsent and not session.out.size_bytes:
+            return
+        deadline = Deadline(sockets.GRACE_S)
+        try:
+            await self.cancel(deadline)
+            await self._drive(operations.recover(session, self.unsent, was_idle), deadline)
+        except Error as exc:
+            session.die(OperationalError(f"an interrupted operation could not be cancelled: {exc}"))
+            self.close()
+        except BaseException:
+            session.die(OperationalError("the cancelling of an interrupted operation was itself interrupted"))
+            self.close()
+            raise
+
+    async def cancel(self, deadline: Deadline) -> None:
+        """Ask the server, over a connection of its own, to cancel what the session is doing."""
+        link = await _connected(self.address, self.info, Session(), deadline)
+        try:
+            request = operations.request_cancel(
+                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted
+            )
+            await link._drive(request, deadline)
+        finally:
+            link.close()
+
+    # ------------------------------------------------------------ the steps
+
+    async def _wait(self, deadline: Deadline) -> None:
+        """Return when the transport has called. Raises TimeoutError."""
+        left = deadline.remaining()
+        waiter = self._waiter = self.loop.create_future()
+        timer = None if left is None else self.loop.call_later(left, _expire, waiter, deadline)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _lost(self) -> Error:
+        return self.session.lost(self._cause)
+
+    async def _receive(self, deadline: Deadline) -> int:
+        """Bytes that have come into the session's buffer since they were last asked for, 0 at the end of the stream."""
+        deadline.remaining()
+        if self._raw is not None:
+            self._leave_raw()
+        while not self._fresh:
+            if self._cause is not None:
+                raise self._lost()
+            if self._ended:
+                return 0
+            self._resume_reading()
+            await self._wait(deadline)
+        return self._take_fresh()
+
+    def _take_fresh(self) -> int:
+        size, self._fresh = self._fresh, 0
+        self._resume_reading()
+        return size
+
+    def _leave_raw(self) -> None:
+        """Go on with the session's own buffer, which gets what was put aside."""
+        raw, self._raw = self._raw, None
+        if raw:
+            self.session.received.get_buffer()[: len(raw)] = raw
+            self.session.received.commit(len(raw))
+            self._fresh += len(raw)
+
+    async def _receive_raw(self, deadline: Deadline) -> bytes:
+        while not self._raw:
+            if self._ended:
+                return b""
+            self._resume_reading()
+            await self._wait(deadline)
+        raw, self._raw = bytes(self._raw), bytearray()
+        return raw
+
+    async def _send(self, blocks: list[memoryview], listen: bool, deadline: Deadline) -> list[memoryview]:
+        """The blocks left over: none, or those the transport has no room for while bytes have come."""
+        self.unsent = blocks
+        deadline.remaining()
+        while blocks:
+            if self._ended or self._transport is None:
+                raise self._lost()
+            if not self._writing_paused:
+                self._transport.write(blocks.pop(0))
+            elif self._fresh:
+                self._take_fresh()
+                return blocks
+            else:
+                await self._wait(deadline)
+        if listen:
+            # The transport may take everything at once for ever; others must have their turn, and the peer be heard.
+            await asyncio.sleep(0)
+            self._take_fresh()
+        return blocks
+
+    async def _pull(self, source: Any, deadline: Deadline) -> Any:
+        """The next item of the source, None at its end."""
+        if not hasattr(source, "__anext__"):
+            item = next(source, None)
+            deadline.remaining()
+            return item
+        left = deadline.remaining()
+        try:
+            if left is None:
+                return await source.__anext__()
+            return await asyncio.wait_for(source.__anext__(), left)
+        except StopAsyncIteration:
+            return None
+        except asyncio.TimeoutError as exc:
+            if deadline.expired:
+                raise deadline.passed() from exc
+            raise  # the source's own
+
+    async def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:
+        context, hostname = settings
+        left = deadline.remaining()
+        assert self._transport is not None
+        if self._raw:
+            raise OperationalError("the server sent unencrypted bytes after its consent to TLS; the connection was closed")
+        self._reading_paused = False
+        handshake = self.loop.start_tls(
+            self._transport, self, context, server_hostname=hostname, ssl_handshake_timeout=_HANDSHAKE_S
+        )
+        try:
+            transport = await asyncio.wait_for(handshake, left)
+        except asyncio.TimeoutError as exc:
+            raise deadline.passed() from exc
+        except OSError as exc:  # ssl.SSLError and ConnectionError are
+            raise sockets.handshake_failed(exc, self.info.sslmode)
+        assert transport is not None
+        self._transport = transport
+        self._tls = settings
+
+
+def _expire(waiter: asyncio.Future[None], deadline: Deadline) -> None:
+    if not waiter.done():
+        waiter.set_exception(deadline.passed())
+
+
+# ---------------------------------------------------------------- connecting
+
+
+async def connect(info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline) -> Link:
+    """A link whose session is ready for queries. The deadline covers name lookup, connecting, TLS and authentication.
+
+    Each address of the host is tried until one takes the connection; what the server then says is final. Raises OperationalError or the server's refusal.
+    """
+    try:
+        addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), deadline.remaining())
+    except asyncio.TimeoutError as exc:
+        raise deadline.passed() from exc
+    failures: list[OperationalError] = []
+    for index, address in enumerate(addresses):
+        try:
+            link = await _connected(address, info, make_session(), deadline.part(len(addresses) - index))
+        except OperationalError as exc:
+            failures.append(exc)
+            continue
+        return await _begin(link, make_session, deadline)
+    raise sockets.all_failed(failures)
+
+
+async def _connected(address: Address, info: ConnInfo, session: Session, deadline: Deadline) -> Link:
+    """A link connected to the address, with nothing said yet. Raises OperationalError, TimeoutError among them."""
+    loop = asyncio.get_running_loop()
+    sock = sockets.open_socket(address, info)
+    link = Link(session, info, address, loop)
+    try:
+        await asyncio.wait_for(loop.sock_connect(sock, address.sockaddr), deadline.remaining())
+        if address.family == getattr(socket, "AF_UNIX", None):
+            await loop.create_unix_connection(lambda: link, sock=sock)
+        else:
+            await loop.create_connection(lambda: link, sock=sock)
+    except BaseException as exc:
+        link.close()
+        sock.close()
+        if isinstance(exc, (TimeoutError, asyncio.TimeoutError)) and deadline.expired:
+            raise TimeoutError(f"could not connect to {address.name}: {deadline.passed()}") from exc
+        if isinstance(exc, OSError):
+            raise sockets.connect_failed(address, exc)
+        raise
+    return link
+
+
+async def _begin(link: Link, make_session: Callable[[], Session], deadline: Deadline) -> Link:
+    """The link with its session begun, by a second connection where sslmode allows another attempt."""
+    address, info = link.address, link.info
+    *earlier, last = sockets.encryptions(info)
+    for encrypted in earlier:
+        try:
+            return await _attempt(link, encrypted, deadline)
+        except OperationalError as exc:
+            if not sockets.may_try_other_encryption(exc):
+                raise
+            link = await _connected(address, info, make_session(), deadline)
+    return await _attempt(link, last, deadline)
+
+
+async def _attempt(link: Link, encrypted: bool, deadline: Deadline) -> Link:
+    info = link.info
+    try:
+        settings = (tls.context(info), tls.server_hostname(info)) if encrypted else None
+        begin = operations.connect(
+            link.session, info.startup_parameters, info.password, settings, sockets.tls_required(info)
+        )
+        await link.run(begin, deadline)
+    except TimeoutError as exc:
+        link.close()
+        raise TimeoutError(f"could not connect to {link.address.name}: {exc}") from exc
+    except BaseException:
+        link.close()
+        raise
+    return link

@@ -1,0 +1,47 @@
+"""The moment at which a call gives up."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from ..errors import TimeoutError
+
+_GRAIN_S: Final = 0.02
+
+
+class Deadline:
+    """A moment `seconds` from now; with None there is no limit."""
+
+    __slots__ = ("_at", "seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._at = None if seconds is None else time.monotonic() + seconds
+
+    def remaining(self) -> float | None:
+        """Seconds left, None for no limit. Raises TimeoutError when none are."""
+        if self._at is None:
+            return None
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise self.passed()
+        return left
+
+    @property
+    def expired(self) -> bool:
+        """Whether none are left, but for the grain of an event loop's clock."""
+        return self._at is not None and self._at <= time.monotonic() + _GRAIN_S
+
+    def part(self, parts: int) -> Deadline:
+        """The deadline for the next one of so many equal parts of the time left."""
+        left = self.remaining()
+        return Deadline(None if left is None else left / parts)
+
+    def passed(self) -> TimeoutError:
+        """The exception for a wait that outlasted it."""
+        return TimeoutError("timed out" if self.seconds is None else f"timed out after {self.seconds:g} s")
+
+
+#: No limit.
+NEVER: Final = Deadline(None)

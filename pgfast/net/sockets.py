@@ -1,0 +1,158 @@
+"""Sockets to servers: the addresses of a host, a socket's options, and in which order TLS is tried.
+
+Law of this file: what both drivers need and neither waits for. Sockets are made here, non-blocking; connecting them is the drivers' business.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..errors import Error, NotSupportedError, OperationalError
+from .conninfo import ConnInfo
+
+#: How long, in seconds, an interrupted operation may take to cancel what the server does and to bring the session to rest. Then the connection is closed.
+GRACE_S: Final = 2.0
+#: The SQLSTATE with which a server refuses by pg_hba.conf, where another encryption may be let in (invalid_authorization_specification).
+_REFUSED: Final = "28000"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One place to connect to: a socket's family and address, and how to name it in an error."""
+
+    family: int
+    sockaddr: Any
+    name: str
+
+
+class TlsError(OperationalError):
+    """The TLS handshake failed."""
+
+
+def resolve(info: ConnInfo) -> Future[list[Address]]:
+    """The addresses of the server, as a future that a thread of its own fulfils.
+
+    A name lookup cannot be interrupted, so whoever waits gives up on the future and leaves the thread to itself; it is a daemon and keeps no process alive.
+    """
+    future: Future[list[Address]] = Future()
+    path = info.socket_path
+    host = info.hostaddr or info.host
+    if path is not None:
+        if not hasattr(socket, "AF_UNIX"):
+            raise NotSupportedError(f"host {info.host!r} means a Unix socket, which this platform does not have")
+        future.set_result([Address(socket.AF_UNIX, path, str(info))])
+    elif _is_literal(host):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        future.set_result([Address(family, (host, info.port), str(info))])
+    else:
+        threading.Thread(target=_look_up, args=(future, host, info), name="pgfast name lookup", daemon=True).start()
+    return future
+
+
+def _is_literal(host: str) -> bool:
+    """Whether this is an IP address; one with a scope (fe80::1%eth0) goes through the name lookup, which knows the scope's number."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
+def _look_up(future: Future[list[Address]], host: str, info: ConnInfo) -> None:
+    future.set_running_or_notify_cancel()  # from here on nobody can cancel it under this thread's hands
+    try:
+        found = socket.getaddrinfo(host, info.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        error = OperationalError(f"could not find the address of host {host!r}: {reason}")
+        error.__cause__ = exc
+        future.set_exception(error)
+        return
+    addresses = [Address(family, sockaddr, f"{info} (address {sockaddr[0]})") for family, _, _, _, sockaddr in found]
+    future.set_result(addresses)
+
+
+def open_socket(address: Address, info: ConnInfo) -> socket.socket:
+    """A non-blocking socket for the address, its options set and not connected yet."""
+    made = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        if address.family in (socket.AF_INET, socket.AF_INET6):
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for level, option, value in _keepalive(info):
+                made.setsockopt(level, option, value)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _keepalive(info: ConnInfo) -> list[tuple[int, int, int]]:
+    """Socket options for finding out that the peer is gone; 0 and options the platform lacks are left to the system (docs: keepalives)."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1 if info.keepalives else 0)]
+    idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
+    wanted = [("TCP_USER_TIMEOUT", info.tcp_user_timeout_ms)]
+    if info.keepalives:
+        wanted += [
+            (idle, info.keepalives_idle),
+            ("TCP_KEEPINTVL", info.keepalives_interval),
+            ("TCP_KEEPCNT", info.keepalives_count),
+        ]
+    for name, value in wanted:
+        if value and hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
+
+
+def encryptions(info: ConnInfo) -> tuple[bool, ...]:
+    """Whether to ask for TLS, in the order of the attempts (docs: Protection Provided in Different Modes). Never on a Unix socket."""
+    if info.sslmode == "disable" or info.socket_path is not None:
+        return (False,)
+    return {"allow": (False, True), "prefer": (True, False)}.get(info.sslmode, (True,))
+
+
+def tls_required(info: ConnInfo) -> bool:
+    """Whether a connection without TLS is out of the question."""
+    return info.sslmode in ("require", "verify-ca", "verify-full")
+
+
+def may_try_other_encryption(exc: Error) -> bool:
+    """Whether an attempt failed in a way the other encryption may not: by the handshake, or by pg_hba.conf. A wrong password is none."""
+    return isinstance(exc, TlsError) or exc.sqlstate == _REFUSED
+
+
+def connect_failed(address: Address, exc: OSError) -> OperationalError:
+    """The exception for a socket that could not be connected."""
+    hint = ""
+    if isinstance(exc, (ConnectionRefusedError, FileNotFoundError)):
+        hint = "; is the server running there and accepting connections?"
+    error = OperationalError(f"could not connect to {address.name}: {exc.strerror or exc}{hint}")
+    error.__cause__ = exc
+    return error
+
+
+def all_failed(failures: list[OperationalError]) -> OperationalError:
+    """One exception for an attempt at every address."""
+    if len(failures) == 1:
+        return failures[0]
+    error = OperationalError("\n".join(str(failure) for failure in failures))
+    error.__cause__ = failures[0]
+    return error
+
+
+def handshake_failed(exc: OSError, sslmode: str) -> TlsError:
+    """The exception for a failed TLS handshake, with what to do about an unknown certificate."""
+    verify = getattr(exc, "verify_message", "")
+    reason = verify or getattr(exc, "reason", None) or exc.strerror or str(exc) or type(exc).__name__
+    hint = ""
+    if verify:
+        hint = f"; sslmode={sslmode} checks the server's certificate: give the authority that signed it as sslrootcert"
+    error = TlsError(f"the TLS handshake failed: {reason}{hint}")
+    error.__cause__ = exc
+    return error

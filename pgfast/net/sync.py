@@ -1,0 +1,322 @@
+"""The driver for threads: carries operations out over a non-blocking socket, waiting in poll().
+
+Law of this file: every wait has a deadline, and every way out of `Link.run` leaves the session at rest or the socket closed. It knows steps, sockets and time; of a
+session it knows its buffers and whether it rests, of messages nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Final, TypeVar
+
+from ..errors import Error, OperationalError, TimeoutError
+from ..protocol import operations
+from ..protocol.operations import Operation, Pull, Read, Write
+from ..protocol.session import Session
+from . import sockets, tls
+from .conninfo import ConnInfo
+from .deadline import Deadline
+from .sockets import Address
+
+T = TypeVar("T")
+
+_READ: Final = 1
+_WRITE: Final = 4
+_RAW_BYTES: Final = 4096
+
+
+def _wait_for(sock: socket.socket, events: int, deadline: Deadline) -> None:
+    """Return when the socket is ready for one of the events, or broken. Raises TimeoutError."""
+    left = deadline.remaining()
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, (select.POLLIN if events & _READ else 0) | (select.POLLOUT if events & _WRITE else 0))
+        ready: Any = poll.poll(None if left is None else math.ceil(left * 1000))
+    else:
+        readers = [sock] if events & _READ else []
+        writers = [sock] if events & _WRITE else []
+        # Windows reports a failed connect only in the third list.
+        found = select.select(readers, writers, writers, left)
+        ready = found[0] or found[1] or found[2]
+    if not ready:
+        raise deadline.passed()
+
+
+class Link:
+    """A connected socket and the session that speaks over it.
+
+    `unsent` is what a Write has not sent yet: an interrupted operation must still send it, because it may begin in the middle of a message.
+    """
+
+    def __init__(self, sock: socket.socket, session: Session, info: ConnInfo, address: Address) -> None:
+        self.session = session
+        self.info = info
+        self.address = address
+        self.unsent: list[memoryview] = []
+        self._sock: socket.socket = sock
+        self._tls: tuple[ssl.SSLContext, str | None] | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return self._tls is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self._sock.fileno() < 0
+
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 when closed."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Close the socket, saying nothing to the server."""
+        self._sock.close()
+
+    def terminate(self) -> None:
+        """Say goodbye, without waiting, and close."""
+        if self.session.dead is None:
+            operations.terminate(self.session)
+            if not self.unsent and not self.closed:
+                with contextlib.suppress(OSError):  # nobody may be listening any more, which is what is wanted
+                    self._sock.send(self.session.out.take())
+        self.close()
+
+    # ------------------------------------------------------------ carrying out
+
+    def run(self, operation: Operation[T], deadline: Deadline) -> T:
+        """What the operation returns.
+
+        Whatever ends it early (a timeout, KeyboardInterrupt, an error) leaves the session at rest: what the server was doing is cancelled, within sockets.GRACE_S; where
+        that does not succeed the socket is closed.
+        """
+        was_idle = self.session.transaction_status == "I"
+        try:
+            return self._drive(operation, deadline)
+        except BaseException:
+            operation.close()
+            self._come_to_rest(was_idle)
+            raise
+
+    def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
+        advance: Callable[[Any], Any] = operation.send
+        answer: Any = None
+        while True:
+            try:
+                step = advance(answer)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            advance = operation.send
+            if type(step) is Read:
+                answer = self._receive_raw(deadline) if step.raw else self._receive(deadline)
+            elif type(step) is Write:
+                answer = self._send(step.blocks, step.listen, deadline)
+            elif type(step) is Pull:
+                try:
+                    answer = next(step.source, None)  # type: ignore[arg-type]
+                except Exception as exc:  # the operation ends what it has begun, then it comes back
+                    advance, answer = operation.throw, exc
+                deadline.remaining()
+            else:
+                self._upgrade(step.tls, deadline)
+                answer = None
+
+    def _come_to_rest(self, was_idle: bool) -> None:
+        session = self.session
+        if session.dead is not None or session.starting:
+            self.close()
+            return
+        if session.at_rest and not self.unsent and not session.out.size_bytes:
+            return
+        deadline = Deadline(sockets.GRACE_S)
+        try:
+            self.cancel(deadline)
+            self._drive(operations.recover(session, self.unsent, was_idle), deadline)
+        except Error as exc:
+            session.die(OperationalError(f"an interrupted operation could not be cancelled: {exc}"))
+            self.close()
+        except BaseException:
+            session.die(OperationalError("the cancelling of an interrupted operation was itself interrupted"))
+            self.close()
+            raise
+
+    def cancel(self, deadline: Deadline) -> None:
+        """Ask the server, over a connection of its own, to cancel what the session is doing. Any thread may call it."""
+        sock = _connected(self.address, self.info, deadline)
+        link = Link(sock, Session(), self.info, self.address)
+        try:
+            request = operations.request_cancel(
+                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted
+            )
+            link._drive(request, deadline)
+        finally:
+            link.close()
+
+    # ------------------------------------------------------------ the steps
+
+    def _receive(self, deadline: Deadline) -> int:
+        """Bytes received into the session's buffer, 0 at the end of the stream."""
+        view = self.session.received.get_buffer()
+        size = self._receive_into(view, deadline)
+        self.session.received.commit(size)
+        return size
+
+    def _receive_raw(self, deadline: Deadline) -> bytes:
+        data = bytearray(_RAW_BYTES)
+        return bytes(data[: self._receive_into(memoryview(data), deadline)])
+
+    def _receive_into(self, view: memoryview, deadline: Deadline) -> int:
+        deadline.remaining()
+        while True:
+            try:
+                return self._sock.recv_into(view)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                events = _READ
+            except ssl.SSLWantWriteError:
+                events = _WRITE
+            except OSError as exc:
+                raise self.session.lost(exc)
+            _wait_for(self._sock, events, deadline)
+
+    def _receive_now(self) -> int:
+        """Bytes received without waiting; -1 at the end of the stream."""
+        view = self.session.received.get_buffer()
+        try:
+            size = self._sock.recv_into(view)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        except OSError:  # reported by the write that follows
+            return -1
+        self.session.received.commit(size)
+        return size or -1
+
+    def _send(self, blocks: list[memoryview], listen: bool, deadline: Deadline) -> list[memoryview]:
+        """The blocks left over: none, or those the socket does not take while bytes have come."""
+        self.unsent = blocks
+        deadline.remaining()
+        while blocks:
+            try:
+                sent = self._sock.send(blocks[0])
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as exc:
+                reading = isinstance(exc, ssl.SSLWantReadError)
+                _wait_for(self._sock, _READ if reading else _READ | _WRITE, deadline)
+                if self._receive_now() > 0:
+                    return blocks
+            except OSError as exc:
+                # The server may have said why before it hung up.
+                while self._receive_now() > 0:
+                    deadline.remaining()
+                raise self.session.lost(exc)
+            else:
+                if sent == blocks[0].nbytes:
+                    del blocks[0]
+                else:
+                    blocks[0] = blocks[0][sent:]
+        if listen:
+            self._receive_now()
+        return blocks
+
+    def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:
+        context, hostname = settings
+        try:
+            wrapped = context.wrap_socket(self._sock, server_hostname=hostname, do_handshake_on_connect=False)
+            self._sock = wrapped
+            while True:
+                try:
+                    wrapped.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    _wait_for(wrapped, _READ, deadline)
+                except ssl.SSLWantWriteError:
+                    _wait_for(wrapped, _WRITE, deadline)
+        except OSError as exc:  # ssl.SSLError is one
+            raise sockets.handshake_failed(exc, self.info.sslmode)
+        self._tls = settings
+
+
+# ---------------------------------------------------------------- connecting
+
+
+def connect(info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline) -> Link:
+    """A link whose session is ready for queries. The deadline covers name lookup, connecting, TLS and authentication.
+
+    Each address of the host is tried until one takes the connection; what the server then says is final. Raises OperationalError or the server's refusal.
+    """
+    try:
+        addresses = sockets.resolve(info).result(deadline.remaining())
+    except FutureTimeoutError as exc:
+        raise deadline.passed() from exc
+    failures: list[OperationalError] = []
+    for index, address in enumerate(addresses):
+        try:
+            sock = _connected(address, info, deadline.part(len(addresses) - index))
+        except OperationalError as exc:
+            failures.append(exc)
+            continue
+        return _begin(sock, address, info, make_session, deadline)
+    raise sockets.all_failed(failures)
+
+
+def _connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.socket:
+    """A socket connected to the address. Raises OperationalError, TimeoutError among them."""
+    sock = sockets.open_socket(address, info)
+    try:
+        try:
+            sock.connect(address.sockaddr)
+        except BlockingIOError:
+            _wait_for(sock, _WRITE, deadline)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+    except TimeoutError as exc:
+        sock.close()
+        raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
+    except OSError as exc:
+        sock.close()
+        raise sockets.connect_failed(address, exc)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _begin(
+    sock: socket.socket, address: Address, info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline
+) -> Link:
+    """The link over this socket with its session begun, by a second connection where sslmode allows another attempt."""
+    *earlier, last = sockets.encryptions(info)
+    for encrypted in earlier:
+        try:
+            return _attempt(sock, address, info, make_session(), encrypted, deadline)
+        except OperationalError as exc:
+            if not sockets.may_try_other_encryption(exc):
+                raise
+            sock = _connected(address, info, deadline)
+    return _attempt(sock, address, info, make_session(), last, deadline)
+
+
+def _attempt(
+    sock: socket.socket, address: Address, info: ConnInfo, session: Session, encrypted: bool, deadline: Deadline
+) -> Link:
+    link = Link(sock, session, info, address)
+    try:
+        settings = (tls.context(info), tls.server_hostname(info)) if encrypted else None
+        begin = operations.connect(
+            session, info.startup_parameters, info.password, settings, sockets.tls_required(info)
+        )
+        link.run(begin, deadline)
+    except TimeoutError as exc:
+        link.close()
+        raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
+    except BaseException:
+        link.close()
+        raise
+    return link
