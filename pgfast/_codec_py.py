@@ -300,8 +300,9 @@ class Plan:
         return tuple(
             [
                 None if end < 0 else decode(bytes(block[begin:end]), begin - start + base, column)
-                for column, (decode, (begin, end)) in enumerate(
-                    zip(self._decoders, _fields(block, start, stop, base, len(self._decoders)))
+                # _fields comes first, so that it is asked once more after the last column and sees what is left over
+                for column, ((begin, end), decode) in enumerate(
+                    zip(_fields(block, start, stop, base, len(self._decoders)), self._decoders)
                 )
             ]
         )
