@@ -1,7 +1,98 @@
-"""pgfast: a PostgreSQL driver for moving data in bulk."""
+"""pgfast: a PostgreSQL driver for moving data in bulk.
+
+`connect` opens a connection, `AsyncConnection.connect` one for asyncio. `IMPLEMENTATION` tells which codec this process
+uses: "c" or "python".
+"""
 
 from __future__ import annotations
 
+from . import errors
 from ._version import __version__
+from .api import AsyncConnection, Connection, connect
+from .codec import IMPLEMENTATION
+from .connections.aio import AsyncCopy, AsyncCursor, AsyncTransaction
+from .connections.dbapi import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    ROWID,
+    STRING,
+    Binary,
+    Date,
+    DateFromTicks,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+)
+from .connections.info import ConnectionInfo, TransactionStatus
+from .connections.results import Column
+from .connections.sync import Copy, Cursor, Transaction
+from .connections.transactions import Rollback
+from .errors import (
+    DatabaseError,
+    DataError,
+    Diagnostic,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,
+)
+from .interval import Interval
+from .protocol.backend import Notification as Notify
 
-__all__ = ["__version__"]
+#: PEP 249: threads may share the module and its connections; parameters are `%(name)s`, `%s` and `$1` as well.
+apilevel = "2.0"
+threadsafety = 2
+paramstyle = "pyformat"
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "IMPLEMENTATION",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "AsyncConnection",
+    "AsyncCopy",
+    "AsyncCursor",
+    "AsyncTransaction",
+    "Binary",
+    "Column",
+    "Connection",
+    "ConnectionInfo",
+    "Copy",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Diagnostic",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "Interval",
+    "NotSupportedError",
+    "Notify",
+    "OperationalError",
+    "ProgrammingError",
+    "Rollback",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Transaction",
+    "TransactionStatus",
+    "Warning",
+    "__version__",
+    "apilevel",
+    "connect",
+    "errors",
+    "paramstyle",
+    "threadsafety",
+]

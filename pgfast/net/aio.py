@@ -1,7 +1,8 @@
 """The driver for asyncio: carries operations out over a transport, which fills the session's ReadBuffer itself.
 
-Law of this file: as in `sync`: every wait has a deadline, and every way out of `Link.run`, the cancelling of the task included, leaves the session at rest or the transport
-closed. The Link is the protocol of its transport (asyncio.BufferedProtocol), so bytes go from the socket into the block they are decoded from.
+Law of this file: as in `sync`: every wait has a deadline, and every way out of `Link.run`, the cancelling of the task
+included, leaves the session at rest or the transport closed. The Link is the protocol of its transport
+(asyncio.BufferedProtocol), so bytes go from the socket into the block they are decoded from.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _HANDSHAKE_S: Final = 60.0
 class Link(asyncio.BufferedProtocol):
     """A connected transport and the session that speaks over it.
 
-    It begins raw: bytes are put aside and reading is paused, until the first Read that is not raw. So nothing that comes with the answer to SSLRequest can slip into the
-    session, and nothing is lost.
+    It begins raw: bytes are put aside and reading is paused, until the first Read that is not raw. So nothing that
+    comes with the answer to SSLRequest can slip into the session, and nothing is lost.
     """
 
     def __init__(self, session: Session, info: ConnInfo, address: Address, loop: asyncio.AbstractEventLoop) -> None:
@@ -138,7 +139,7 @@ class Link(asyncio.BufferedProtocol):
             self._transport.abort()
 
     async def terminate(self, deadline: Deadline) -> None:
-        """Say goodbye and close, waiting for what was written before within the deadline, or at most sockets.GRACE_S."""
+        """Say goodbye and close, waiting for what was written before, within the deadline and sockets.GRACE_S."""
         if self._transport is None:
             return
         if self.session.dead is None:
@@ -147,7 +148,9 @@ class Link(asyncio.BufferedProtocol):
                 self._transport.write(self.session.out.take())
         self._transport.close()
         left = deadline.remaining()
-        done, _ = await asyncio.wait([self._gone], timeout=sockets.GRACE_S if left is None else min(left, sockets.GRACE_S))
+        done, _ = await asyncio.wait(
+            [self._gone], timeout=sockets.GRACE_S if left is None else min(left, sockets.GRACE_S)
+        )
         if not done:
             self.close()
 
@@ -156,8 +159,8 @@ class Link(asyncio.BufferedProtocol):
     async def run(self, operation: Operation[T], deadline: Deadline) -> T:
         """What the operation returns.
 
-        Whatever ends it early (a timeout, the cancelling of the task, an error) leaves the session at rest: what the server was doing is cancelled, within
-        sockets.GRACE_S; where that does not succeed the transport is closed.
+        Whatever ends it early (a timeout, the cancelling of the task, an error) leaves the session at rest: what the
+        server was doing is cancelled, within sockets.GRACE_S; where that does not succeed the transport is closed.
         """
         was_idle = self.session.transaction_status == "I"
         try:
@@ -168,7 +171,7 @@ class Link(asyncio.BufferedProtocol):
             raise
         except BaseException:
             operation.close()
-            await self._come_to_rest(was_idle)
+            await self.come_to_rest(was_idle)
             raise
 
     async def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
@@ -193,7 +196,12 @@ class Link(asyncio.BufferedProtocol):
                 await self._upgrade(step.tls, deadline)
                 answer = None
 
-    async def _come_to_rest(self, was_idle: bool) -> None:
+    async def come_to_rest(self, was_idle: bool) -> None:
+        """Cancel what is under way and bring the session to rest; close where that does not succeed within
+        sockets.GRACE_S.
+
+        With `was_idle`, in autocommit mode, a transaction begun since is rolled back.
+        """
         session = self.session
         if session.dead is not None or session.starting:
             self.close()
@@ -319,7 +327,9 @@ class Link(asyncio.BufferedProtocol):
         left = deadline.remaining()
         assert self._transport is not None
         if self._raw:
-            raise OperationalError("the server sent unencrypted bytes after its consent to TLS; the connection was closed")
+            raise OperationalError(
+                "the server sent unencrypted bytes after its consent to TLS; the connection was closed"
+            )
         self._reading_paused = False
         handshake = self.loop.start_tls(
             self._transport, self, context, server_hostname=hostname, ssl_handshake_timeout=_HANDSHAKE_S
@@ -329,7 +339,7 @@ class Link(asyncio.BufferedProtocol):
         except asyncio.TimeoutError as exc:
             raise deadline.passed() from exc
         except OSError as exc:  # ssl.SSLError and ConnectionError are
-            raise sockets.handshake_failed(exc, self.info.sslmode)
+            raise sockets.handshake_failed(exc, self.info.sslmode) from exc
         assert transport is not None
         self._transport = transport
         self._tls = settings
@@ -346,7 +356,8 @@ def _expire(waiter: asyncio.Future[None], deadline: Deadline) -> None:
 async def connect(info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline) -> Link:
     """A link whose session is ready for queries. The deadline covers name lookup, connecting, TLS and authentication.
 
-    Each address of the host is tried until one takes the connection; what the server then says is final. Raises OperationalError or the server's refusal.
+    Each address of the host is tried until one takes the connection; what the server then says is final. Raises
+    OperationalError or the server's refusal.
     """
     try:
         addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), deadline.remaining())
@@ -380,7 +391,7 @@ async def _connected(address: Address, info: ConnInfo, session: Session, deadlin
         if isinstance(exc, (TimeoutError, asyncio.TimeoutError)) and deadline.expired:
             raise TimeoutError(f"could not connect to {address.name}: {deadline.passed()}") from exc
         if isinstance(exc, OSError):
-            raise sockets.connect_failed(address, exc)
+            raise sockets.connect_failed(address, exc) from exc
         raise
     return link
 

@@ -28,6 +28,10 @@ class Deadline:
             raise self.passed()
         return left
 
+    def clipped(self, least: float) -> float | None:
+        """Seconds left but never fewer than `least`, None for no limit: for a last look at what has come already."""
+        return None if self._at is None else max(self._at - time.monotonic(), least)
+
     @property
     def expired(self) -> bool:
         """Whether none are left, but for the grain of an event loop's clock."""

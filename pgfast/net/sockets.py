@@ -1,6 +1,7 @@
 """Sockets to servers: the addresses of a host, a socket's options, and in which order TLS is tried.
 
-Law of this file: what both drivers need and neither waits for. Sockets are made here, non-blocking; connecting them is the drivers' business.
+Law of this file: what both drivers need and neither waits for. Sockets are made here, non-blocking; connecting them is
+the drivers' business.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any, Final
 from ..errors import Error, NotSupportedError, OperationalError
 from .conninfo import ConnInfo
 
-#: How long, in seconds, an interrupted operation may take to cancel what the server does and to bring the session to rest. Then the connection is closed.
+#: How long, in seconds, an interrupted operation may take to cancel what the server does and to bring the session to
+#: rest. Then the connection is closed.
 GRACE_S: Final = 2.0
-#: The SQLSTATE with which a server refuses by pg_hba.conf, where another encryption may be let in (invalid_authorization_specification).
+#: The SQLSTATE with which a server refuses by pg_hba.conf, where another encryption may be let in
+#: (invalid_authorization_specification).
 _REFUSED: Final = "28000"
 
 
@@ -38,7 +41,8 @@ class TlsError(OperationalError):
 def resolve(info: ConnInfo) -> Future[list[Address]]:
     """The addresses of the server, as a future that a thread of its own fulfils.
 
-    A name lookup cannot be interrupted, so whoever waits gives up on the future and leaves the thread to itself; it is a daemon and keeps no process alive.
+    A name lookup cannot be interrupted, so whoever waits gives up on the future and leaves the thread to itself; it is
+    a daemon and keeps no process alive.
     """
     future: Future[list[Address]] = Future()
     path = info.socket_path
@@ -56,7 +60,10 @@ def resolve(info: ConnInfo) -> Future[list[Address]]:
 
 
 def _is_literal(host: str) -> bool:
-    """Whether this is an IP address; one with a scope (fe80::1%eth0) goes through the name lookup, which knows the scope's number."""
+    """Whether this is an IP address.
+
+    One with a scope (fe80::1%eth0) goes through the name lookup, which knows the scope's number.
+    """
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -94,7 +101,10 @@ def open_socket(address: Address, info: ConnInfo) -> socket.socket:
 
 
 def _keepalive(info: ConnInfo) -> list[tuple[int, int, int]]:
-    """Socket options for finding out that the peer is gone; 0 and options the platform lacks are left to the system (docs: keepalives)."""
+    """Socket options for finding out that the peer is gone (docs: keepalives).
+
+    Zero and options the platform lacks are left to the system.
+    """
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1 if info.keepalives else 0)]
     idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
     wanted = [("TCP_USER_TIMEOUT", info.tcp_user_timeout_ms)]
@@ -111,7 +121,10 @@ def _keepalive(info: ConnInfo) -> list[tuple[int, int, int]]:
 
 
 def encryptions(info: ConnInfo) -> tuple[bool, ...]:
-    """Whether to ask for TLS, in the order of the attempts (docs: Protection Provided in Different Modes). Never on a Unix socket."""
+    """Whether to ask for TLS, in the order of the attempts (docs:
+
+    Protection Provided in Different Modes). Never on a Unix socket.
+    """
     if info.sslmode == "disable" or info.socket_path is not None:
         return (False,)
     return {"allow": (False, True), "prefer": (True, False)}.get(info.sslmode, (True,))
@@ -123,7 +136,10 @@ def tls_required(info: ConnInfo) -> bool:
 
 
 def may_try_other_encryption(exc: Error) -> bool:
-    """Whether an attempt failed in a way the other encryption may not: by the handshake, or by pg_hba.conf. A wrong password is none."""
+    """Whether an attempt failed in a way the other encryption may not: by the handshake, or by pg_hba.conf.
+
+    A wrong password is none.
+    """
     return isinstance(exc, TlsError) or exc.sqlstate == _REFUSED
 
 
@@ -132,9 +148,7 @@ def connect_failed(address: Address, exc: OSError) -> OperationalError:
     hint = ""
     if isinstance(exc, (ConnectionRefusedError, FileNotFoundError)):
         hint = "; is the server running there and accepting connections?"
-    error = OperationalError(f"could not connect to {address.name}: {exc.strerror or exc}{hint}")
-    error.__cause__ = exc
-    return error
+    return OperationalError(f"could not connect to {address.name}: {exc.strerror or exc}{hint}")
 
 
 def all_failed(failures: list[OperationalError]) -> OperationalError:
@@ -153,6 +167,4 @@ def handshake_failed(exc: OSError, sslmode: str) -> TlsError:
     hint = ""
     if verify:
         hint = f"; sslmode={sslmode} checks the server's certificate: give the authority that signed it as sslrootcert"
-    error = TlsError(f"the TLS handshake failed: {reason}{hint}")
-    error.__cause__ = exc
-    return error
+    return TlsError(f"the TLS handshake failed: {reason}{hint}")

@@ -1,12 +1,13 @@
 """The driver for threads: carries operations out over a non-blocking socket, waiting in poll().
 
-Law of this file: every wait has a deadline, and every way out of `Link.run` leaves the session at rest or the socket closed. It knows steps, sockets and time; of a
-session it knows its buffers and whether it rests, of messages nothing.
+Law of this file: every wait has a deadline, and every way out of `Link.run` leaves the session at rest or the socket
+closed. It knows steps, sockets and time; of a session it knows its buffers and whether it rests, of messages nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import select
@@ -30,6 +31,9 @@ T = TypeVar("T")
 _READ: Final = 1
 _WRITE: Final = 4
 _RAW_BYTES: Final = 4096
+#: What a non-blocking connect says; Windows says the second. EAGAIN is not among them: a Unix socket says it when the
+#: server's queue is full.
+_IN_PROGRESS: Final = (errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS))
 
 
 def _wait_for(sock: socket.socket, events: int, deadline: Deadline) -> None:
@@ -52,7 +56,8 @@ def _wait_for(sock: socket.socket, events: int, deadline: Deadline) -> None:
 class Link:
     """A connected socket and the session that speaks over it.
 
-    `unsent` is what a Write has not sent yet: an interrupted operation must still send it, because it may begin in the middle of a message.
+    `unsent` is what a Write has not sent yet: an interrupted operation must still send it, because it may begin in the
+    middle of a message.
     """
 
     def __init__(self, sock: socket.socket, session: Session, info: ConnInfo, address: Address) -> None:
@@ -95,15 +100,15 @@ class Link:
     def run(self, operation: Operation[T], deadline: Deadline) -> T:
         """What the operation returns.
 
-        Whatever ends it early (a timeout, KeyboardInterrupt, an error) leaves the session at rest: what the server was doing is cancelled, within sockets.GRACE_S; where
-        that does not succeed the socket is closed.
+        Whatever ends it early (a timeout, KeyboardInterrupt, an error) leaves the session at rest: what the server was
+        doing is cancelled, within sockets.GRACE_S; where that does not succeed the socket is closed.
         """
         was_idle = self.session.transaction_status == "I"
         try:
             return self._drive(operation, deadline)
         except BaseException:
             operation.close()
-            self._come_to_rest(was_idle)
+            self.come_to_rest(was_idle)
             raise
 
     def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
@@ -129,7 +134,12 @@ class Link:
                 self._upgrade(step.tls, deadline)
                 answer = None
 
-    def _come_to_rest(self, was_idle: bool) -> None:
+    def come_to_rest(self, was_idle: bool) -> None:
+        """Cancel what is under way and bring the session to rest; close where that does not succeed within
+        sockets.GRACE_S.
+
+        With `was_idle`, in autocommit mode, a transaction begun since is rolled back.
+        """
         session = self.session
         if session.dead is not None or session.starting:
             self.close()
@@ -183,7 +193,7 @@ class Link:
             except ssl.SSLWantWriteError:
                 events = _WRITE
             except OSError as exc:
-                raise self.session.lost(exc)
+                raise self.session.lost(exc) from exc
             _wait_for(self._sock, events, deadline)
 
     def _receive_now(self) -> int:
@@ -214,7 +224,7 @@ class Link:
                 # The server may have said why before it hung up.
                 while self._receive_now() > 0:
                     deadline.remaining()
-                raise self.session.lost(exc)
+                raise self.session.lost(exc) from exc
             else:
                 if sent == blocks[0].nbytes:
                     del blocks[0]
@@ -238,7 +248,7 @@ class Link:
                 except ssl.SSLWantWriteError:
                     _wait_for(wrapped, _WRITE, deadline)
         except OSError as exc:  # ssl.SSLError is one
-            raise sockets.handshake_failed(exc, self.info.sslmode)
+            raise sockets.handshake_failed(exc, self.info.sslmode) from exc
         self._tls = settings
 
 
@@ -248,7 +258,8 @@ class Link:
 def connect(info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline) -> Link:
     """A link whose session is ready for queries. The deadline covers name lookup, connecting, TLS and authentication.
 
-    Each address of the host is tried until one takes the connection; what the server then says is final. Raises OperationalError or the server's refusal.
+    Each address of the host is tried until one takes the connection; what the server then says is final. Raises
+    OperationalError or the server's refusal.
     """
     try:
         addresses = sockets.resolve(info).result(deadline.remaining())
@@ -269,19 +280,18 @@ def _connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.s
     """A socket connected to the address. Raises OperationalError, TimeoutError among them."""
     sock = sockets.open_socket(address, info)
     try:
-        try:
-            sock.connect(address.sockaddr)
-        except BlockingIOError:
+        code = sock.connect_ex(address.sockaddr)
+        if code in _IN_PROGRESS:
             _wait_for(sock, _WRITE, deadline)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise OSError(code, os.strerror(code))
+        if code:
+            raise OSError(code, os.strerror(code))
     except TimeoutError as exc:
         sock.close()
         raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
     except OSError as exc:
         sock.close()
-        raise sockets.connect_failed(address, exc)
+        raise sockets.connect_failed(address, exc) from exc
     except BaseException:
         sock.close()
         raise

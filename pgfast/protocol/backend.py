@@ -1,7 +1,8 @@
 """What the server says: the payload of each backend message, parsed into a frozen dataclass.
 
-Law of this file: one table, `PARSERS`, from tag to parser. A parser gets one whole payload, reads it with every length checked and must end exactly at
-its end; anything else is a ProtocolError that names the message and the offset. DataRow and CopyData never come here: they leave as runs.
+Law of this file: one table, `PARSERS`, from tag to parser. A parser gets one whole payload, reads it with every length
+checked and must end exactly at its end; anything else is a ProtocolError that names the message and the offset. DataRow
+and CopyData never come here: they leave as runs.
 
 Source: PostgreSQL docs, "Message Formats" and "Error and Notice Message Fields".
 """
@@ -49,7 +50,7 @@ class BackendKeyData:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A message without payload: its tag says it all (ParseComplete, BindComplete, CloseComplete, NoData, CopyDone...)."""
+    """A message without payload, whose tag says it all: ParseComplete, BindComplete, NoData, CopyDone..."""
 
     tag: int
 
@@ -69,7 +70,10 @@ class CommandComplete:
 
 @dataclass(frozen=True, slots=True)
 class CopyResponse:
-    """CopyInResponse, CopyOutResponse or CopyBothResponse: the overall format and that of each column (const.TEXT, BINARY)."""
+    """CopyInResponse, CopyOutResponse or CopyBothResponse, as `tag` says.
+
+    `format` is the overall format, const.TEXT or BINARY, `column_formats` that of each column.
+    """
 
     tag: int
     format: int
@@ -136,7 +140,10 @@ class ReadyForQuery:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of a result. `table_oid` and `column_number` are 0 where it is not a table's; `format` const.TEXT or BINARY."""
+    """One column of a result.
+
+    `table_oid` and `column_number` are 0 where it is not a table's; `format` const.TEXT or BINARY.
+    """
 
     name: str
     table_oid: int
@@ -222,7 +229,8 @@ class _Payload:
             raise ProtocolError(f"{self.name} has {len(self.data) - self.at} bytes too many at offset {self.at}")
 
 
-#: Field codes of ErrorResponse and NoticeResponse, and where they go in a Diagnostic. Unknown codes are left out, as the docs demand.
+#: Field codes of ErrorResponse and NoticeResponse, and where they go in a Diagnostic. Unknown codes are left out, as
+#: the docs demand.
 _DIAGNOSTIC_FIELDS: Final = {
     "S": "severity",
     "V": "severity_nonlocalized",
@@ -246,7 +254,8 @@ _DIAGNOSTIC_FIELDS: Final = {
 
 
 def _diagnostic(payload: _Payload) -> Diagnostic:
-    # Before the session's encoding is settled the server writes in its own, so wrong bytes are replaced rather than refused.
+    # Before the session's encoding is settled the server writes in its own, so wrong bytes are replaced rather than
+    # refused.
     found: dict[str, str] = {}
     while True:
         if payload.at >= len(payload.data):

@@ -1,7 +1,7 @@
 """What the client says: each frontend message, written into a WriteBuffer.
 
-Law of this file: a function is a message and writes exactly one, whole; a refused value leaves the buffer as it was. Bind is the codec's
-(`encode_bind`), CopyData too.
+Law of this file: a function is a message and writes exactly one, whole; a refused value leaves the buffer as it was.
+Bind is the codec's (`encode_bind`), CopyData too.
 
 Source: PostgreSQL docs, "Message Formats".
 """
@@ -27,7 +27,10 @@ def text(value: str, what: str) -> bytes:
 
 def startup(buffer: WriteBuffer, parameters: Mapping[str, str]) -> None:
     """StartupMessage, protocol 3.0."""
-    pairs = [(text(name, "a startup parameter"), text(value, f"startup parameter {name}")) for name, value in parameters.items()]
+    pairs = [
+        (text(name, "a startup parameter"), text(value, f"startup parameter {name}"))
+        for name, value in parameters.items()
+    ]
     buffer.begin(0)
     buffer.put_i32(const.PROTOCOL_3_0)
     for name, value in pairs:

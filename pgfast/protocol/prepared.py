@@ -1,6 +1,7 @@
 """Which statements the server has prepared for this session, and which should be.
 
-Law of this file: bookkeeping only. It says which name to use, what to prepare and what to close; the messages are written by the operations.
+Law of this file: bookkeeping only. It says which name to use, what to prepare and what to close; the messages are
+written by the operations.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Prepared:
 class PreparedStatements:
     """The prepared statements of a session, least recently used first, keyed by their SQL.
 
-    A statement is prepared once it has been executed `threshold` times (0: at once, None: never), at most `maximum` are kept.
+    A statement is prepared once it has been executed `threshold` times (0: at once, None: never), at most `maximum` are
+    kept.
     """
 
     def __init__(self, threshold: int | None = 5, maximum: int = 100) -> None:

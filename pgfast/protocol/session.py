@@ -1,13 +1,15 @@
 """The state of one session with a server: what may come next, and what has been said.
 
-Law of this file: everything that decides whether a message is allowed stands in the tables here, and nothing else changes the state. Bytes come in
-through `received` (a ReadBuffer that the driver fills) and go out through `out` (a WriteBuffer that the driver sends); there is no I/O and no clock.
+Law of this file: everything that decides whether a message is allowed stands in the tables here, and nothing else
+changes the state. Bytes come in through `received` (a ReadBuffer that the driver fills) and go out through `out` (a
+WriteBuffer that the driver sends); there is no I/O and no clock.
 
-How it works. Every request written is announced by `expect`, which queues the state in which its answer is read. The head of the queue is the current
-state; a message looks its tag up in that state's row of `TRANSITIONS`, which gives the next state or says that the answer is complete. A tag that is not
-in the row is a ProtocolError, and the session is dead. ErrorResponse, NoticeResponse, ParameterStatus and NotificationResponse may come at any time.
-After an ErrorResponse the server skips to the next Sync, and so does the queue (docs: Message Flow, Extended Query). DataRow and CopyData leave as one
-event for a whole run of messages, so that nothing here is done once per row.
+How it works. Every request written is announced by `expect`, which queues the state in which its answer is read. The
+head of the queue is the current state; a message looks its tag up in that state's row of `TRANSITIONS`, which gives the
+next state or says that the answer is complete. A tag that is not in the row is a ProtocolError, and the session is
+dead. ErrorResponse, NoticeResponse, ParameterStatus and NotificationResponse may come at any time. After an
+ErrorResponse the server skips to the next Sync, and so does the queue (docs: Message Flow, Extended Query). DataRow and
+CopyData leave as one event for a whole run of messages, so that nothing here is done once per row.
 """
 
 from __future__ import annotations
@@ -108,8 +110,9 @@ def _ignore(_: object) -> None:
 class Session:
     """One session, from the first packet to the last.
 
-    `parameters` holds what ParameterStatus reported, `transaction_status` is "I", "T" or "E" as of the last ReadyForQuery. `autocommit` is the
-    client's: the operations begin transactions by it. `dead` is the reason why nothing more can be said, None while all is well.
+    `parameters` holds what ParameterStatus reported, `transaction_status` is "I", "T" or "E" as of the last
+    ReadyForQuery. `autocommit` is the client's: the operations begin transactions by it. `dead` is the reason why
+    nothing more can be said, None while all is well.
     """
 
     def __init__(
@@ -192,7 +195,8 @@ class Session:
         try:
             return self._read()
         except ProtocolError as exc:
-            raise self.die(exc)
+            self.die(exc)
+            raise
 
     def _read(self) -> Event | None:
         while True:
@@ -291,7 +295,10 @@ class Session:
         return exc
 
     def lost(self, cause: BaseException | None = None) -> Error:
-        """The exception for a connection that is gone: the server's own last word where it sent one. The session is dead."""
+        """The exception for a connection that is gone: the server's own last word where it sent one.
+
+        The session is dead.
+        """
         while self.dead is None:
             try:
                 event = self.next_event()
@@ -311,7 +318,9 @@ class Session:
         if self.dead is not None:
             raise InterfaceError(f"the connection is closed: {self.dead}")
         if not self.at_rest:
-            raise InterfaceError("another operation, such as a COPY, is still under way on this connection; end it first")
+            raise InterfaceError(
+                "another operation, such as a COPY, is still under way on this connection; end it first"
+            )
 
 
 _UNASKED: Final = frozenset({const.NOTICE_RESPONSE, const.PARAMETER_STATUS, const.NOTIFICATION_RESPONSE})

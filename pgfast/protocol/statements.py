@@ -1,17 +1,17 @@
 """The text of a query, as far as a client must understand it: where its statements end and where its parameters stand.
 
-Law of this file: SQL is read as tokens, never as grammar. Quoted strings, E-strings, dollar quotes, quoted names and comments are skipped whole (docs: Lexical
-Structure), so what stands inside them is neither a `;` nor a `$1`. Values never come into the text: `%s` and `%(name)s` become `$1`, `$2`, ..., and are bound by the
-server.
+Law of this file: SQL is read as tokens, never as grammar. Quoted strings, E-strings, dollar quotes, quoted names and
+comments are skipped whole (docs: Lexical Structure), so what stands inside them is neither a `;` nor a `$1`. Values
+never come into the text: `%s` and `%(name)s` become `$1`, `$2`, ..., and are bound by the server.
 
-Placeholders follow psycopg: where parameters are given, every `%` is the beginning of `%s`, `%(name)s` or `%%`, inside quotes too. A query that uses `$1` takes no
-notice of `%` at all.
+Placeholders follow psycopg: where parameters are given, every `%` is the beginning of `%s`, `%(name)s` or `%%`, inside
+quotes too. A query that uses `$1` takes no notice of `%` at all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -30,7 +30,7 @@ _TOKEN: Final = r"""
     )
   | (?P<comment>/\*)
   | (?P<number>\$\d+)
-  | (?P<word>[^\W\d][\w$]*)                        # so that the $1 of a$1 is no parameter, and the e of abce'' no E-string
+  | (?P<word>[^\W\d][\w$]*)     # whole, so that a$1 holds no parameter and abce'' no E-string
   | (?P<semicolon>;)
   | (?P<space>\s+)
   | (?P<other>[^\w\s'"$;/-]+|.)
@@ -60,7 +60,8 @@ class _Reading:
 class Query:
     """A query as it goes to the server, with `$1` for its parameters.
 
-    `names` are the keys of `%(name)s` parameters in the order of `$1`, `$2`, ...; None where the values are given in a sequence of `count`.
+    `names` are the keys of `%(name)s` parameters in the order of `$1`, `$2`, ...; None where the values are given in a
+    sequence of `count`.
     """
 
     sql: str
@@ -68,15 +69,23 @@ class Query:
     names: tuple[str, ...] | None
     several: bool
     copies: bool
+    standard_strings: bool = True
 
     def arrange(self, params: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
-        """The values in the order of `$1`, `$2`, ... Raises ProgrammingError where they are not those the query asks for."""
+        """The values in the order of `$1`, `$2`, ...
+
+        Raises ProgrammingError where they are not those the query asks for.
+        """
         if self.names is not None:
             if not isinstance(params, Mapping):
-                raise ProgrammingError(f"the query has named parameters, so a mapping is needed, not {type(params).__name__}")
+                raise ProgrammingError(
+                    f"the query has named parameters, so a mapping is needed, not {type(params).__name__}"
+                )
             missing = [name for name in self.names if name not in params]
             if missing:
-                raise ProgrammingError(f"the query has the parameters {', '.join(self.names)}; missing: {', '.join(missing)}")
+                raise ProgrammingError(
+                    f"the query has the parameters {', '.join(self.names)}; missing: {', '.join(missing)}"
+                )
             return [params[name] for name in self.names]
         if isinstance(params, Mapping):
             if not self.count and not params:
@@ -85,29 +94,41 @@ class Query:
         if isinstance(params, (str, bytes, bytearray)) or not isinstance(params, Sequence):
             if not hasattr(params, "__len__") or isinstance(params, (str, bytes, bytearray, set, frozenset)):
                 raise ProgrammingError(
-                    f"the parameters must be a sequence or a mapping, not {type(params).__name__}; one value is written (value,)"
+                    f"the parameters must be a sequence or a mapping, not {type(params).__name__}; "
+                    "one value is written (value,)"
                 )
             params = tuple(params)
         if len(params) != self.count:
             raise ProgrammingError(f"the query has {self.count} placeholders, {len(params)} parameters were given")
         return params
 
+    def with_literals(self, literals: Sequence[str]) -> str:
+        """The text with a literal, quoted already, in the place of each `$n`."""
+        tokens = _STANDARD if self.standard_strings else _BACKSLASH
+        return "".join(
+            f" {literals[int(sql[1:]) - 1]} " if kind == "number" else sql for kind, sql in _tokens(self.sql, tokens)
+        )
+
 
 def plain(sql: str, standard_strings: bool = True) -> Query:
     """The query as it is, for execution without parameters."""
-    reading = _read(sql, standard_strings)
-    return Query(sql, 0, None, reading.statements > 1, reading.first_word == "copy")
+    return _query(sql, 0, None, _read(sql, standard_strings), standard_strings)
+
+
+def _query(sql: str, count: int, names: tuple[str, ...] | None, reading: _Reading, standard_strings: bool) -> Query:
+    return Query(sql, count, names, reading.statements > 1, reading.first_word == "copy", standard_strings)
 
 
 def with_parameters(sql: str, standard_strings: bool = True) -> Query:
-    """The query with its placeholders numbered. Raises ProgrammingError, with the position, for placeholders that make no sense."""
+    """The query with its placeholders numbered.
+
+    Raises ProgrammingError, with the position, for placeholders that make no sense.
+    """
     return (_kept_convert if len(sql) <= _KEPT_LENGTH else _convert)(sql, standard_strings)
 
 
 def _convert(sql: str, standard_strings: bool) -> Query:
     reading = _read(sql, standard_strings)
-    copies = reading.first_word == "copy"
-    several = reading.statements > 1
     if reading.numbers:
         placeholder = next((found for found in _PERCENT.finditer(sql) if _is_placeholder(found, reading)), None)
         if placeholder is not None:
@@ -115,12 +136,16 @@ def _convert(sql: str, standard_strings: bool) -> Query:
                 f"the query mixes $1 and {placeholder.group()} placeholders (character {placeholder.start() + 1}); "
                 "use one style, and write a modulo with blanks around its %"
             )
+        if 0 in reading.numbers:
+            raise ProgrammingError("there is no parameter $0, they begin with $1")
         highest = max(reading.numbers)
         if highest > const.MAX_PARAMETERS:
-            raise ProgrammingError(f"the query has the parameter ${highest}, a statement takes at most {const.MAX_PARAMETERS}")
-        return Query(sql, highest, None, several, copies)
+            raise ProgrammingError(
+                f"the query has the parameter ${highest}, a statement takes at most {const.MAX_PARAMETERS}"
+            )
+        return _query(sql, highest, None, reading, standard_strings)
     converted, count, names = _number(sql, reading)
-    return Query(converted, count, names, several, copies)
+    return _query(converted, count, names, reading, standard_strings)
 
 
 _kept_convert = lru_cache(maxsize=_KEPT)(_convert)
@@ -143,8 +168,8 @@ def _number(sql: str, reading: _Reading) -> tuple[str, int, tuple[str, ...] | No
             )
         if any(start <= at < stop for start, stop in reading.opaque):
             raise ProgrammingError(
-                f"the placeholder {found.group()} (character {at + 1}) stands inside a quoted string or a comment, where nothing can be bound: "
-                "leave the quotes out, or write a literal percent sign as %%"
+                f"the placeholder {found.group()} (character {at + 1}) stands inside a quoted string or a comment, "
+                "where nothing can be bound: leave the quotes out, or write a literal percent sign as %%"
             )
         name = found.group("name")
         if (positional and name is not None) or (names and name is None):
@@ -175,31 +200,37 @@ def _read(sql: str, standard_strings: bool) -> _Reading:
 
 
 def _scan(sql: str, standard_strings: bool) -> _Reading:
-    """Count the statements, and find the parameters and what is opaque. Text that is not closed reaches to the end; the server will say so."""
-    tokens = _STANDARD if standard_strings else _BACKSLASH
+    """Count the statements, and find the parameters and what is opaque."""
     at, statements, in_statement, first_word = 0, 0, False, ""
     numbers: set[int] = set()
     opaque: list[tuple[int, int]] = []
-    while at < len(sql):
-        found = tokens.match(sql, at)
-        assert found is not None, "the last alternative takes any character"
-        kind, stop = found.lastgroup or "", found.end()
-        if kind == "comment":
-            stop = _comment_end(sql, at)
-        comment = kind == "comment" or (kind == "opaque" and sql.startswith("--", at))
+    for kind, text in _tokens(sql, _STANDARD if standard_strings else _BACKSLASH):
+        comment = kind == "comment" or (kind == "opaque" and text.startswith("--"))
         if kind in ("opaque", "comment"):
-            opaque.append((at, stop))
+            opaque.append((at, at + len(text)))
         if kind == "semicolon":
             in_statement = False
         elif kind != "space" and not comment and not in_statement:
             in_statement = True
             statements += 1
             if kind == "word" and statements == 1:
-                first_word = found.group().lower()
+                first_word = text.lower()
         if kind == "number":
-            numbers.add(int(found.group()[1:]))
-        at = stop
+            numbers.add(int(text[1:]))
+        at += len(text)
     return _Reading(statements, first_word, frozenset(numbers), tuple(opaque))
+
+
+def _tokens(sql: str, tokens: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """(kind, text) of every token. What is not closed reaches to the end; the server will say so."""
+    at = 0
+    while at < len(sql):
+        found = tokens.match(sql, at)
+        assert found is not None, "the last alternative takes any character"
+        kind = found.lastgroup or ""
+        stop = _comment_end(sql, at) if kind == "comment" else found.end()
+        yield kind, sql[at:stop]
+        at = stop
 
 
 _kept_scan = lru_cache(maxsize=_KEPT)(_scan)

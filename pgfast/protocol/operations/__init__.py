@@ -1,14 +1,16 @@
 """The operations: generators over a Session that a driver carries out (`net.sync.Link.run`, `net.aio.Link.run`).
 
-`yield from` them inside other operations. A Session must be at rest when one begins, and is at rest when it ends, however it ends; the exceptions are the
-step-by-step COPY (`copy_begin` to `copy_end`), and a driver that was interrupted, which then runs `recover`.
+`yield from` them inside other operations. A Session must be at rest when one begins, and is at rest when it ends,
+however it ends; the exceptions are the step-by-step COPY (`copy_begin` to `copy_end`), and a driver that was
+interrupted, which then runs `recover`.
 """
 
 from __future__ import annotations
 
-from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send
+from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
 from .extended import Consumer, Rows, execute, executemany, fetch
 from .listening import await_notification
+from .queries import Params, execute_many, execute_query, read_query, with_literals
 from .simple import Result, command, query
 from .startup import connect, request_cancel, terminate
 from .steps import Operation, Pull, Read, Step, Upgrade, Write, settle
@@ -18,6 +20,7 @@ __all__ = [
     "Consumer",
     "CopyConsumer",
     "Operation",
+    "Params",
     "Pull",
     "Read",
     "Result",
@@ -38,9 +41,12 @@ __all__ = [
     "copy_send",
     "ensure_begin",
     "execute",
+    "execute_many",
+    "execute_query",
     "executemany",
     "fetch",
     "query",
+    "read_query",
     "recover",
     "release",
     "request_cancel",
@@ -48,5 +54,7 @@ __all__ = [
     "rollback_to",
     "savepoint",
     "settle",
+    "start_copy",
     "terminate",
+    "with_literals",
 ]

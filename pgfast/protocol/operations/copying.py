@@ -1,7 +1,8 @@
 """COPY in both directions: whole, from a source or to a consumer, and step by step for `cursor.copy()`.
 
-How it works. COPY goes by the simple protocol, because in the extended one the server ignores a Sync that is sent along. While data is written, what the server
-sends (notices, an error) is read, so that neither waits for the other; an error stops the writing at once, and the server drops what was under way.
+How it works. COPY goes by the simple protocol, because in the extended one the server ignores a Sync that is sent
+along. While data is written, what the server sends (notices, an error) is read, so that neither waits for the other; an
+error stops the writing at once, and the server drops what was under way.
 
 Source: PostgreSQL docs, "Message Flow: COPY Operations".
 """
@@ -14,13 +15,18 @@ from typing import Protocol
 from ... import const
 from ...errors import ProgrammingError
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, CopyResponse, RowDescription
+from ..backend import CommandComplete, CopyResponse, RowDescription
 from ..session import Event, Run, Session, State
+from .queries import Params, with_literals
 from .steps import Operation, Pull, Reply, Write, answer, exchange, receive, send, settle
+from .transactions import ensure_begin
 
 
 class CopyConsumer(Protocol):
-    """What takes the data of a COPY TO STDOUT: `begin` once, then `run` for runs of CopyData, which die when it returns."""
+    """What takes the data of a COPY TO STDOUT:
+
+    `begin` once, then `run` for runs of CopyData, which die when it returns.
+    """
 
     def begin(self, response: CopyResponse) -> None: ...
     def run(self, block: bytearray, start: int, stop: int, count: int) -> None: ...
@@ -79,7 +85,8 @@ def _wrong_way(wanted: str, event: Event) -> ProgrammingError:
 def copy_begin(session: Session, sql: str, wanted: int | None = None) -> Operation[CopyResponse]:
     """Begin a COPY FROM STDIN or TO STDOUT; the answer tells which one and in which format.
 
-    With `wanted` (const.COPY_IN_RESPONSE or COPY_OUT_RESPONSE) the other direction is an error. Any other statement is one too, after it was executed.
+    With `wanted` (const.COPY_IN_RESPONSE or COPY_OUT_RESPONSE) the other direction is an error. Any other statement is
+    one too, after it was executed.
     """
     frontend.query(session.out, sql)
     session.expect(State.QUERY)
@@ -90,15 +97,19 @@ def copy_begin(session: Session, sql: str, wanted: int | None = None) -> Operati
     if isinstance(event, CopyResponse) and wanted in (None, event.tag):
         return event
     yield from settle(session)
-    names = {const.COPY_IN_RESPONSE: "FROM STDIN", const.COPY_OUT_RESPONSE: "TO STDOUT", None: "FROM STDIN or TO STDOUT"}
+    names = {
+        const.COPY_IN_RESPONSE: "FROM STDIN",
+        const.COPY_OUT_RESPONSE: "TO STDOUT",
+        None: "FROM STDIN or TO STDOUT",
+    }
     raise _wrong_way(names[wanted], event)
 
 
 def copy_in(session: Session, sql: str, source: Iterator[memoryview] | AsyncIterator[memoryview]) -> Operation[int]:
     """Rows copied by a COPY FROM STDIN, -1 where the server does not tell.
 
-    The source gives blocks of whole CopyData messages (WriteBuffer.take), which are sent as they are. What it raises ends the COPY, which then has copied nothing, and
-    is raised again with the session at rest.
+    The source gives blocks of whole CopyData messages (WriteBuffer.take), which are sent as they are. What it raises
+    ends the COPY, which then has copied nothing, and is raised again with the session at rest.
     """
     yield from copy_begin(session, sql, const.COPY_IN_RESPONSE)
     reply = _Copy()
@@ -137,8 +148,18 @@ def copy_out(session: Session, sql: str, consumer: CopyConsumer) -> Operation[in
 # ---------------------------------------------------------------- step by step
 
 
+def start_copy(session: Session, sql: str | bytes, params: Params) -> Operation[CopyResponse]:
+    """`copy_begin` for a statement as a user writes it, in a transaction where one is due."""
+    statement = yield from with_literals(session, sql, params)
+    yield from ensure_begin(session)
+    return (yield from copy_begin(session, statement))
+
+
 def copy_send(session: Session) -> Operation[None]:
-    """Send the CopyData gathered in `session.out`. Raises the server's error if it has ended the COPY, after the session came to rest."""
+    """Send the CopyData gathered in `session.out`.
+
+    Raises the server's error if it has ended the COPY, after the session came to rest.
+    """
     reply = _Copy()
     yield from send(session, reply, listen=True)
     if reply.failure is not None:
@@ -156,14 +177,17 @@ def copy_end(session: Session) -> Operation[CommandComplete]:
 
 
 def copy_abort(session: Session, reason: str) -> Operation[None]:
-    """End a COPY FROM STDIN that is to leave nothing behind; the server's error, which repeats the reason, is dropped."""
+    """End a COPY FROM STDIN so that it leaves nothing; the server's error, which repeats the reason, is dropped."""
     if session.state is State.COPY_IN:
         frontend.copy_fail(session.out, reason)
     yield from answer(session, _Copy())
 
 
 def copy_next(session: Session) -> Operation[Run | CommandComplete]:
-    """The next run of CopyData of a COPY TO STDOUT, good until the session reads on; at the end the command tag, with the session at rest."""
+    """The next run of CopyData of a COPY TO STDOUT, good until the session reads on.
+
+    At the end it is the command tag, and the session is at rest.
+    """
     while True:
         event = yield from receive(session)
         match event:

@@ -1,7 +1,8 @@
 """The extended protocol: one statement with parameters, its results in binary wherever the codec knows the type.
 
-How it works. A statement is parsed and described first, ended by Flush and not by Sync, so that the server does not commit in between and a pooler does not
-change servers; then Bind and Execute with Sync follow in one write. A statement that is prepared already needs that one write only.
+How it works. A statement is parsed and described first, ended by Flush and not by Sync, so that the server does not
+commit in between and a pooler does not change servers; then Bind and Execute with Sync follow in one write. A statement
+that is prepared already needs that one write only.
 
 Source: PostgreSQL docs, "Message Flow: Extended Query" and "Pipelining".
 """
@@ -31,8 +32,9 @@ _REVALIDATE: Final = "RevalidateCachedQuery"
 class Consumer(Protocol):
     """What takes the rows of a statement.
 
-    `formats` says in which format each column is to come (int16 big-endian codes), `begin` is told the columns with those formats before the first row, `run` gets
-    runs of DataRow that die when it returns. None is called for a statement that gives no rows. What they raise ends the operation, after the session came to rest.
+    `formats` says in which format each column is to come (int16 big-endian codes), `begin` is told the columns with
+    those formats before the first row, `run` gets runs of DataRow that die when it returns. None is called for a
+    statement that gives no rows. What they raise ends the operation, after the session came to rest.
     """
 
     def formats(self, fields: Sequence[Field]) -> bytes: ...
@@ -126,7 +128,10 @@ def _statement(session: Session, sql: str, prepare: bool | None) -> Operation[Pr
 def _write_execution(
     session: Session, statement: Prepared, plan: Plan, params: Sequence[Any], formats: bytes, where: str = ""
 ) -> None:
-    """Bind and Execute into `session.out`, or nothing at all where a value is refused; `where` begins the error's text."""
+    """Bind and Execute into `session.out`, or nothing at all where a value is refused;
+
+    `where` begins the error's text.
+    """
     if len(params) != plan.width:
         raise ProgrammingError(f"{where}the statement has {plan.width} parameters, {len(params)} values were given")
     try:
@@ -155,8 +160,9 @@ def execute(
 ) -> Operation[Result]:
     """Execute one statement with `$1` parameters; its rows go to the consumer and not into the Result.
 
-    A prepared statement that the server has dropped, or whose columns have changed, is prepared anew once, where no transaction has been spoilt by it.
-    Raises the server's error, DataError for a value that does not fit, ProgrammingError for a wrong number of values.
+    A prepared statement that the server has dropped, or whose columns have changed, is prepared anew once, where no
+    transaction has been spoilt by it. Raises the server's error, DataError for a value that does not fit,
+    ProgrammingError for a wrong number of values.
     """
     cached = session.prepared.find(sql)
     idle = session.transaction_status == "I"
@@ -241,8 +247,9 @@ def executemany(
 ) -> Operation[tuple[int, list[Result]]]:
     """(rows touched in all, results): one statement executed for each row of parameters, pipelined.
 
-    With `returning` there is a Result with its rows for every execution, else only that of the last, without rows. In autocommit mode it runs in a transaction of its own
-    where none is open: all or nothing. Parameters and results may be of any size: what the server sends is read while parameters are written.
+    With `returning` there is a Result with its rows for every execution, else only that of the last, without rows. In
+    autocommit mode it runs in a transaction of its own where none is open: all or nothing. Parameters and results may
+    be of any size: what the server sends is read while parameters are written.
     """
     own = session.autocommit and session.transaction_status == "I"
     if own:

@@ -56,7 +56,10 @@ class _Results(Reply):
 
 
 def query(session: Session, sql: str) -> Operation[list[Result]]:
-    """The result of every statement in `sql`. Raises the first error; the statements before it may have been executed."""
+    """The result of every statement in `sql`.
+
+    Raises the first error; the statements before it may have been executed.
+    """
     results = _Results(session)
     frontend.query(session.out, sql)
     session.expect(State.QUERY)

@@ -1,7 +1,9 @@
-"""Beginning a session: the request for TLS, the startup packet, authentication; and the request that cancels another session's work.
+"""Beginning a session: the request for TLS, the startup packet, authentication; and the request that cancels another
+session's work.
 
-Law of this file: nothing secret is sent before the server's consent to TLS where TLS is required, and nothing the server says is believed before its proof
-has been checked where the method has one. Sources: PostgreSQL docs, "Message Flow: Start-up" and "SASL Authentication".
+Law of this file: nothing secret is sent before the server's consent to TLS where TLS is required, and nothing the
+server says is believed before its proof has been checked where the method has one. Sources: PostgreSQL docs, "Message
+Flow: Start-up" and "SASL Authentication".
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ def connect(
 ) -> Operation[None]:
     """Begin the session, over TLS where `tls` is not None and the server consents. It ends idle, speaking UTF-8.
 
-    `parameters` is what the StartupMessage carries. Raises the server's refusal, or OperationalError where TLS or a password is missing.
+    `parameters` is what the StartupMessage carries. Raises the server's refusal, or OperationalError where TLS or a
+    password is missing.
     """
     if tls is not None:
         yield from _request_tls(session, tls, tls_required)
@@ -34,7 +37,8 @@ def connect(
         yield from exchange(session, _Login(session, parameters["user"], password))
     except ProtocolError as exc:
         raise _explain(exc) from exc
-    # A pooler may have ignored the setting in the startup packet. Absent means that the server does not report it at all.
+    # A pooler may have ignored the setting in the startup packet. Absent means that the server does not report it at
+    # all.
     if session.parameters.get("client_encoding", "UTF8") != "UTF8":
         yield from command(session, "SET client_encoding TO 'UTF8'")
 
@@ -42,7 +46,10 @@ def connect(
 def request_cancel(
     session: Session, process_id: int, secret_key: bytes, tls: Any = None, tls_required: bool = False
 ) -> Operation[None]:
-    """Ask the server to cancel what another session is doing, over a connection made for this; returns when the server has closed it."""
+    """Ask the server to cancel what another session is doing, over a connection made for this.
+
+    It returns when the server has closed that connection, so the cancelling has then been passed on.
+    """
     if tls is not None:
         yield from _request_tls(session, tls, tls_required)
     frontend.cancel_request(session.out, process_id, secret_key)
@@ -78,19 +85,23 @@ def _request_tls(session: Session, tls: Any, required: bool) -> Operation[None]:
         raise session.lost()
     elif answer[:1] == b"S":
         raise OperationalError(
-            "the server sent unencrypted bytes after its consent to TLS: they could come from someone in between, so the connection was closed"
+            "the server sent unencrypted bytes after its consent to TLS: they could come from someone in between, "
+            "so the connection was closed"
         )
     elif answer[:1] == b"E":
         # Its text is not shown: nobody has vouched for it yet.
         raise OperationalError("the server answered the request for TLS with an error; its log tells which")
     else:
-        raise OperationalError(f"the server answered the request for TLS with {answer[:1]!r}: is this a PostgreSQL server?")
+        raise OperationalError(
+            f"the server answered the request for TLS with {answer[:1]!r}: is this a PostgreSQL server?"
+        )
 
 
 def _explain(exc: ProtocolError) -> OperationalError:
     """A startup answer that is no message at all, said in words; any other ProtocolError as it is.
 
-    Servers that cannot start a process, that speak only protocol 2.0, or that are no PostgreSQL at all answer with text where the length should be.
+    Servers that cannot start a process, that speak only protocol 2.0, or that are no PostgreSQL at all answer with text
+    where the length should be.
     """
     if exc.fault is None or exc.fault.code != faults.FAULT_FRAME_SIZE:
         return exc
@@ -121,7 +132,8 @@ class _Login(Reply):
         try:
             self._answer(event.code, event.data)
         except OperationalError as exc:
-            raise self._session.die(exc)  # the server would wait for an answer that never comes
+            self._session.die(exc)  # the server would wait for an answer that never comes
+            raise
 
     def _answer(self, code: int, data: bytes) -> None:
         out = self._session.out
@@ -148,7 +160,9 @@ class _Login(Reply):
     def _begin_scram(self, data: bytes) -> None:
         names = [name.decode("ascii", "replace") for name in data.split(b"\0") if name]
         if scram.MECHANISM not in names:
-            raise OperationalError(f"the server offers the SASL mechanisms {', '.join(names) or 'none'}; pgfast knows {scram.MECHANISM}")
+            raise OperationalError(
+                f"the server offers the SASL mechanisms {', '.join(names) or 'none'}; pgfast knows {scram.MECHANISM}"
+            )
         self._scram = scram.ScramClient(self._secret())
         self._proved = False
         frontend.sasl_initial_response(self._session.out, scram.MECHANISM, self._scram.first())
@@ -160,5 +174,7 @@ class _Login(Reply):
 
     def _secret(self) -> str:
         if self._password is None:
-            raise OperationalError("the server asks for a password and none is given: password=, PGPASSWORD or a password file")
+            raise OperationalError(
+                "the server asks for a password and none is given: password=, PGPASSWORD or a password file"
+            )
         return self._password

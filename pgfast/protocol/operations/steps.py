@@ -1,7 +1,8 @@
 """What an operation may ask of its driver, and the exchange that every operation is made of.
 
-Law of this file: an operation is a generator that yields only the four steps below, and the driver answers each with a value. A driver never looks into
-a session, an operation never at a socket or a clock. They yield once per buffer, so rows do not pass through a generator.
+Law of this file: an operation is a generator that yields only the four steps below, and the driver answers each with a
+value. A driver never looks into a session, an operation never at a socket or a clock. They yield once per buffer, so
+rows do not pass through a generator.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Wait until bytes have come and are committed to the session's ReadBuffer. Answer: how many, 0 at the end of the stream.
+    """Wait until bytes have come and are committed to the session's ReadBuffer. Answer: how many, 0 at the end of the
+    stream.
 
-    With `raw` the answer is the bytes themselves and the ReadBuffer stays untouched: for the one byte that answers SSLRequest.
+    With `raw` the answer is the bytes themselves and the ReadBuffer stays untouched: for the one byte that answers
+    SSLRequest.
     """
 
     raw: bool = False
@@ -33,8 +36,9 @@ class Read:
 class Write:
     """Send the blocks, which the operation gives away. Answer: the blocks not sent yet, an empty list when all are.
 
-    Blocks are left over only when the socket takes no more and bytes have come, which are then in the ReadBuffer: the operation consumes them and writes the
-    rest again. So two peers that both write never wait for each other. With `listen` bytes that have come are read even if everything could be sent.
+    Blocks are left over only when the socket takes no more and bytes have come, which are then in the ReadBuffer: the
+    operation consumes them and writes the rest again. So two peers that both write never wait for each other. With
+    `listen` bytes that have come are read even if everything could be sent.
     """
 
     blocks: list[memoryview]
@@ -43,7 +47,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """The next item of the caller's source. Answer: the item, None at its end. What the source raises is raised at the yield."""
+    """The next item of the caller's source.
+
+    Answer: the item, None at its end. What the source raises is raised at the yield.
+    """
 
     source: Iterator[Any] | AsyncIterator[Any]
 
@@ -64,8 +71,9 @@ READ: Final = Read()
 class Reply:
     """What the events of one exchange add up to. This one ignores them all; the first failure is kept.
 
-    An error of the server and an exception raised by `take` are both failures: events after it are not taken, only read. A COPY that was not asked for
-    (`copies` is False) is refused, because the server would wait for its data for ever.
+    An error of the server and an exception raised by `take` are both failures: events after it are not taken, only
+    read. A COPY that was not asked for (`copies` is False) is refused, because the server would wait for its data for
+    ever.
     """
 
     copies = False
@@ -82,7 +90,9 @@ class Reply:
             if type(event) is ErrorResponse:
                 self.failure = self.failure or session.error(event)
             elif type(event) is CopyResponse and (self.failure is not None or not self.copies):
-                self.failure = self.failure or ProgrammingError("COPY FROM STDIN or TO STDOUT: use cursor.copy() for it")
+                self.failure = self.failure or ProgrammingError(
+                    "COPY FROM STDIN or TO STDOUT: use cursor.copy() for it"
+                )
                 if event.tag == const.COPY_IN_RESPONSE:
                     frontend.copy_fail(session.out, "COPY FROM STDIN was not asked for here")
             elif self.failure is None:
@@ -122,7 +132,11 @@ def exchange(session: Session, reply: Reply) -> Operation[None]:
 
 
 def settle(session: Session, unsent: list[memoryview] | None = None) -> Operation[None]:
-    """Bring the session to rest, throwing away what comes: finish the frames begun, end a COPY IN, sync, read to ReadyForQuery."""
+    """Bring the session to rest, throwing away what comes.
+
+    What was begun (`unsent`) is sent to its end, a COPY IN is failed, a Sync is sent where one is due, and everything
+    is read up to ReadyForQuery.
+    """
     ignored = Reply()
     while unsent and session.dead is None:
         unsent = yield Write(unsent)

@@ -22,7 +22,8 @@ def ensure_begin(session: Session) -> Operation[None]:
 def commit(session: Session) -> Operation[None]:
     """Commit the open transaction, if there is one.
 
-    Raises InFailedSqlTransaction where a statement of it had failed: the server then rolls back whatever it is told, and that must not pass for a commit.
+    Raises InFailedSqlTransaction where a statement of it had failed: the server then rolls back whatever it is told,
+    and that must not pass for a commit.
     """
     if session.transaction_status == "I":
         return
@@ -58,7 +59,10 @@ def rollback_to(session: Session, name: str) -> Operation[None]:
 
 
 def recover(session: Session, unsent: list[memoryview], was_idle: bool) -> Operation[None]:
-    """Bring an interrupted session to rest. In autocommit mode a transaction that the interrupted operation began (`was_idle`) is rolled back."""
+    """Bring an interrupted session to rest.
+
+    In autocommit mode a transaction that the interrupted operation began (`was_idle`) is rolled back.
+    """
     yield from settle(session, unsent)
     if session.autocommit and was_idle and session.dead is None:
         yield from rollback(session)

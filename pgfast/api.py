@@ -1,0 +1,16 @@
+"""The connections as users get them: what a session can do, with bulk loading and columnar results added."""
+
+from __future__ import annotations
+
+from .connections import aio, sync
+
+
+class Connection(sync.Connection):
+    """A connection to a PostgreSQL server. Threads may share it: each operation waits for its turn."""
+
+
+class AsyncConnection(aio.AsyncConnection):
+    """A connection to a PostgreSQL server, for asyncio. One task at a time may use it."""
+
+
+connect = Connection.connect

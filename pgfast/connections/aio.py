@@ -1,0 +1,351 @@
+"""Connections for asyncio. Docstrings of the public methods stand in `docstrings`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from typing_extensions import Self
+
+from ..errors import InterfaceError, TimeoutError
+from ..net import aio as driver
+from ..net import conninfo as settings
+from ..net.deadline import Deadline
+from ..protocol import operations
+from ..protocol.backend import CommandComplete, Notification
+from ..protocol.operations import Operation, Params
+from ..protocol.session import Session
+from . import docstrings
+from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
+from .copying import BaseCopy
+from .inbox import Inbox
+from .results import BaseCursor, Row
+from .transactions import BaseTransaction
+
+T = TypeVar("T")
+C = TypeVar("C", bound="AsyncConnection")
+
+
+@docstrings.document(docstrings.CONNECTION)
+class AsyncConnection(BaseConnection):
+    """A connection to a PostgreSQL server. One task at a time may use it."""
+
+    def __init__(self, link: driver.Link, inbox: Inbox) -> None:
+        super().__init__(link, inbox)
+        self._link = link
+        self._user: asyncio.Task[Any] | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        conninfo: str = "",
+        *,
+        autocommit: bool = False,
+        timeout: float | None = None,
+        prepare_threshold: int | None = 5,
+        **kwargs: Any,
+    ) -> Self:
+        info = settings.parse(conninfo, **kwargs)
+        inbox = Inbox()
+        deadline = Deadline(info.connect_timeout if timeout is None else timeout)
+
+        def make_session() -> Session:
+            return new_session(inbox, autocommit, prepare_threshold)
+
+        return cls(await driver.connect(info, make_session, deadline), inbox)
+
+    # ------------------------------------------------------------ running operations
+
+    def _check_task(self) -> None:
+        self._check_process()
+        if asyncio.get_running_loop() is not self._link.loop:
+            raise InterfaceError("this connection belongs to another event loop; open one in the loop that uses it")
+        if self._user is not None:
+            whose = (
+                "this very task (its source of rows has used it)"
+                if self._user is asyncio.current_task()
+                else "another task"
+            )
+            raise InterfaceError(
+                f"this connection is in use by {whose}; "
+                "give each task a connection of its own, or guard this one by an asyncio.Lock"
+            )
+
+    async def _carry_out(self, operation: Operation[T], deadline: Deadline) -> T:
+        self._user = asyncio.current_task()
+        try:
+            return await self._link.run(operation, deadline)
+        finally:
+            self._user = None
+
+    async def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
+        """What the operation returns; it begins with the session at rest."""
+        self._check_task()
+        self._check()
+        return await self._carry_out(operation, Deadline(timeout))
+
+    async def _step(self, operation: Operation[T], timeout: float | None = None) -> T:
+        """What the operation returns; it goes on with what is under way."""
+        self._check_task()
+        return await self._carry_out(operation, Deadline(timeout))
+
+    async def _abandon(self) -> None:
+        """Cancel what is under way and bring the session to rest, or close the connection."""
+        self._check_task()
+        self._user = asyncio.current_task()
+        try:
+            await self._link.come_to_rest(was_idle=False)
+        finally:
+            self._user = None
+
+    # ------------------------------------------------------------ the public face
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if exc is None and not self._closed:
+                await self.commit()
+            elif not self.closed:
+                await self.rollback()
+        finally:
+            await self.close()
+
+    def __del__(self) -> None:
+        # An __init__ that failed leaves nothing behind.
+        link = getattr(self, "_link", None)
+        if link is not None and not link.closed and os.getpid() == self._pid:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=1)
+            if not link.loop.is_closed():
+                link.loop.call_soon_threadsafe(link.close)
+
+    async def close(self) -> None:
+        self._closed = True
+        if os.getpid() == self._pid:
+            await self._link.terminate(Deadline(None))
+
+    def cursor(self) -> AsyncCursor:
+        return AsyncCursor(self)
+
+    async def execute(
+        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+    ) -> AsyncCursor:
+        return await self.cursor().execute(query, params, prepare=prepare, timeout=timeout)
+
+    async def commit(self, *, timeout: float | None = None) -> None:
+        self._check_no_block("commit()")
+        await self._run(operations.commit(self._session), timeout)
+
+    async def rollback(self, *, timeout: float | None = None) -> None:
+        self._check_no_block("rollback()")
+        await self._run(operations.rollback(self._session), timeout)
+
+    async def set_autocommit(self, value: bool) -> None:
+        self.autocommit = value
+
+    def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> AsyncTransaction:
+        return AsyncTransaction(self, savepoint_name, force_rollback)
+
+    async def notifies(
+        self, *, timeout: float | None = None, stop_after: int | None = None
+    ) -> AsyncGenerator[Notification, None]:
+        waiting = self._inbox.notifications
+        deadline = Deadline(timeout)
+        given = 0
+        self._inbox.listeners += 1
+        try:
+            while stop_after is None or given < stop_after:
+                if not waiting:
+                    try:
+                        operation = operations.await_notification(self._session, lambda: bool(waiting))
+                        await self._run(operation, deadline.clipped(LAST_LOOK_S))
+                    except TimeoutError:
+                        return
+                yield waiting.popleft()
+                given += 1
+        finally:
+            self._inbox.listeners -= 1
+
+    async def cancel(self, *, timeout: float | None = CANCEL_S) -> None:
+        self._check_process()
+        if not self.closed and not self._session.at_rest:
+            await self._link.cancel(Deadline(timeout))
+
+
+@docstrings.document(docstrings.CURSOR)
+class AsyncCursor(BaseCursor):
+    """Executes queries on a connection and walks through their results."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    @property
+    def connection(self) -> AsyncConnection:
+        """The connection the cursor belongs to."""
+        return self._connection
+
+    async def __aenter__(self) -> AsyncCursor:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        while (row := self._take_one()) is not None:
+            yield row
+
+    async def execute(
+        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+    ) -> AsyncCursor:
+        self._reset()
+        connection = self._connection
+        self._show(
+            await connection._run(operations.execute_query(connection._session, query, params, prepare), timeout)
+        )
+        return self
+
+    async def executemany(
+        self,
+        query: str | bytes,
+        params_seq: Iterable[Any],
+        *,
+        returning: bool = False,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._reset()
+        connection = self._connection
+        operation = operations.execute_many(connection._session, query, params_seq, returning, prepare)
+        total, results = await connection._run(operation, timeout)
+        self._show(results, None if returning else total)
+
+    async def fetchone(self) -> Row | None:
+        return self._take_one()
+
+    async def fetchmany(self, size: int | None = None) -> list[Row]:
+        return self._take(self.arraysize if size is None else size)
+
+    async def fetchall(self) -> list[Row]:
+        return self._take(None)
+
+    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:
+        self._reset()
+        return AsyncCopy(self, statement, params, timeout)
+
+    async def close(self) -> None:
+        self._closed = True
+        self._show([])
+
+
+@docstrings.document(docstrings.COPY)
+class AsyncCopy(BaseCopy):
+    """One COPY FROM STDIN or TO STDOUT."""
+
+    def __init__(self, cursor: AsyncCursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
+        super().__init__(cursor.connection._session)
+        self._cursor = cursor
+        self._connection = cursor.connection
+        self._statement = statement
+        self._params = params
+        self._timeout = timeout
+
+    async def _carry_out(self, operation: Operation[T]) -> T:
+        """What the step returns; after a failure the COPY is over."""
+        try:
+            return await self._connection._step(operation, self._timeout)
+        except BaseException:
+            self._over = True
+            raise
+
+    async def __aenter__(self) -> AsyncCopy:
+        operation = operations.start_copy(self._session, self._statement, self._params)
+        self._begun(await self._connection._run(operation, self._timeout))
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._over or self._connection.closed:
+            return
+        if not self._copies_in:
+            self._over = True
+            await self._connection._abandon()
+        elif exc is None:
+            self._end_writing()
+            self._cursor._show_copied(await self._carry_out(operations.copy_end(self._session)))
+            self._over = True
+        else:
+            self._drop_writing()
+            await self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
+            self._over = True
+
+    async def write(self, data: str | bytes | bytearray | memoryview) -> None:
+        if self._add(data):
+            await self._carry_out(operations.copy_send(self._session))
+
+    async def write_row(self, row: Sequence[Any]) -> None:
+        if self._add_row(row):
+            await self._carry_out(operations.copy_send(self._session))
+
+    async def _next(self, take: Callable[[Any], T]) -> T | None:
+        """What `take` makes of the next run, None at the end of the data."""
+        self._check_readable()
+        if self._over:
+            return None
+        event = await self._carry_out(operations.copy_next(self._session))
+        if isinstance(event, CommandComplete):
+            self._cursor._show_copied(event)
+            self._end_reading()
+            return None
+        return take(event)
+
+    async def read(self) -> bytes:
+        return await self._next(self._payloads) or b""
+
+    async def read_row(self) -> Row | None:
+        while not self._waiting and await self._next(self._decode):
+            pass
+        return self._waiting.popleft() if self._waiting else None
+
+    async def rows(self) -> AsyncIterator[Row]:
+        while (row := await self.read_row()) is not None:
+            yield row
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self.read():
+            yield data
+
+
+@docstrings.document(docstrings.TRANSACTION)
+class AsyncTransaction(BaseTransaction):
+    """A block of `AsyncConnection.transaction`."""
+
+    def __init__(self, connection: AsyncConnection, savepoint_name: str | None, force_rollback: bool) -> None:
+        super().__init__(connection, savepoint_name, force_rollback)
+        self._connection = connection
+
+    @property
+    def connection(self) -> AsyncConnection:
+        """The connection the block belongs to."""
+        return self._connection
+
+    async def __aenter__(self) -> AsyncTransaction:
+        await self._connection._run(self._enter())
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if self._finish(exc):
+            await self._connection._run(self._leave(exc))
+        return self._stops(exc)

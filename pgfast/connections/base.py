@@ -1,0 +1,176 @@
+"""What both connections share: everything that needs no waiting."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, Protocol
+
+from .. import errors
+from ..errors import InterfaceError, ProgrammingError
+from ..net.conninfo import ConnInfo
+from ..protocol.prepared import PreparedStatements
+from ..protocol.session import Session
+from .inbox import Inbox, NoticeHandler, NotifyHandler
+from .info import ConnectionInfo, TransactionStatus
+
+#: Seconds that `cancel()` may take where the caller gives no timeout.
+CANCEL_S: Final = 30.0
+#: Seconds in which `notifies()` whose time is over takes what has arrived already.
+LAST_LOOK_S: Final = 0.001
+
+
+class AnyLink(Protocol):
+    """What a connection asks of either driver's link without waiting."""
+
+    @property
+    def session(self) -> Session: ...
+    @property
+    def info(self) -> ConnInfo: ...
+    @property
+    def encrypted(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class BaseConnection:
+    """A connection without its I/O."""
+
+    # PEP 249's optional extension: the exceptions, for programs that handle several drivers.
+    Warning: Final = errors.Warning
+    Error: Final = errors.Error
+    InterfaceError: Final = errors.InterfaceError
+    DatabaseError: Final = errors.DatabaseError
+    DataError: Final = errors.DataError
+    OperationalError: Final = errors.OperationalError
+    IntegrityError: Final = errors.IntegrityError
+    InternalError: Final = errors.InternalError
+    ProgrammingError: Final = errors.ProgrammingError
+    NotSupportedError: Final = errors.NotSupportedError
+
+    def __init__(self, link: AnyLink, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._base_link = link
+        self._pid = os.getpid()
+        self._closed = False
+        self._transactions: list[object] = []
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else self.info.transaction_status.name
+        return f"<pgfast.{type(self).__name__} [{state}] {self._base_link.info} at 0x{id(self):x}>"
+
+    # ------------------------------------------------------------ checks
+
+    @property
+    def _session(self) -> Session:
+        return self._base_link.session
+
+    def _check_process(self) -> None:
+        """Raise InterfaceError in a process that did not open the connection."""
+        if os.getpid() != self._pid:
+            raise InterfaceError(
+                f"this connection was opened by process {self._pid} and cannot be used in process {os.getpid()}: "
+                "two processes would read each other's answers; open a new connection after a fork"
+            )
+
+    def _check(self) -> None:
+        """Raise InterfaceError where no new operation can begin."""
+        if self._closed:
+            raise InterfaceError("the connection is closed")
+        self._check_process()
+        self._session.check_usable()
+
+    def _check_no_block(self, what: str) -> None:
+        if self._transactions:
+            raise ProgrammingError(
+                f"{what} cannot be used inside a transaction() block; leave the block, or raise Rollback in it"
+            )
+
+    # ------------------------------------------------------------ state
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection can no longer be used."""
+        return self._closed or self._session.dead is not None or self._base_link.closed
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection was closed by something else than `close()`."""
+        return self.closed and not self._closed
+
+    @property
+    def info(self) -> ConnectionInfo:
+        """Facts about the connection and its server."""
+        return ConnectionInfo(self._base_link.info, self._session, self._base_link.encrypted)
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether every statement is its own transaction. It can be set while no transaction is open."""
+        return self._session.autocommit
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        status = self.info.transaction_status
+        if value != self._session.autocommit and status is not TransactionStatus.IDLE:
+            raise ProgrammingError(
+                f"autocommit cannot be changed now, the connection is in the state {status.name}; "
+                "commit or roll back first"
+            )
+        self._session.autocommit = bool(value)
+
+    @property
+    def prepare_threshold(self) -> int | None:
+        """Executions after which a statement is prepared; 0: at once, None: never."""
+        return self._session.prepared.threshold
+
+    @prepare_threshold.setter
+    def prepare_threshold(self, value: int | None) -> None:
+        self._session.prepared.threshold = value
+
+    @property
+    def prepared_max(self) -> int:
+        """How many prepared statements are kept; the least recently used one goes first."""
+        return self._session.prepared.maximum
+
+    @prepared_max.setter
+    def prepared_max(self, value: int) -> None:
+        self._session.prepared.maximum = value
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for select() and the like."""
+        if self.closed:
+            raise InterfaceError("the connection is closed")
+        return self._base_link.fileno()
+
+    # ------------------------------------------------------------ what comes unasked
+
+    def add_notice_handler(self, handler: NoticeHandler) -> None:
+        """Call `handler` with the Diagnostic of every notice and warning.
+
+        What it raises is logged to "pgfast"; it must not use the connection.
+        """
+        self._inbox.notice_handlers.append(handler)
+
+    def remove_notice_handler(self, handler: NoticeHandler) -> None:
+        """Call `handler` no more. Raises ValueError where it was not added."""
+        self._inbox.notice_handlers.remove(handler)
+
+    def add_notify_handler(self, handler: NotifyHandler) -> None:
+        """Call `handler` with every Notify that arrives during any operation.
+
+        What it raises is logged to "pgfast"; it must not use the connection.
+        """
+        self._inbox.notify_handlers.append(handler)
+
+    def remove_notify_handler(self, handler: NotifyHandler) -> None:
+        """Call `handler` no more. Raises ValueError where it was not added."""
+        self._inbox.notify_handlers.remove(handler)
+
+
+def new_session(inbox: Inbox, autocommit: bool, prepare_threshold: int | None) -> Session:
+    """A session for a new connection, whose notices and notifications go to the inbox."""
+    session = Session(prepared=PreparedStatements(prepare_threshold), autocommit=autocommit)
+    session.on_notice = inbox.notice
+    session.on_notification = inbox.notification
+    return session

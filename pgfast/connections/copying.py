@@ -1,0 +1,231 @@
+"""`cursor.copy()` without its I/O.
+
+What is written becomes CopyData in the session's buffer; runs of CopyData that come become bytes or rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from struct import Struct
+from typing import Any, Final
+
+from .. import const
+from ..codec import CopyState, Plan, decode_copy_rows, decode_copy_text, encode_copy_rows, encode_copy_text
+from ..errors import DataError, InterfaceError, ProgrammingError, shorten
+from ..protocol.backend import CopyResponse
+from ..protocol.session import Run, Session
+from ..types.catalogue import FIRST_SET
+from ..types.registry import decode_spec, encode_spec
+from ..types.render import render_any
+from .results import Row
+
+_LENGTH: Final = Struct("!I")
+_NAMES: Final[dict[str, int]] = {
+    **{name: info.oid for info in FIRST_SET for name in (info.name, info.sql)},
+    **{f"{name}[]": info.array_oid for info in FIRST_SET for name in (info.name, info.sql)},
+    **{f"_{info.name}": info.array_oid for info in FIRST_SET},
+    "timestamp without time zone": const.OID_TIMESTAMP,
+    "timestamp with time zone": const.OID_TIMESTAMPTZ,
+    "time without time zone": const.OID_TIME,
+    "time with time zone": const.OID_TIMETZ,
+    "character varying": const.OID_VARCHAR,
+    "decimal": const.OID_NUMERIC,
+    "int": const.OID_INT4,
+}
+
+
+def _type_oid(given: str | int) -> int:
+    """The OID of a type given by name or OID."""
+    oid = given if isinstance(given, int) else _NAMES.get(given.strip().lower())
+    if oid is None or encode_spec(oid) is None:
+        raise ProgrammingError(f"set_types: {shorten(given)} is not a type the driver knows")
+    return oid
+
+
+class BaseCopy:
+    """A COPY under way: its direction and format, its types where they were set, the rows not given out yet."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._response: CopyResponse | None = None
+        self._over = True
+        self._type_oids: tuple[int, ...] | None = None
+        self._plan: Plan | None = None
+        self._parsers: list[Callable[[str], Any] | None] | None = None
+        self._header_written = False
+        self._message_open = False
+        self._state = CopyState()
+        self._decoding = False
+        self._waiting: deque[Row] = deque()
+
+    def set_types(self, types: Sequence[str | int]) -> None:
+        """Say the types of the columns, by name or OID: needed for `write_row`, `read_row` and `rows` of a binary COPY.
+
+        Of a text COPY that is read, the values are then converted to these types; else they are str. Text that is
+        written needs no types.
+        """
+        self._type_oids = tuple([_type_oid(one) for one in types])
+        self._plan = None
+        self._parsers = None
+
+    # ------------------------------------------------------------ what both sides call
+
+    def _begun(self, response: CopyResponse) -> None:
+        self._response = response
+        self._over = False
+
+    @property
+    def _copies_in(self) -> bool:
+        return self._response is not None and self._response.tag == const.COPY_IN_RESPONSE
+
+    @property
+    def _binary(self) -> bool:
+        return self._response is not None and self._response.format == const.BINARY
+
+    def _check(self, copies_in: bool) -> None:
+        if self._response is None:
+            raise InterfaceError(
+                "the COPY has not begun: use copy() as a context manager, `with cursor.copy(...) as copy:`"
+            )
+        if self._copies_in is not copies_in:
+            raise ProgrammingError(
+                "this COPY reads from the client: write to it"
+                if self._copies_in
+                else "this COPY writes to the client: read from it"
+            )
+
+    # ------------------------------------------------------------ writing
+
+    def _check_writable(self) -> None:
+        self._check(copies_in=True)
+        if self._over:
+            raise InterfaceError("the COPY is over, nothing more can be written to it")
+
+    def _open_message(self) -> None:
+        """Many rows go into one CopyData, which stays open until it is sent."""
+        if not self._message_open:
+            self._session.out.begin_copy()
+            self._message_open = True
+
+    def _close_message(self) -> None:
+        if self._message_open:
+            self._message_open = False
+            self._session.out.end_copy()
+
+    def _add(self, data: Any) -> bool:
+        """Gather bytes or text; whether it is time to send."""
+        self._check_writable()
+        encoded = data.encode("utf-8") if isinstance(data, str) else data
+        self._open_message()
+        self._session.out.put_bytes(encoded)
+        return self._full()
+
+    def _full(self) -> bool:
+        if self._session.out.size_bytes < const.COPY_BLOCK_SIZE:
+            return False
+        self._close_message()
+        return True
+
+    def _add_row(self, row: Sequence[Any]) -> bool:
+        """Gather one row; whether it is time to send. On a fault nothing of the row remains."""
+        self._check_writable()
+        if self._binary:
+            plan = self._types_plan(encode=True)
+            self._open_message()
+            if not self._header_written:
+                self._session.out.put_bytes(const.COPY_HEADER)
+                self._header_written = True
+            encode_copy_rows(self._session.out, plan, iter((row,)), self._session.out.size_bytes + 1)
+        else:
+            fields = [None if value is None else self._render(value, column) for column, value in enumerate(row)]
+            self._open_message()
+            encode_copy_text(self._session.out, (fields,))
+        return self._full()
+
+    @staticmethod
+    def _render(value: Any, column: int) -> str:
+        if type(value) is str:
+            return value
+        try:
+            return render_any(value)
+        except TypeError as exc:
+            raise DataError(f"column {column + 1}: {exc}") from exc
+
+    def _end_writing(self) -> None:
+        """Complete what was gathered."""
+        if self._header_written:
+            self._open_message()
+            self._session.out.put_bytes(const.COPY_TRAILER)
+        self._close_message()
+
+    def _drop_writing(self) -> None:
+        """Throw away what was gathered."""
+        self._close_message()
+        self._session.out.take()
+
+    def _types_plan(self, encode: bool) -> Plan:
+        if self._plan is None:
+            if self._type_oids is None:
+                raise ProgrammingError("a row of a binary COPY needs the types of its columns: call set_types() first")
+            columns = len(self._response.column_formats) if self._response else 0
+            if len(self._type_oids) != columns:
+                raise ProgrammingError(
+                    f"set_types was given {len(self._type_oids)} types, the COPY has {columns} columns"
+                )
+            if encode:
+                specs = [encode_spec(oid) for oid in self._type_oids]
+            else:
+                specs = [decode_spec(oid, const.BINARY) for oid in self._type_oids]
+            self._plan = Plan([spec for spec in specs if spec is not None])
+        return self._plan
+
+    # ------------------------------------------------------------ reading
+
+    def _check_readable(self) -> None:
+        self._check(copies_in=False)
+
+    def _payloads(self, run: Run) -> bytes:
+        """The data of a run, joined."""
+        parts, at = [], run.start
+        view = memoryview(run.block)
+        while at < run.stop:
+            length = _LENGTH.unpack_from(run.block, at + 1)[0]
+            parts.append(view[at + 5 : at + 1 + length])
+            at += 1 + length
+        return b"".join(parts)
+
+    def _decode(self, run: Run) -> bool:
+        """Put the rows that a run completes with those that wait. True, for there was a run."""
+        self._decoding = True
+        span = (run.block, run.start, run.stop, run.count)
+        if self._binary:
+            self._waiting.extend(decode_copy_rows(self._types_plan(encode=False), self._state, *span))
+        else:
+            self._waiting.extend(self._parsed(decode_copy_text(self._state, *span)))
+        return True
+
+    def _parsed(self, rows: list[tuple[str | None, ...]]) -> Iterable[Row]:
+        if self._type_oids is None:
+            return rows
+        if self._parsers is None:
+            self._parsers = [decode_spec(oid, const.TEXT)[3] for oid in self._type_oids]
+        return [self._parse(row, self._parsers) for row in rows]
+
+    @staticmethod
+    def _parse(row: tuple[str | None, ...], parsers: list[Callable[[str], Any] | None]) -> Row:
+        if len(row) != len(parsers):
+            raise ProgrammingError(f"set_types was given {len(parsers)} types, the COPY has {len(row)} columns")
+        values: list[Any] = []
+        for column, (text, parser) in enumerate(zip(row, parsers, strict=True)):
+            try:
+                values.append(text if text is None or parser is None else parser(text))
+            except ValueError as exc:
+                raise DataError(f"column {column + 1}: {exc}") from exc
+        return tuple(values)
+
+    def _end_reading(self) -> None:
+        """The stream has ended; where rows were read from it, none may be left unfinished."""
+        self._over = True
+        if self._decoding:
+            self._state.finish(binary=self._binary)

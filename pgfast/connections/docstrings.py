@@ -1,0 +1,136 @@
+"""What the public methods promise, said once for both sides.
+
+`document` attaches a text to the method of that name in both classes of a pair; a method without one, or a text without
+its method, is an error at import.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+_TIMEOUT: Final = """
+`timeout` is in seconds, None for no limit. When it passes, what the server is doing is cancelled and TimeoutError
+raised; the connection stays usable, or is closed where the server does not answer the cancelling within two seconds.
+"""
+
+CONNECTION: Final[dict[str, str]] = {
+    "connect": """A new connection.
+
+`conninfo` is a `postgresql://` URI or a `keyword=value` string, `kwargs` are settings of the same names, which come
+first; what neither has comes from the PG* variables. With `autocommit` every statement is its own transaction, else
+the first statement begins one and `commit()` or `rollback()` ends it. A statement is prepared on the server when it
+has been executed `prepare_threshold` times (0: at once, None: never). `timeout`, in seconds, covers name lookup,
+connecting, TLS and authentication; without it `connect_timeout` does.
+
+Raises ProgrammingError for a setting that makes no sense, OperationalError where the server cannot be reached or
+refuses, TimeoutError. The password is in none of them.
+""",
+    "close": """Close the connection; the server rolls an open transaction back.
+
+Closing twice does nothing. In a forked child only the child's descriptor is closed.
+""",
+    "cursor": """A new cursor.""",
+    "execute": """A new cursor that has executed the query; see `Cursor.execute`.""",
+    "commit": """Commit the open transaction, if there is one.
+
+Raises InFailedSqlTransaction where a statement of it had failed, because the server then rolls back instead.
+"""
+    + _TIMEOUT,
+    "rollback": """Roll back the open transaction, if there is one.""" + _TIMEOUT,
+    "set_autocommit": """Set `autocommit`; the property does the same.""",
+    "transaction": """A context manager: its block is committed at the end, or rolled back when an exception leaves it.
+
+Inside an open transaction the block is a savepoint, and only what was done in the block is rolled back. Blocks may be
+nested. Raise Rollback to leave a block and undo it; with `force_rollback` it is undone in any case.
+""",
+    "notifies": """An iterator over the notifications that arrive, beginning with those that have arrived already.
+
+It ends when `timeout` seconds have passed since its beginning, or when `stop_after` have been given out; without
+either it waits for ever. While it waits, the connection is in use. Send LISTEN, and commit it, first.
+""",
+    "cancel": """Ask the server to cancel what this connection is doing; whatever waits for it gets QueryCanceled.
+
+It goes over a connection of its own, and may be called while another thread or task waits for this one. It does
+nothing where nothing is under way.
+""",
+    "__enter__": """The connection itself; the block's end commits, or rolls back after an exception, and closes it.""",
+}
+
+CURSOR: Final[dict[str, str]] = {
+    "execute": """The cursor itself, after executing the query.
+
+Placeholders are `%s` with a sequence of values, `%(name)s` with a mapping, or `$1` with a sequence; the values are
+bound by the server and never written into the text. Where parameters are given, a percent sign is written `%%`,
+unless the placeholders are `$1`. A query without parameters may hold several statements, separated by `;`: each has a
+result, see `nextset`. `prepare` overrules the connection's prepare_threshold for this query.
+
+Raises the server's error by its SQLSTATE (`pgfast.errors.UniqueViolation`...), DataError for a value that does not
+fit, ProgrammingError for placeholders that do not.
+"""
+    + _TIMEOUT,
+    "executemany": """Execute the query once for each of the parameters, without waiting for the answers in between.
+
+In autocommit mode, outside a transaction, all executions succeed or none. `rowcount` is the sum of them all. With
+`returning` every execution has a result with its rows, see `nextset`.
+"""
+    + _TIMEOUT,
+    "fetchone": """The next row as a tuple, None where no rows are left.
+
+Raises ProgrammingError where the statement gives no rows.
+""",
+    "fetchmany": """The next rows, `size` of them (by default `arraysize`) or as many as are left.""",
+    "fetchall": """All rows that are left.""",
+    "copy": """A context manager for a COPY FROM STDIN or TO STDOUT: its end completes the COPY, an exception undoes it.
+
+Values for placeholders are written into the statement as literals that the server has quoted, because COPY takes no
+parameters. `timeout` limits each wait in seconds, not the whole COPY.
+""",
+    "close": """Close the cursor; its results are dropped. The connection stays open.""",
+    "__enter__": """The cursor itself; the block's end closes it.""",
+}
+
+COPY: Final[dict[str, str]] = {
+    "write": """Write data in the COPY's format: bytes, or str, which is encoded in UTF-8.
+
+Rows may be cut anywhere. The data is gathered, and sent in large pieces.
+""",
+    "write_row": """Write one row, a sequence of values.
+
+In binary `set_types` must have been called, and each value must fit its column. In text (not CSV) each value is
+written as its text form, None as NULL.
+""",
+    "read": """The next data, as it comes; b"" at the end.""",
+    "read_row": """The next row as a tuple, None at the end.
+
+In binary `set_types` must have been called. In text (not CSV) the values are str, or of the types that were set; NULL
+is None.
+""",
+    "rows": """An iterator over the rows that are left; see `read_row`.""",
+    "__enter__": """The COPY, begun.""",
+}
+
+TRANSACTION: Final[dict[str, str]] = {
+    "__enter__": """The block, entered: a transaction was begun or a savepoint set.""",
+}
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def document(texts: dict[str, str]) -> Any:
+    """A class decorator that attaches the texts to the methods of these names."""
+
+    def attach(cls: _Class) -> _Class:
+        for name, text in texts.items():
+            _method(cls, name).__doc__ = text.strip()
+        return cls
+
+    return attach
+
+
+def _method(cls: type, name: str) -> Any:
+    """The function of this name, or of its asynchronous counterpart."""
+    for candidate in (name, name.replace("__", "__a", 1)):
+        found = vars(cls).get(candidate)
+        if found is not None:
+            return getattr(found, "__func__", found)
+    raise TypeError(f"{cls.__name__} has no {name} to document")

@@ -1,0 +1,79 @@
+"""Queries as a user writes them: placeholders of any style, one statement or several, begun in a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ...errors import ProgrammingError
+from ...types.render import render_any
+from .. import statements
+from ..session import Session
+from .extended import Rows, execute, executemany, fetch
+from .simple import Result, query
+from .steps import Operation
+from .transactions import ensure_begin
+
+#: Values for a query's placeholders, or None for a query that has none.
+Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
+
+
+def read_query(session: Session, sql: str | bytes, params: Params) -> tuple[statements.Query, Sequence[Any]]:
+    """The query with `$1` placeholders, and its values in that order. Without parameters its text stays as it is."""
+    text = sql.decode("utf-8") if isinstance(sql, bytes) else sql
+    if not isinstance(text, str):
+        raise ProgrammingError(f"a query is a str, not {type(text).__name__}")
+    standard = session.parameters.get("standard_conforming_strings") != "off"
+    if params is None:
+        return statements.plain(text, standard), ()
+    found = statements.with_parameters(text, standard)
+    return found, found.arrange(params)
+
+
+def execute_query(
+    session: Session, sql: str | bytes, params: Params = None, prepare: bool | None = None
+) -> Operation[list[Result]]:
+    """A Result, with its rows, for each statement.
+
+    One statement goes by the extended protocol. Several, which take no parameters, go by the simple one together, and
+    so does COPY.
+    """
+    found, values = read_query(session, sql, params)
+    yield from ensure_begin(session)
+    if params is None and (found.several or found.copies):
+        return (yield from query(session, found.sql))
+    rows = Rows(session)
+    result = yield from execute(session, found.sql, values, rows, prepare)
+    result.rows = rows.rows
+    return [result]
+
+
+def execute_many(
+    session: Session,
+    sql: str | bytes,
+    params_rows: Iterable[Sequence[Any] | Mapping[str, Any]],
+    returning: bool = False,
+    prepare: bool | None = None,
+) -> Operation[tuple[int, list[Result]]]:
+    """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
+    text = sql.decode("utf-8") if isinstance(sql, bytes) else sql
+    found = statements.with_parameters(text, session.parameters.get("standard_conforming_strings") != "off")
+    yield from ensure_begin(session)
+    arranged = (found.arrange(params) for params in params_rows)
+    return (yield from executemany(session, found.sql, arranged, returning, prepare))
+
+
+def with_literals(session: Session, sql: str | bytes, params: Params) -> Operation[str]:
+    """The query with its values in it as literals that the server has quoted: for COPY, which takes no parameters."""
+    found, values = read_query(session, sql, params)
+    if not values:
+        return found.sql
+    texts = []
+    for number, value in enumerate(values):
+        try:
+            texts.append(None if value is None else render_any(value))
+        except TypeError as exc:
+            raise ProgrammingError(f"parameter ${number + 1}: {exc}") from exc
+    asked = ", ".join(f"pg_catalog.quote_nullable(${number + 1}::text)" for number in range(len(texts)))
+    rows = yield from fetch(session, f"SELECT {asked}", texts)
+    return found.with_literals(rows[0])
