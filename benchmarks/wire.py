@@ -1,0 +1,98 @@
+"""The floors: the least that any client must do, moving the same bytes over a socket without looking at them.
+
+Law of this file: plain sockets and bytes, nothing of pgfast, trust authentication only.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+from typing import Final
+
+BLOCK: Final = 256 * 1024
+#: ReadyForQuery outside a transaction: how every exchange here ends.
+READY: Final = b"Z\x00\x00\x00\x05I"
+
+
+def message(tag: bytes, payload: bytes) -> bytes:
+    """One frontend message."""
+    return tag + struct.pack("!i", len(payload) + 4) + payload
+
+
+def connect(host: str, port: int, user: str, database: str) -> socket.socket:
+    """A connection that has been let in."""
+    sock = socket.create_connection((host, port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    startup = struct.pack("!i", 196608) + f"user\0{user}\0database\0{database}\0\0".encode()
+    sock.sendall(struct.pack("!i", len(startup) + 4) + startup)
+    read_until_ready(sock)
+    return sock
+
+
+def read_until_ready(sock: socket.socket) -> int:
+    """Receives and forgets until the server is ready; number of bytes."""
+    block = bytearray(BLOCK)
+    tail = b""
+    total = 0
+    while True:
+        size = sock.recv_into(block)
+        if not size:
+            raise ConnectionError(f"the server closed the connection: {tail!r}")
+        total += size
+        tail = (tail + bytes(block[max(0, size - 64) : size]))[-64:]
+        if tail.endswith(READY):
+            return total
+
+
+def query(sock: socket.socket, sql: str) -> int:
+    """Runs a simple query to its end; bytes received."""
+    sock.sendall(message(b"Q", sql.encode() + b"\0"))
+    return read_until_ready(sock)
+
+
+def receive_binary(sock: socket.socket, sql: str) -> int:
+    """Runs a query by the extended protocol with every column binary, forgetting the rows; bytes received."""
+    parse = message(b"P", b"\0" + sql.encode() + b"\0" + b"\0\0")
+    bind = message(b"B", b"\0\0" + b"\0\0" + b"\0\0" + b"\0\1\0\1")
+    sock.sendall(parse + bind + message(b"E", b"\0" + b"\0\0\0\0") + message(b"S", b""))
+    return read_until_ready(sock)
+
+
+def send_copy(sock: socket.socket, sql: str, frames: Path) -> int:
+    """Sends a file of CopyData frames after `sql`, which is COPY ... FROM STDIN; bytes sent."""
+    sock.sendall(message(b"Q", sql.encode() + b"\0"))
+    answer = sock.recv(1)
+    if answer != b"G":
+        raise ConnectionError(f"CopyInResponse was expected, {answer!r} came: {sock.recv(4096)!r}")
+    (size,) = struct.unpack("!i", sock.recv(4, socket.MSG_WAITALL))
+    sock.recv(size - 4, socket.MSG_WAITALL)
+    total = 0
+    block = bytearray(BLOCK)
+    with frames.open("rb", buffering=0) as file:
+        while size := file.readinto(block):
+            sock.sendall(memoryview(block)[:size])
+            total += size
+    sock.sendall(message(b"c", b""))
+    read_until_ready(sock)
+    return total
+
+
+def record_copy(sock: socket.socket, sql: str, path: Path) -> None:
+    """Writes what `sql`, a COPY ... TO STDOUT in binary, gives as CopyData frames of about BLOCK bytes."""
+    sock.sendall(message(b"Q", sql.encode() + b"\0"))
+    gathered = bytearray()
+    with path.open("wb") as file, sock.makefile("rb", buffering=1 << 20) as stream:
+        while True:
+            tag = stream.read(1)
+            (size,) = struct.unpack("!i", stream.read(4))
+            payload = stream.read(size - 4)
+            if tag == b"d":
+                gathered += payload
+            if gathered and (tag != b"d" or len(gathered) >= BLOCK // 2):
+                file.write(message(b"d", bytes(gathered)))
+                gathered.clear()
+            if tag == b"E":
+                raise ConnectionError(payload.decode("utf-8", "replace"))
+            if tag == b"Z":
+                return
