@@ -1,0 +1,124 @@
+"""The commands and their arguments.
+
+Law of this file: arguments in, one call into load.py, query.py or demo.py, an exit code out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import Error, __version__
+from ..codec import IMPLEMENTATION
+from . import FAILED, INTERRUPTED, MISSING_LIBRARY
+from .demo import run_demo
+from .load import CsvOptions, run_load
+from .query import SUFFIXES, run_query
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 the server, the data or a file stood in the way (nothing was kept); "
+    "2 the arguments cannot be right; 3 a library is missing, its extra is named; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="pgfast",
+    help="Move data in bulk to and from PostgreSQL.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@contextlib.contextmanager
+def _failures_in_one_line() -> Iterator[None]:
+    """Turns what is meant for a person into one line and an exit code; anything else is a bug and stays a traceback."""
+    try:
+        yield
+    except Error as exc:
+        _fail(" ".join(str(exc).split()), FAILED)
+    except OSError as exc:
+        _fail(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc), FAILED)
+    except ImportError as exc:
+        _fail(str(exc), MISSING_LIBRARY)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+
+
+def _fail(text: str, code: int) -> None:
+    print(f"pgfast: {text}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"pgfast {__version__} ({'compiled' if IMPLEMENTATION == 'c' else 'pure Python'})")
+        raise typer.Exit
+
+
+@app.callback()
+def _pgfast(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=_EPILOG)
+def load(
+    files: Annotated[list[Path], typer.Argument(help="CSV (.csv) and Parquet (.parquet) files, loaded in this order.")],
+    table: Annotated[str, typer.Option("--table", help="Table to load into, as in SQL: name or schema.name.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Connection URI or keyword=value string; the PG* variables fill the gaps.")
+    ] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Create the table first, with columns and types taken from the first file.")
+    ] = False,
+    columns: Annotated[
+        str, typer.Option("--columns", help="Columns to load, separated by commas, when the file names none or others.")
+    ] = "",
+    delimiter: Annotated[str, typer.Option("--delimiter", help="CSV: one character between values.")] = ",",
+    null: Annotated[str, typer.Option("--null", help="CSV: unquoted text that means NULL.")] = "",
+    header: Annotated[bool, typer.Option("--header/--no-header", help="CSV: the first line names the columns.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of lines.")] = False,
+) -> None:
+    """Load files into a table: all of them in one transaction, so either every row is kept or none."""
+    names = [name.strip() for name in columns.split(",") if name.strip()] or None
+    with _failures_in_one_line():
+        run_load(files, to, table, create, names, CsvOptions(delimiter, null, header), as_json)
+
+
+@app.command(epilog=_EPILOG)
+def query(
+    dsn: Annotated[str, typer.Argument(help="Connection URI or keyword=value string; '' for the PG* variables.")],
+    sql: Annotated[str, typer.Argument(help="One statement.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=f"File to write: {', '.join(SUFFIXES)}. Otherwise a table is shown."),
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows to show at most.")] = 100,
+) -> None:
+    """Run a statement and show its rows as a table, or write them to a file."""
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"the file must end in one of {', '.join(SUFFIXES)}", param_hint="--output")
+    with _failures_in_one_line():
+        run_query(dsn, sql, output, rows)
+
+
+@app.command(epilog=_EPILOG)
+def demo(
+    scale: Annotated[float, typer.Option("--scale", min=0.001, help="TPC-H scale factor; 0.1 is 600,572 rows.")] = 0.1,
+    pure: Annotated[
+        bool, typer.Option("--pure/--no-pure", help="Run the pure-Python codec beside the compiled one.")
+    ] = True,
+) -> None:
+    """Load and read back TPC-H lineitem on a server of its own, check every sum, and show how fast it went."""
+    with _failures_in_one_line():
+        run_demo(scale, pure)
