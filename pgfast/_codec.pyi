@@ -1,25 +1,27 @@
 # The one stub of both codecs. Contracts stand in _codec_py.py.
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, final
 
-from typing_extensions import Buffer, final  # stub only: never imported at run time
+from typing_extensions import Buffer  # stub only: never imported at run time
 
-Spec: TypeAlias = tuple[int, int, int, Callable[[Any], Any] | None]
-SinkSpec: TypeAlias = tuple[int, int, int, int]
-ColumnBuffers: TypeAlias = tuple[
-    int, int, memoryview | None, memoryview | None, memoryview | None, "ColumnBuffers | None"
-]
-SourceColumn: TypeAlias = tuple[
-    int,
-    Spec,
-    int,
-    int,
-    Buffer | None,
-    Buffer | list[Any] | None,
-    Buffer | None,
-    int,
-    tuple[Buffer, ...],
-    "SourceColumn | None",
+from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
+
+__all__ = [
+    "IMPLEMENTATION",
+    "ColumnSink",
+    "CopyState",
+    "Plan",
+    "ReadBuffer",
+    "WriteBuffer",
+    "decode_columns",
+    "decode_copy_columns",
+    "decode_copy_rows",
+    "decode_copy_text",
+    "decode_rows",
+    "encode_bind",
+    "encode_copy_columns",
+    "encode_copy_rows",
+    "encode_copy_text",
 ]
 
 IMPLEMENTATION: Final[str]
@@ -70,8 +72,8 @@ class ColumnSink:
 
 @final
 class CopyState:
-    def __init__(self) -> None: ...
-    def finish(self, binary: bool) -> None: ...
+    def __init__(self, binary: bool = ...) -> None: ...
+    def finish(self) -> None: ...
 
 def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int) -> list[tuple[Any, ...]]: ...
 def decode_columns(sink: ColumnSink, block: bytearray, start: int, stop: int, count: int) -> int: ...
@@ -87,12 +89,8 @@ def decode_copy_text(
 def encode_bind(
     buffer: WriteBuffer, plan: Plan, portal: bytes, statement: bytes, params: Sequence[Any], result_formats: bytes
 ) -> None: ...
-def encode_copy_rows(
-    buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit_bytes: int
-) -> tuple[int, bool]: ...
+def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit_bytes: int) -> tuple[int, bool]: ...
 def encode_copy_columns(
     buffer: WriteBuffer, columns: Sequence[SourceColumn], start: int, stop: int, limit_bytes: int
 ) -> int: ...
-def encode_copy_text(
-    buffer: WriteBuffer, rows: Iterable[Sequence[str | None]]
-) -> int: ...
+def encode_copy_text(buffer: WriteBuffer, rows: Iterable[Sequence[str | None]]) -> int: ...

@@ -2,11 +2,13 @@
 # cython: freethreading_compatible=True
 """The compiled codec: buffers, framing, and the runs of rows and columns in both directions.
 
-Law of this file: it does what `_codec_py.py` does, to the last exception; the contracts stand there and a docstring here repeats its first line. Loops
-that need no Python object run without the GIL, in `kernels/*.pxd`; those that make or read Python objects are here. Rare shapes (numerics with an exponent, integers beyond 64 bits,
-intervals with months) are handed to the pure kernels, which then are the same by construction.
+Law of this file: it does what `_codec_py.py` does, to the last exception; the contracts stand there and a docstring
+here repeats its first line. Loops that need no Python object run without the GIL, in `kernels/*.pxd`; those that make
+or read Python objects are here. Rare shapes (numerics with an exponent, integers beyond 64 bits, intervals with
+months) are handed to the pure kernels, which then are the same by construction.
 """
 
+cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.datetime cimport (
@@ -15,15 +17,15 @@ from cpython.datetime cimport (
     time_microsecond, time_minute, time_new, time_second, time_tzinfo, timedelta_days, timedelta_microseconds,
     timedelta_new, timedelta_seconds,
 )
-from cpython.list cimport PyList_AsTuple, PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.math cimport isinf
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from pgfast.kernels.numeric cimport *
@@ -118,7 +120,9 @@ cdef object fault_of(Fault* found):
     return fault(found.code, found.at, found.column, value)
 
 
-cdef class Memory:
+@cython.final
+@cython.auto_pickle(False)
+cdef class _Memory:
     """Memory given away for good: a buffer that frees itself when its last view dies."""
 
     cdef uint8_t* data
@@ -136,7 +140,7 @@ cdef uint8_t no_bytes = 0
 
 cdef object give(uint8_t* data, Py_ssize_t size):
     """A memoryview that owns `data`."""
-    cdef Memory memory = Memory.__new__(Memory)
+    cdef _Memory memory = _Memory.__new__(_Memory)
     memory.data = data
     memory.size = size
     return memoryview(memory)
@@ -144,6 +148,8 @@ cdef object give(uint8_t* data, Py_ssize_t size):
 
 # ---------------------------------------------------------------- buffers
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class ReadBuffer:
     """Bytes from a socket, handed out as frames and runs."""
 
@@ -167,7 +173,7 @@ cdef class ReadBuffer:
         return self.end - self.start
 
     def get_buffer(self, Py_ssize_t size_hint=-1):
-        """A writable view of the free tail, never empty; it dies at the next call. Runs taken before die too, unless lent."""
+        """A writable view of the free tail, never empty; it and runs taken before, unless lent, die at the next one."""
         cdef Py_ssize_t unread = self.end - self.start
         cdef Py_ssize_t size = PyByteArray_GET_SIZE(self.block)
         if unread == 0 and not self.lent and size <= 4 * self.block_size:
@@ -217,7 +223,7 @@ cdef class ReadBuffer:
         return <uint8_t>p[0], PyBytes_FromStringAndSize(p + HEAD, length - HEAD)
 
     def take_run(self, int tag):
-        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), half-open; None where there are none."""
+        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), or None."""
         cdef const uint8_t* p = <const uint8_t*>PyByteArray_AS_STRING(self.block)
         cdef Py_ssize_t at = self.start, count = 0, start, end = self.end
         cdef int32_t length
@@ -241,6 +247,8 @@ cdef class ReadBuffer:
         self.lent = True
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class WriteBuffer:
     """Messages on their way to a socket, gathered in one block until `take`."""
 
@@ -384,6 +392,8 @@ cdef struct Column:
     PyObject* call  # borrowed from Plan.calls, NULL for none
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class Plan:
     """What to do with each column, decided once for a statement."""
 
@@ -435,7 +445,7 @@ cdef class Plan:
 # ---------------------------------------------------------------- one field -> one Python value
 
 cdef inline void civil(int64_t ordinal, int* year, int* month, int* day) noexcept nogil:
-    """Year, month and day of a proleptic Gregorian ordinal (1 is 0001-01-01), by the 400-year cycle counted from March."""
+    """Year, month and day of a proleptic Gregorian ordinal (1 is 0001-01-01), by 400-year cycles counted from March."""
     cdef int64_t z = ordinal + 305  # days since 0000-03-01
     cdef int64_t era = z // 146097
     cdef int of_era = <int>(z - era * 146097)
@@ -810,6 +820,8 @@ cdef object sink_cut(SinkColumn* column):
     return buffers
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class ColumnSink:
     """Columns in Arrow layout, grown row by row and cut into batches."""
 
@@ -866,7 +878,9 @@ cdef class ColumnSink:
         return rows, [sink_cut(&self.columns[i]) for i in range(self.count)]
 
 
-def decode_columns(ColumnSink sink not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
+def decode_columns(
+    ColumnSink sink not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count
+):
     """The position reached in a run of DataRow whose rows went into the sink."""
     cdef Py_buffer view
     cdef Fault found
@@ -898,20 +912,23 @@ def decode_columns(ColumnSink sink not None, bytearray block not None, Py_ssize_
 
 # ---------------------------------------------------------------- COPY OUT
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class CopyState:
     """Where a COPY OUT stream stands between two runs: header and trailer seen, and the bytes of a row that was cut."""
 
-    cdef bint header, trailer
+    cdef bint binary, header, trailer
     cdef bytearray carry
 
-    def __init__(self):
-        self.header = False
-        self.trailer = False
+    def __cinit__(self):
         self.carry = bytearray()
 
-    def finish(self, bint binary):
+    def __init__(self, bint binary=True):
+        self.binary = binary
+
+    def finish(self):
         """Check that the stream is complete: no row begun, and in binary the trailer seen."""
-        if self.carry or (binary and not self.trailer):
+        if self.carry or (self.binary and not self.trailer):
             raise fault(FAULT_COPY_UNFINISHED, 0, -1)
 
     cdef Py_ssize_t skip_header(self, const uint8_t* p, Py_ssize_t size) except -2:
@@ -930,7 +947,7 @@ cdef class CopyState:
         return 19 + <Py_ssize_t>extension
 
     cdef Py_ssize_t extent(self, const uint8_t* p, Py_ssize_t size, Py_ssize_t width, Fault* found) noexcept nogil:
-        """Bytes of the tuple at p; -1 while it is incomplete, -2 for a fault. A trailer is taken for a tuple of two bytes."""
+        """Bytes of the tuple at p; -1 while incomplete, -2 for a fault. A trailer is taken for a tuple."""
         cdef Py_ssize_t at = 2, column
         cdef int32_t length
         if self.trailer:
@@ -975,7 +992,7 @@ cdef class CopyState:
 cdef int copy_payload(
     CopyState state, Plan plan, list rows, ColumnSink sink, const uint8_t* p, Py_ssize_t size
 ) except -1:
-    """One payload of any shape: its complete tuples go to `rows` by the plan, or into the sink; the rest is carried over."""
+    """One payload of any shape: complete tuples go to `rows` or into the sink, the rest is carried over."""
     cdef Py_ssize_t at = 0, length, width = plan.count if plan is not None else sink.count
     cdef Fault found
     cdef bytearray joined = None
@@ -1717,7 +1734,9 @@ def encode_copy_rows(WriteBuffer buffer not None, Plan plan not None, rows, Py_s
 
 # ---------------------------------------------------------------- source columns
 
-cdef class Sources:
+@cython.final
+@cython.auto_pickle(False)
+cdef class _Sources:
     """The source columns of one call: their buffers held and measured, their Python objects already encoded."""
 
     cdef SourceColumn* columns
@@ -1929,8 +1948,8 @@ cdef Py_ssize_t buffers_in(tuple source) except -1:
 def encode_copy_columns(
     WriteBuffer buffer not None, columns, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t limit_bytes
 ):
-    """The row to go on with: rows start:stop of the columns appended as tuples in binary COPY format to the open CopyData."""
-    cdef Sources sources
+    """The row to go on with: rows start:stop appended as tuples in binary COPY format to the open CopyData."""
+    cdef _Sources sources
     cdef Fault found
     cdef Py_ssize_t index, reached = start, room = 0
     cdef int code
@@ -1940,7 +1959,7 @@ def encode_copy_columns(
     columns = [tuple(source) for source in columns]
     for source in columns:
         room += buffers_in(source)
-    sources = Sources(len(columns), room)
+    sources = _Sources(len(columns), room)
     for index in range(sources.count):
         sources.fill(&sources.columns[index], columns[index], stop, index)
     if sources.has_objects:

@@ -1,21 +1,23 @@
 """The pure codec: buffers, framing, and the runs of rows and columns in both directions.
 
-Law of this file: it is the reference text of the compiled `_codec.pyx`, which does the same to the last exception; the full contract of every
-name stands here. The loops over one value live in `kernels/`. Nothing here knows a socket, a session or a PostgreSQL type.
+Law of this file: it is the reference text of the compiled `_codec.pyx`, which does the same to the last exception;
+the full contract of every name stands here. The loops over one value live in `kernels/`. Nothing here knows a socket,
+a session or a PostgreSQL type.
 
 Sources: PostgreSQL docs, "Message Formats" and "COPY" (binary and text format); the Arrow columnar format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, final
 
 from . import const
 from .errors import DataError, fault, faults
 from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py
+from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
 from .kernels.sink_py import SinkColumn
 from .kernels.source_py import Source
 
@@ -37,11 +39,6 @@ __all__ = [
     "encode_copy_text",
 ]
 
-Spec: TypeAlias = "tuple[int, int, int, Callable[[Any], Any] | None]"
-SinkSpec: TypeAlias = "tuple[int, int, int, int]"
-ColumnBuffers: TypeAlias = "tuple[Any, ...]"
-SourceColumn: TypeAlias = "tuple[Any, ...]"
-
 IMPLEMENTATION: Final = "python"
 
 #: Rows one call of `encode_copy_columns` encodes at most when a column holds Python objects.
@@ -50,19 +47,19 @@ _HEAD: Final = 5  # tag and length word of a frame
 _FRAME: Final = Struct(">Bi")
 
 
+@final
 class ReadBuffer:
     """Bytes from a socket, handed out as frames and runs.
 
-    One block of memory is filled by `get_buffer`/`commit` and read by `next_frame`/`take_run`. A block is never resized: where its tail is short, the
-    unread bytes move to its front, or to a larger block when they fill more than half of it, so memory follows what has arrived and never what a
-    length word announces. Length words below 4 or beyond `max_message_size` are a ProtocolError and leave the buffer as it was.
+    One block of memory is filled by `get_buffer`/`commit` and read by `next_frame`/`take_run`. A block is never
+    resized: where its tail is short, the unread bytes move to its front, or to a larger block when they fill more
+    than half of it, so memory follows what has arrived and never what a length word announces. Length words below 4
+    or beyond `max_message_size` are a ProtocolError and leave the buffer as it was.
     """
 
     __slots__ = ("_block", "_block_size", "_end", "_lent", "_max", "_start")
 
-    def __init__(
-        self, block_size: int = const.READ_BLOCK_SIZE, max_message_size: int = const.MAX_MESSAGE_SIZE
-    ) -> None:
+    def __init__(self, block_size: int = const.READ_BLOCK_SIZE, max_message_size: int = const.MAX_MESSAGE_SIZE) -> None:
         if block_size < 16:
             raise buffer_misuse("block_size must be at least 16 bytes")
         self._block_size = block_size
@@ -78,7 +75,7 @@ class ReadBuffer:
         return self._end - self._start
 
     def get_buffer(self, size_hint: int = -1) -> memoryview:
-        """A writable view of the free tail, never empty; it dies at the next call. Runs taken before die too, unless lent.
+        """A writable view of the free tail, never empty; it and runs taken before, unless lent, die at the next one.
 
         `size_hint` is what asyncio passes and is not needed.
         """
@@ -124,10 +121,10 @@ class ReadBuffer:
         return self._block[start], bytes(memoryview(self._block)[start + _HEAD : start + length])
 
     def take_run(self, tag: int) -> tuple[bytearray, int, int, int] | None:
-        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), half-open; None where there are none.
+        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), or None.
 
-        The bytes stay what they are until the next `get_buffer`; call `lend` to keep them longer. A frame with a bad length behind at least one good one is
-        left for the next call to report.
+        The bytes stay what they are until the next `get_buffer`; call `lend` to keep them longer. A frame with a bad
+        length behind at least one good one is left for the next call to report.
         """
         at, count = self._start, 0
         while self._end - at >= _HEAD and self._block[at] == tag:
@@ -150,11 +147,12 @@ class ReadBuffer:
         self._lent = True
 
 
+@final
 class WriteBuffer:
     """Messages on their way to a socket, gathered in one block until `take`.
 
-    A message is `begin(tag)`, any number of `put_*`, `end()`. A `put_*` or `end` that fails takes the whole open message back first, so
-    the buffer always holds complete messages.
+    A message is `begin(tag)`, any number of `put_*`, `end()`. A `put_*` or `end` that fails takes the whole open
+    message back first, so the buffer always holds complete messages.
     """
 
     __slots__ = ("_data", "_length_at", "_message_at")
@@ -191,7 +189,7 @@ class WriteBuffer:
         if length > const.MAX_INT32:
             self._discard()
             raise fault(faults.FAULT_MESSAGE_SIZE, 0, -1)
-        self._data[self._length_at : self._length_at + 4] = encode_py.I32.pack(length)
+        self._data[self._length_at : self._length_at + 4] = decode_py.I32.pack(length)
         self._message_at = -1
 
     def _discard(self) -> None:
@@ -256,12 +254,15 @@ class WriteBuffer:
         return memoryview(data)
 
 
+@final
 class Plan:
     """What to do with each column, decided once for a statement.
 
-    `specs`: one (kind, element kind, element OID, call) for each column, kinds as const.KIND_*; the elements of arrays only.
+    `specs`: one (kind, element kind, element OID, call) for each column, kinds as const.KIND_*; the elements of
+    arrays only.
     `keys`: the names under which `encode_copy_rows` finds the values of rows that are mappings, in column order.
-    `call` reads or writes what the kernels cannot: see `decode_rows` and `encode_bind`. A plan may serve any number of calls.
+    `call` reads or writes what the kernels cannot: see `decode_rows` and `encode_bind`. A plan may serve any number
+    of calls.
     """
 
     __slots__ = ("_decoders", "_encoders", "_formats", "_keys")
@@ -295,19 +296,19 @@ class Plan:
         """The format code of each column, int16 big-endian: 0 for KIND_TEXT_CALL, else 1."""
         return self._formats
 
-    def decode(self, block: bytearray, start: int, stop: int, base: int) -> tuple[Any, ...]:
+    def _decode(self, block: bytearray, start: int, stop: int, base: int) -> tuple[Any, ...]:
         """The values of one tuple at block[start:stop]; `base` is the offset of its first byte in a fault."""
         return tuple(
             [
                 None if end < 0 else decode(bytes(block[begin:end]), begin - start + base, column)
                 # _fields comes first, so that it is asked once more after the last column and sees what is left over
                 for column, ((begin, end), decode) in enumerate(
-                    zip(_fields(block, start, stop, base, len(self._decoders)), self._decoders)
+                    zip(_fields(block, start, stop, base, len(self._decoders)), self._decoders, strict=False)
                 )
             ]
         )
 
-    def encode(self, buffer: bytearray, row: Any, at: int) -> None:
+    def _encode(self, buffer: bytearray, row: Any, at: int) -> None:
         """Append the fields of one row, each with its length word; what was appended stays there on a fault."""
         for column, encode in enumerate(self._encoders):
             value = row[column]
@@ -317,10 +318,10 @@ class Plan:
                 continue
             if len(data) > const.MAX_INT32:
                 raise fault(faults.FAULT_MESSAGE_SIZE, at, column)
-            buffer += encode_py.I32.pack(len(data))
+            buffer += decode_py.I32.pack(len(data))
             buffer += data
 
-    def values(self, row: Any, at: int) -> Sequence[Any]:
+    def _values(self, row: Any, at: int) -> Sequence[Any]:
         """The values of a row in column order, its width checked."""
         if isinstance(row, (tuple, list)):
             made = row if type(row) is tuple else tuple(row)
@@ -383,18 +384,21 @@ def _frames(block: bytearray, start: int, stop: int) -> Iterator[tuple[int, int]
 def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int) -> list[tuple[Any, ...]]:
     """The rows of a run of DataRow, one tuple each.
 
-    KIND_CALL columns are `call(bytes)`, KIND_TEXT_CALL, KIND_JSON and KIND_JSONB `call(str)`; without a call the bytes or str itself.
-    `count` says how many rows to expect and is not trusted. Errors: ProtocolError for bytes the server would not send, DataError for values Python cannot
-    hold; offsets count from the start of the row's message. (docs: Message Formats, DataRow; server: printtup.c)
+    KIND_CALL columns are `call(bytes)`, KIND_TEXT_CALL, KIND_JSON and KIND_JSONB `call(str)`; without a call the
+    bytes or str itself. `count` says how many rows to expect and is not trusted. Errors: ProtocolError for bytes the
+    server would not send, DataError for values Python cannot hold; offsets count from the start of the row's message.
+    (docs: Message Formats, DataRow; server: printtup.c)
     """
-    return [plan.decode(block, begin, end, _HEAD) for begin, end in _frames(block, start, stop)]
+    return [plan._decode(block, begin, end, _HEAD) for begin, end in _frames(block, start, stop)]
 
 
+@final
 class ColumnSink:
     """Columns in Arrow layout, grown row by row and cut into batches.
 
-    `specs`: one (kind, element kind, precision, scale) for each column; a numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128.
-    It is `full` at `batch_rows` rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
+    `specs`: one (kind, element kind, precision, scale) for each column; a numeric of precision 0 becomes exact text,
+    of precision 1 to 38 a decimal128. It is `full` at `batch_rows` rows, or when a column that int32 offsets must
+    reach has `batch_bytes`. After a fault it must be thrown away.
     """
 
     __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_rows")
@@ -417,11 +421,9 @@ class ColumnSink:
     @property
     def full(self) -> bool:
         """Whether the batch should be cut before another row comes."""
-        return self._rows >= self._batch_rows or any(
-            column.size_bytes >= self._batch_bytes for column in self._columns
-        )
+        return self._rows >= self._batch_rows or any(column.size_bytes >= self._batch_bytes for column in self._columns)
 
-    def append(self, block: bytearray, start: int, stop: int, base: int) -> None:
+    def _append(self, block: bytearray, start: int, stop: int, base: int) -> None:
         """Take the tuple at block[start:stop]; `base` is the offset of its first byte in a fault."""
         for index, (begin, end) in enumerate(_fields(block, start, stop, base, len(self._columns))):
             data = None if end < 0 else bytes(block[begin:end])
@@ -431,8 +433,9 @@ class ColumnSink:
     def cut(self) -> tuple[int, list[ColumnBuffers]]:
         """The batch as (rows, [ColumnBuffers]), given away for good; the sink begins a new one.
 
-        ColumnBuffers is (length, null count, validity or None, offsets or None, data or None, child or None): validity is a bitmap, least
-        significant bit first, None where nothing is NULL; offsets are int32[length + 1]; a list has a child instead of data.
+        ColumnBuffers is (length, null count, validity or None, offsets or None, data or None, child or None):
+        validity is a bitmap, least significant bit first, None where nothing is NULL; offsets are int32[length + 1];
+        a list has a child instead of data.
         """
         rows, self._rows = self._rows, 0
         return rows, [column.cut() for column in self._columns]
@@ -446,23 +449,25 @@ def decode_columns(sink: ColumnSink, block: bytearray, start: int, stop: int, co
     for begin, end in _frames(block, start, stop):
         if sink.full:
             return begin - _HEAD
-        sink.append(block, begin, end, _HEAD)
+        sink._append(block, begin, end, _HEAD)
     return stop
 
 
+@final
 class CopyState:
     """Where a COPY OUT stream stands between two runs: header and trailer seen, and the bytes of a row that was cut."""
 
-    __slots__ = ("_carry", "_header", "_trailer")
+    __slots__ = ("_binary", "_carry", "_header", "_trailer")
 
-    def __init__(self) -> None:
+    def __init__(self, binary: bool = True) -> None:
+        self._binary = binary
         self._header = False
         self._trailer = False
         self._carry = bytearray()
 
-    def finish(self, binary: bool) -> None:
+    def finish(self) -> None:
         """Check that the stream is complete: no row begun, and in binary the trailer seen."""
-        if self._carry or (binary and not self._trailer):
+        if self._carry or (self._binary and not self._trailer):
             raise fault(faults.FAULT_COPY_UNFINISHED, 0, -1)
 
     def _skip_header(self, data: bytearray, start: int, stop: int) -> int:
@@ -480,9 +485,7 @@ class CopyState:
         self._header = True
         return start + 19 + int(extension)
 
-    def tuples(
-        self, block: bytearray, start: int, stop: int, width: int
-    ) -> Iterator[tuple[bytearray, int, int]]:
+    def _tuples(self, block: bytearray, start: int, stop: int, width: int) -> Iterator[tuple[bytearray, int, int]]:
         """(data, start, stop) of each tuple completed by the payload block[start:stop]; the rest is carried over."""
         data = block
         if self._carry:
@@ -530,7 +533,7 @@ class CopyState:
                 return -1
         return at
 
-    def lines(self, block: bytearray, start: int, stop: int) -> list[bytes]:
+    def _lines(self, block: bytearray, start: int, stop: int) -> list[bytes]:
         """The lines completed by the payload block[start:stop]; the rest is carried over."""
         self._carry += memoryview(block)[start:stop]
         *lines, rest = bytes(self._carry).split(b"\n")
@@ -546,15 +549,13 @@ def decode_copy_rows(
     Errors as `decode_rows`; offsets count from the start of the row's tuple. (docs: COPY, Binary Format)
     """
     return [
-        plan.decode(data, begin, end, 0)
+        plan._decode(data, begin, end, 0)
         for payload in _frames(block, start, stop)
-        for data, begin, end in state.tuples(block, *payload, plan.width)
+        for data, begin, end in state._tuples(block, *payload, plan.width)
     ]
 
 
-def decode_copy_columns(
-    sink: ColumnSink, state: CopyState, block: bytearray, start: int, stop: int, count: int
-) -> int:
+def decode_copy_columns(sink: ColumnSink, state: CopyState, block: bytearray, start: int, stop: int, count: int) -> int:
     """The position reached in a run of CopyData in binary COPY format whose rows went into the sink.
 
     Less than `stop` means that the sink is full: cut it and call again from there. It stops between messages only.
@@ -562,8 +563,8 @@ def decode_copy_columns(
     for begin, end in _frames(block, start, stop):
         if sink.full:
             return begin - _HEAD
-        for data, first, last in state.tuples(block, begin, end, len(sink._columns)):
-            sink.append(data, first, last, 0)
+        for data, first, last in state._tuples(block, begin, end, len(sink._columns)):
+            sink._append(data, first, last, 0)
     return stop
 
 
@@ -604,11 +605,12 @@ def decode_copy_text(
 ) -> list[tuple[str | None, ...]]:
     """The lines completed by a run of CopyData in text COPY format, each a tuple of str, None for `\\N`.
 
-    Lines may be cut anywhere between messages. Text that is not UTF-8 is a DataError whose offset counts from the start of the line.
+    Lines may be cut anywhere between messages. Text that is not UTF-8 is a DataError whose offset counts from the
+    start of the line.
     """
     rows = []
     for payload in _frames(block, start, stop):
-        for line in state.lines(block, *payload):
+        for line in state._lines(block, *payload):
             row: list[str | None] = []
             at = 0
             for column, data in enumerate(line.split(b"\t")):
@@ -624,9 +626,10 @@ def encode_bind(
 ) -> None:
     """Write one Bind message; on a fault nothing of it remains in the buffer.
 
-    `portal` and `statement` are names without NUL; `result_formats` holds int16 big-endian codes. KIND_CALL parameters are what `call` makes, as bytes;
-    KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or bytes. Any other kind takes its own Python type by itself and hands everything else to `call`,
-    which gives back a value of that type or None, or raises. Without a call such a value is a DataError. (docs: Message Formats, Bind)
+    `portal` and `statement` are names without NUL; `result_formats` holds int16 big-endian codes. KIND_CALL
+    parameters are what `call` makes, as bytes; KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or bytes. Any
+    other kind takes its own Python type by itself and hands everything else to `call`, which gives back a value of
+    that type or None, or raises. Without a call such a value is a DataError. (docs: Message Formats, Bind)
     """
     values = tuple(params)
     if len(values) != plan.width:
@@ -641,7 +644,7 @@ def encode_bind(
     buffer.put_bytes(plan.formats[:2] if uniform else plan.formats)
     buffer.put_i16(plan.width)
     try:
-        plan.encode(buffer._data, values, 0)
+        plan._encode(buffer._data, values, 0)
     except BaseException:
         buffer._discard()
         raise
@@ -650,19 +653,18 @@ def encode_bind(
     buffer.end()
 
 
-def encode_copy_rows(
-    buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit_bytes: int
-) -> tuple[int, bool]:
+def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit_bytes: int) -> tuple[int, bool]:
     """(rows written, whether the iterator ended): tuples in binary COPY format appended to the open CopyData.
 
-    Stops at the first row edge where the buffer holds `limit_bytes` or more. A row is a tuple, a list, or a mapping when the plan has keys. Values as in `encode_bind`.
-    A row that cannot be written leaves nothing behind and raises a DataError whose fault counts rows within this call; what the iterator raises passes through.
+    Stops at the first row edge where the buffer holds `limit_bytes` or more. A row is a tuple, a list, or a mapping
+    when the plan has keys. Values as in `encode_bind`. A row that cannot be written leaves nothing behind and raises
+    a DataError whose fault counts rows within this call; what the iterator raises passes through.
     """
     if buffer._message_at < 0:
         raise buffer_misuse("no message is open")
     if not isinstance(rows, Iterator):
         raise buffer_misuse("rows must be an iterator")
-    data, head, count = buffer._data, encode_py.I16.pack(plan.width), 0
+    data, head, count = buffer._data, decode_py.I16.pack(plan.width), 0
     while len(data) < limit_bytes:
         try:
             row = next(rows)
@@ -670,9 +672,9 @@ def encode_copy_rows(
             return count, True
         at = len(data)
         try:
-            values = plan.values(row, count)
+            values = plan._values(row, count)
             data += head
-            plan.encode(data, values, count)
+            plan._encode(data, values, count)
         except BaseException:
             del data[at:]
             raise
@@ -683,11 +685,12 @@ def encode_copy_rows(
 def encode_copy_columns(
     buffer: WriteBuffer, columns: Sequence[SourceColumn], start: int, stop: int, limit_bytes: int
 ) -> int:
-    """The row to go on with: rows start:stop of the columns appended as tuples in binary COPY format to the open CopyData.
+    """The row to go on with: rows start:stop appended as tuples in binary COPY format to the open CopyData.
 
-    Stops at the first row edge where the buffer holds `limit_bytes` or more, and after OBJECT_ROWS rows when a column holds Python objects.
-    A source column is (layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary), layouts as const.LAYOUT_*, lengths and offset
-    in elements; pairs of layout and kind as const.COLUMN_PAIRS. On a fault nothing of that row remains; its row counts from `start`.
+    Stops at the first row edge where the buffer holds `limit_bytes` or more, and after OBJECT_ROWS rows when a column
+    holds Python objects. A source column is (layout, spec, length, offset, validity, values, offsets, scale,
+    variadic, dictionary), layouts as const.LAYOUT_*, lengths and offset in elements; pairs of layout and kind as
+    const.COLUMN_PAIRS. On a fault nothing of that row remains; its row counts from `start`.
     """
     if buffer._message_at < 0:
         raise buffer_misuse("no message is open")
@@ -696,7 +699,7 @@ def encode_copy_columns(
     sources = [Source(source, stop, column) for column, source in enumerate(columns)]
     if any(source[0] == const.LAYOUT_OBJECT for source in columns):
         stop = min(stop, start + OBJECT_ROWS)
-    data, head = buffer._data, encode_py.I16.pack(len(columns))
+    data, head = buffer._data, decode_py.I16.pack(len(columns))
     for row in range(start, stop):
         if len(data) >= limit_bytes:
             return row
@@ -708,7 +711,7 @@ def encode_copy_columns(
                 if field is None:
                     data += encode_py.NULL_LENGTH
                 else:
-                    data += encode_py.I32.pack(len(field))
+                    data += decode_py.I32.pack(len(field))
                     data += field
         except DataError:
             del data[at:]

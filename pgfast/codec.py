@@ -1,7 +1,7 @@
 """The codec this process uses: the compiled one where it is there, else the pure one.
 
-`PGFAST_IMPL=c` or `PGFAST_IMPL=python` forces one; a forced one that is missing is an ImportError. Nothing else in the package imports
-`_codec` or `_codec_py` directly.
+`PGFAST_IMPL=c` or `PGFAST_IMPL=python` forces one; a forced one that is missing is an ImportError. Nothing else in
+the package imports `_codec` or `_codec_py` directly.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
+
 if TYPE_CHECKING:
     from ._codec import (
         IMPLEMENTATION,
-        ColumnBuffers,
         ColumnSink,
         CopyState,
         Plan,
         ReadBuffer,
-        SinkSpec,
-        SourceColumn,
-        Spec,
         WriteBuffer,
         decode_columns,
         decode_copy_columns,
@@ -37,7 +35,6 @@ else:
         raise ImportError(f"PGFAST_IMPL={_wanted!r} is not one of 'c' and 'python'")
     if _wanted == "python":
         from ._codec_py import *  # noqa: F403
-        from ._codec_py import ColumnBuffers, SinkSpec, SourceColumn, Spec
     else:
         try:
             from ._codec import *  # noqa: F403
@@ -48,10 +45,14 @@ else:
 
 __all__ = [
     "IMPLEMENTATION",
+    "ColumnBuffers",
     "ColumnSink",
     "CopyState",
     "Plan",
     "ReadBuffer",
+    "SinkSpec",
+    "SourceColumn",
+    "Spec",
     "WriteBuffer",
     "decode_columns",
     "decode_copy_columns",

@@ -292,6 +292,7 @@ def test_the_stub_covers_both_codecs() -> None:
 
 #: A value that fits each constructor's parameter: compiled classes show no signature, so they are called by keywords.
 FITTING: Final[dict[str, object]] = {
+    "binary": False,
     "specs": [],
     "keys": (),
     "block_size": 65536,
@@ -305,9 +306,9 @@ def test_both_codecs_constructors_take_what_the_stub_says(pair: tuple[ModuleType
     for name in pair[1].__all__:
         if not inspect.isclass(getattr(pair[1], name)):
             continue
-        node = next(n for n in stub_body(name) if isinstance(n, ast.FunctionDef) and n.name == "__init__")
-        stubbed = [argument.arg for argument in node.args.args[1:]]
-        required = stubbed[: len(stubbed) - len(node.args.defaults)]
+        nodes = [n for n in stub_body(name) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+        stubbed = [argument.arg for node in nodes for argument in node.args.args[1:]]
+        required = stubbed[: len(stubbed) - sum(len(node.args.defaults) for node in nodes)]
         assert [parameter for parameter, _, _ in signature(getattr(pair[1], name))] == stubbed, name
         for module in pair:
             cls = getattr(module, name)

@@ -22,7 +22,7 @@ class FaultInfo:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """The fields of an ErrorResponse or NoticeResponse (docs: Error and Notice Message Fields); absent ones are None."""
+    """The fields of an ErrorResponse or NoticeResponse, None where absent (docs: Error and Notice Message Fields)."""
 
     severity: str | None = None
     severity_nonlocalized: str | None = None

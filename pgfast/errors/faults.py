@@ -1,7 +1,8 @@
 """Codec faults: what a kernel reports as numbers, said in words.
 
-Law of this file: both codecs raise only what `fault` returns, so the type, the text and the position of an error never depend on the
-implementation. A kernel knows a code, a position, a column and one value; everything else is decided here.
+Law of this file: both codecs raise only what `fault` returns, so the type, the text and the position of an error
+never depend on the implementation. A kernel knows a code, a position, a column and one value; everything else is
+decided here.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_SUBMICROSECOND: (DataError, "{value} would lose digits below a microsecond; round it first"),
     FAULT_TIMEZONE: (
         DataError,
-        "{value} does not fit: types with time zone need a value with tzinfo and an offset, types without need one without",
+        "{value} does not fit: a type with time zone wants a value with tzinfo and an offset, one without wants none",
     ),
 }
 

@@ -1,7 +1,8 @@
 """One field on the wire -> one Python value; the twin of `decode.pxd`.
 
-Law of this file: a decoder gets the bytes of one field, the offset of its first byte from the start of the message, and the
-column, and gives back the value or raises what `errors.fault` makes. It never looks beyond its bytes and trusts no count in them.
+Law of this file: a decoder gets the bytes of one field, the offset of its first byte from the start of the message,
+and the column, and gives back the value or raises what `errors.fault` makes. It never looks beyond its bytes and
+trusts no count in them.
 
 Sources: the server's *_send functions (numeric.c, date.c, timestamp.c, arrayfuncs.c, uuid.c, jsonb.c, char.c).
 """
@@ -16,7 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from .. import const
-from ..errors import faults, fault
+from ..errors import fault, faults
 from ..interval import Interval
 
 Call = Callable[[Any], Any] | None
@@ -238,9 +239,7 @@ def scalar_decoder(kind: int, call: Call) -> Decoder:
     if kind == const.KIND_CALL:
         return lambda data, at, column: called(call, data, at, column)
     if kind == const.KIND_JSONB:
-        return lambda data, at, column: called(
-            call, decode_str(jsonb_text(data, at, column), at, column), at, column
-        )
+        return lambda data, at, column: called(call, decode_str(jsonb_text(data, at, column), at, column), at, column)
     return lambda data, at, column: called(call, decode_str(data, at, column), at, column)
 
 

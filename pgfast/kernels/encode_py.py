@@ -1,8 +1,9 @@
 """One Python value -> the bytes of one field; the twin of `encode.pxd`.
 
-Law of this file: an encoder gets a value that is not None, the row and the column, and gives back the field's bytes without
-the length word, None where the coercion hook made it NULL, or raises what `errors.fault` makes. A kind takes its own exact Python type by itself and hands
-everything else to the hook, so a subclass with ideas of its own never reaches a kernel.
+Law of this file: an encoder gets a value that is not None, the row and the column, and gives back the field's bytes
+without the length word, None where the coercion hook made it NULL, or raises what `errors.fault` makes. A kind takes
+its own exact Python type by itself and hands everything else to the hook, so a subclass with ideas of its own never
+reaches a kernel.
 
 Sources: the server's *_recv functions (numeric.c, date.c, timestamp.c, arrayfuncs.c, uuid.c, jsonb.c).
 """

@@ -1,8 +1,8 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
 # numeric on the wire <-> decimal text and 128-bit integers.
 #
-# Law of this file: base-10000 digits are checked before they are used, and nothing is computed in a type that could overflow unseen: 128-bit values are
-# two 64-bit halves, so that every compiler can build them.
+# Law of this file: base-10000 digits are checked before they are used, and nothing is computed in a type that could
+# overflow unseen: 128-bit values are two 64-bit halves, so that every compiler can build them.
 #
 # Source: the server's numeric.c (numeric_recv, numeric_send, numeric_out).
 
@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from pgfast.kernels.wire cimport (
-    FAULT_DECIMAL_RANGE, FAULT_NUMERIC, LOW32, NUMERIC_MAX_SCALE, NUMERIC_NAN, NUMERIC_NEGATIVE, NUMERIC_NINF, NUMERIC_PINF,
-    NUMERIC_POSITIVE, load_i16, load_u16, store_u16,
+    FAULT_DECIMAL_RANGE, FAULT_NUMERIC, LOW32, NUMERIC_MAX_SCALE, NUMERIC_NAN, NUMERIC_NEGATIVE, NUMERIC_NINF,
+    NUMERIC_PINF, NUMERIC_POSITIVE, load_i16, load_u16, store_u16,
 )
 
 cdef struct Numeric:
@@ -64,7 +64,7 @@ cdef inline Py_ssize_t numeric_text_bound(const Numeric* head) noexcept nogil:
     return (4 * (head.weight + 1) if head.weight >= 0 else 0) + head.dscale + 16
 
 cdef inline Py_ssize_t numeric_text(const uint8_t* p, const Numeric* head, uint8_t* out) noexcept nogil:
-    """Bytes written: the numeric as numeric_out has it. `head` is what numeric_head gave, `out` has the bound's room."""
+    """Bytes written: the numeric as numeric_out has it. `head` is numeric_head's, `out` has room for the bound."""
     cdef Py_ssize_t n = 0, mark
     cdef int i, group, left, first
     cdef bint zero = True
@@ -164,7 +164,7 @@ cdef inline U128 power_of_ten(int exponent) noexcept nogil:
 cdef inline int numeric_decimal128(
     const uint8_t* p, Py_ssize_t size, int scale, const U128* limit, uint8_t* out
 ) noexcept nogil:
-    """The numeric as 16 little-endian bytes with `scale` places, below `limit`; 0, FAULT_NUMERIC or FAULT_DECIMAL_RANGE."""
+    """The numeric as 16 little-endian bytes with `scale` places, below `limit`; 0 or the fault code."""
     cdef Numeric head
     cdef U128 value
     cdef uint64_t small = 0
@@ -220,8 +220,10 @@ cdef inline int numeric_decimal128(
 
 # ---------------------------------------------------------------- to the wire
 
-cdef inline int put_numeric(uint8_t* out, const uint16_t* groups, int count, int weight, bint negative, int scale) noexcept nogil:
-    """Bytes written: the numeric of `count` base-10000 digits, most significant first, zero groups at both ends dropped."""
+cdef inline int put_numeric(
+    uint8_t* out, const uint16_t* groups, int count, int weight, bint negative, int scale
+) noexcept nogil:
+    """Bytes written: the numeric of `count` base-10000 digits, most significant first, without zeros at the ends."""
     cdef int first = 0, i
     while first < count and groups[first] == 0:
         first += 1

@@ -1,8 +1,8 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
 # Fields on the wire -> columns in Arrow layout, without the GIL.
 #
-# Law of this file: a column only grows, at row edges, by one value at a time; room for a row's fixed-width values is made before the row, room for a
-# value of any width at the value. A kernel returns 0, a fault code, or OUT_OF_MEMORY.
+# Law of this file: a column only grows, at row edges, by one value at a time; room for a row's fixed-width values is
+# made before the row, room for a value of any width at the value. A kernel returns 0, a fault code, or OUT_OF_MEMORY.
 #
 # Sources: the Arrow columnar format; the server's *_send functions.
 
@@ -49,7 +49,6 @@ cdef inline int sink_grow(SinkColumn* column) noexcept nogil:
     """Room for at least one more row in every per-row buffer."""
     cdef Py_ssize_t rows = 2 * column.capacity if column.capacity else 256
     cdef void* memory
-    cdef Py_ssize_t per_row
     memory = realloc(column.validity, (rows + 7) // 8)
     if memory == NULL:
         return OUT_OF_MEMORY
@@ -281,7 +280,7 @@ cdef inline int array_head(
     const uint8_t* p, Py_ssize_t size, uint32_t oid, Py_ssize_t at, Py_ssize_t index,
     int* ndim, Py_ssize_t* dims, Fault* fault
 ) noexcept nogil:
-    """0 with the dimensions filled in and every count checked against the bytes left, else the code that `fault` holds."""
+    """0 with the dimensions filled in, every count checked against the bytes left, else the code `fault` holds."""
     cdef Py_ssize_t total = 1, head, left
     cdef int32_t count, length
     cdef int i
@@ -311,7 +310,7 @@ cdef inline int sink_list(
     """Take one array of at most one dimension."""
     cdef int ndim = 0, code
     cdef Py_ssize_t dims[MAX_DIMENSIONS]
-    cdef Py_ssize_t pos = 12, i
+    cdef Py_ssize_t pos = 12, _i
     cdef int32_t length
     code = array_head(p, size, 0, at, index, &ndim, dims, fault)
     if code:
@@ -322,7 +321,7 @@ cdef inline int sink_list(
         return stop(fault, OUT_OF_MEMORY, at, index)
     if ndim:
         pos = 20
-        for i in range(dims[0]):
+        for _i in range(dims[0]):
             if size - pos < 4:
                 return stop(fault, FAULT_ARRAY, at + pos, index)
             length = load_i32(p + pos)

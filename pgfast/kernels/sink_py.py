@@ -1,6 +1,7 @@
 """Fields on the wire -> columns in Arrow layout; the twin of `sink.pxd`.
 
-Law of this file: a column only grows, at row edges, by one value at a time; what it hands out at a cut is never touched again.
+Law of this file: a column only grows, at row edges, by one value at a time; what it hands out at a cut is never
+touched again.
 
 Sources: the Arrow columnar format (fixed-size, variable-size binary and list layouts); the server's *_send functions.
 """

@@ -1,9 +1,10 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
 # Columns in memory -> fields on the wire, without the GIL.
 #
-# Law of this file: a source column is somebody else's memory. Its buffers were measured against its length before the first row (`_codec.pyx`, measure),
-# and every offset, index and view in it is checked where it is used. Each row reserves ROOM bytes a column before it begins, so
-# stores of fixed width need no check of their own; values of any width reserve theirs.
+# Law of this file: a source column is somebody else's memory. Its buffers were measured against its length before the
+# first row (`_codec.pyx`, measure), and every offset, index and view in it is checked where it is used. Each row
+# reserves ROOM bytes a column before it begins, so stores of fixed width need no check of their own; values of any
+# width reserve theirs.
 #
 # Sources: the Arrow columnar format; the server's *_recv functions.
 
@@ -236,7 +237,9 @@ cdef inline int put_decimal128(Block* out, const SourceColumn* column, Py_ssize_
     tail(out, size)
     return 0
 
-cdef inline int extent(const SourceColumn* column, Py_ssize_t at, const uint8_t** start, Py_ssize_t* size) noexcept nogil:
+cdef inline int extent(
+    const SourceColumn* column, Py_ssize_t at, const uint8_t** start, Py_ssize_t* size
+) noexcept nogil:
     """0 with the bytes of a value of any width, or FAULT_SOURCE_BUFFER."""
     cdef int32_t first32, last32, which, begin
     cdef int64_t first, last
@@ -322,7 +325,7 @@ cdef inline int put_field(
     Block* out, const SourceColumn* column, Py_ssize_t at, Py_ssize_t row, Py_ssize_t index, Py_ssize_t room,
     Fault* fault
 ) noexcept nogil:
-    """The field at place `at` of the column's memory; `row` is how a fault counts it. 0 or the code that `fault` holds."""
+    """The field at place `at` of the column's memory; `row` is how a fault counts it. 0 or the code `fault` holds."""
     cdef int layout
     cdef int64_t entry
     if column.validity != NULL and not (column.validity[at >> 3] >> (at & 7)) & 1:

@@ -1,7 +1,7 @@
 """Columns in memory -> fields on the wire; the twin of `source.pxd`.
 
-Law of this file: a source column is somebody else's memory, so every buffer is measured against its length before the first row and every offset and
-index in it is checked where it is used. Nothing here keeps a buffer beyond the call.
+Law of this file: a source column is somebody else's memory, so every buffer is measured against its length before the
+first row and every offset and index in it is checked where it is used. Nothing here keeps a buffer beyond the call.
 
 Sources: the Arrow columnar format (layouts, views, dictionaries); the server's *_recv functions.
 """
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from .. import const
 from ..errors import fault, faults
+from . import decode_py as forms
 from . import encode_py as wire
 from .sink_py import F32LE, F64LE, I16LE, I32LE, I64LE, MONTH_DAY_NANO, U32LE
 
@@ -63,39 +64,39 @@ def _microseconds(units: int, scale: int, row: int, column: int) -> int:
 
 
 def _date32(days: int, scale: int, row: int, column: int) -> bytes:
-    if days in (wire.MIN_INT32, const.MAX_INT32):  # the sentinels a column sink hands out for the infinities
-        return wire.I32.pack(days)
-    if days - const.EPOCH_DAYS < wire.MIN_INT32:
+    if days in (forms.MIN_INT32, const.MAX_INT32):  # the sentinels a column sink hands out for the infinities
+        return forms.I32.pack(days)
+    if days - const.EPOCH_DAYS < forms.MIN_INT32:
         raise wire.range_fault(days, row, column)
-    return wire.I32.pack(days - const.EPOCH_DAYS)
+    return forms.I32.pack(days - const.EPOCH_DAYS)
 
 
 def _date64(ms: int, scale: int, row: int, column: int) -> bytes:
     days, rest = divmod(ms, _MS_PER_DAY)
     days -= const.EPOCH_DAYS
-    if rest or not wire.MIN_INT32 < days < const.MAX_INT32:
+    if rest or not forms.MIN_INT32 < days < const.MAX_INT32:
         raise wire.range_fault(ms, row, column)
-    return wire.I32.pack(days)
+    return forms.I32.pack(days)
 
 
 def _time(units: int, scale: int, row: int, column: int) -> bytes:
     us = _microseconds(units, scale, row, column)
     if not 0 <= us <= const.US_PER_DAY:
         raise wire.range_fault(units, row, column)
-    return wire.I64.pack(us)
+    return forms.I64.pack(us)
 
 
 def _timestamp(units: int, scale: int, row: int, column: int) -> bytes:
     if units in (const.MIN_INT64, const.MAX_INT64):
-        return wire.I64.pack(units)
+        return forms.I64.pack(units)
     us = _microseconds(units, scale, row, column) - const.EPOCH_US
     if not const.MIN_INT64 < us < const.MAX_INT64:
         raise wire.range_fault(units, row, column)
-    return wire.I64.pack(us)
+    return forms.I64.pack(us)
 
 
 def _duration(units: int, scale: int, row: int, column: int) -> bytes:
-    return wire.I64.pack(_microseconds(units, scale, row, column)) + bytes(8)
+    return forms.I64.pack(_microseconds(units, scale, row, column)) + bytes(8)
 
 
 _TEMPORAL: Final = {
@@ -135,8 +136,10 @@ class Source:
         elif (layout, kind) not in const.COLUMN_PAIRS:
             raise self._short()
         elif layout in _BYTE_LAYOUTS:
-            extent = self._views(values, offsets, variadic, need) if layout == const.LAYOUT_VIEW else self._spans(
-                I32LE if layout == const.LAYOUT_VAR32 else I64LE, values, offsets, need
+            extent = (
+                self._views(values, offsets, variadic, need)
+                if layout == const.LAYOUT_VIEW
+                else self._spans(I32LE if layout == const.LAYOUT_VAR32 else I64LE, values, offsets, need)
             )
             self._get = self._text(extent, kind)
         else:
@@ -231,7 +234,7 @@ class Source:
             months, days, ns = MONTH_DAY_NANO.unpack_from(memory, index * 16)
             if ns % 1000:
                 raise fault(faults.FAULT_SUBMICROSECOND, row, column, ns)
-            return wire.INTERVAL.pack(ns // 1000, days, months)
+            return forms.INTERVAL.pack(ns // 1000, days, months)
 
         return get
 

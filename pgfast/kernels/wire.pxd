@@ -1,8 +1,8 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
 # Loads, stores and growing memory; what every other kernel stands on.
 #
-# Law of this file: no Python objects, no errors but a returned -1 for memory that is not to be had. Unaligned big-endian access is spelled in
-# shifts, which compilers turn into one instruction and which needs no alignment.
+# Law of this file: no Python objects, no errors but a returned -1 for memory that is not to be had. Unaligned big-
+# endian access is spelled in shifts, which compilers turn into one instruction and which needs no alignment.
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
@@ -131,7 +131,8 @@ cdef extern from *:
     const int64_t INT64_MIN
     const int64_t INT64_MAX
 
-# What a kernel says of the place where it stopped. `detail` is the number a fault's text shows; the other fields tell how to show it.
+# What a kernel says of the place where it stopped. `detail` is the number a fault's text shows; the other fields tell
+# how to show it.
 cdef struct Fault:
     int code
     Py_ssize_t at

@@ -1,7 +1,7 @@
 """A third encoder, small enough to be read at a glance: what the wire should look like, said with struct alone.
 
-It shares no code with the codecs, so that a mistake they have in common shows. Sources: PostgreSQL docs, "Message Formats" and "COPY"; the server's
-*_send functions.
+It shares no code with the codecs, so that a mistake they have in common shows. Sources: PostgreSQL docs, "Message
+Formats" and "COPY"; the server's *_send functions.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, float):
         return struct.pack("d", left) == struct.pack("d", right) or (math.isnan(left) and math.isnan(right))
     if isinstance(left, memoryview):
-        return left.tobytes() == right.tobytes()
+        return bool(left.tobytes() == right.tobytes())
     if isinstance(left, Decimal):
         return str(left) == str(right)
     return bool(left == right) and repr(left) == repr(right)

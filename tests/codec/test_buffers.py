@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,9 @@ from pgfast.errors import DataError, InterfaceError, ProtocolError, faults
 
 from . import reference
 
-STREAM = reference.frame(84, b"row description") + reference.frame(68, b"one") + reference.frame(68, b"") + b"Z\0\0\0\5I"
+STREAM = (
+    reference.frame(84, b"row description") + reference.frame(68, b"one") + reference.frame(68, b"") + b"Z\0\0\0\5I"
+)
 
 
 def filled(codec: ModuleType, data: bytes, **sizes: int) -> Any:
@@ -31,7 +34,7 @@ def receive(buffer: Any, data: bytes) -> None:
 
 
 def drain(buffer: Any) -> list[Any]:
-    taken = []
+    taken: list[Any] = []
     while True:
         run = buffer.take_run(68)
         found = (bytes(run[0][run[1] : run[2]]), run[3]) if run else buffer.next_frame()
@@ -50,7 +53,8 @@ def test_frames_arriving_whole(codec: ModuleType) -> None:
 
 
 def test_frames_arriving_byte_by_byte(codec: ModuleType) -> None:
-    buffer, taken = codec.ReadBuffer(64), []
+    buffer = codec.ReadBuffer(64)
+    taken: list[Any] = []
     for i in range(len(STREAM)):
         receive(buffer, STREAM[i : i + 1])
         taken += drain(buffer)
@@ -79,7 +83,8 @@ def test_take_run_stops_at_another_tag_and_at_an_incomplete_frame(codec: ModuleT
 )
 def test_a_bad_length_word_is_a_protocol_error(codec: ModuleType, length: int, code: int) -> None:
     bad = b"D" + length.to_bytes(4, "big", signed=True)
-    for read in (lambda buffer: buffer.next_frame(), lambda buffer: buffer.take_run(68)):
+    reads: list[Callable[[Any], Any]] = [lambda buffer: buffer.next_frame(), lambda buffer: buffer.take_run(68)]
+    for read in reads:
         with pytest.raises(ProtocolError) as caught:
             read(filled(codec, bad, max_message_size=1000))
         assert caught.value.fault is not None
@@ -170,13 +175,14 @@ def test_a_message_that_cannot_be_written_is_taken_back_whole(codec: ModuleType)
     out = codec.WriteBuffer()
     out.begin(const.SYNC)
     out.end()
-    for put in (
+    puts: list[Callable[[], Any]] = [
         lambda: out.put_cstr(b"select '\0'"),
         lambda: out.put_i16(65536),
         lambda: out.put_i16(-32769),
         lambda: out.put_i8(256),
         lambda: out.put_i32(2**32),
-    ):
+    ]
+    for put in puts:
         out.begin(const.QUERY)
         out.put_i32(7)
         with pytest.raises(DataError) as caught:
@@ -198,7 +204,9 @@ def test_an_empty_copy_data_vanishes(codec: ModuleType) -> None:
     assert bytes(out.take()) == reference.frame(const.COPY_DATA, b"1\n")
 
 
-@pytest.mark.parametrize("misuse", ["end", "end_copy", "put", "begin twice", "take open", "copy rows", "tag", "iterator"])
+@pytest.mark.parametrize(
+    "misuse", ["end", "end_copy", "put", "begin twice", "take open", "copy rows", "tag", "iterator"]
+)
 def test_messages_out_of_order_are_refused(codec: ModuleType, misuse: str) -> None:
     out = codec.WriteBuffer()
     if misuse in ("begin twice", "take open", "iterator"):
@@ -222,12 +230,13 @@ def test_messages_out_of_order_are_refused(codec: ModuleType, misuse: str) -> No
 def test_a_span_that_is_no_run_is_refused(codec: ModuleType, run: tuple[int, int]) -> None:
     block = bytearray(b"D\0\0\0\6\0\0D\0\0\0")
     state = codec.CopyState()
-    for decode in (
+    decodes: list[Callable[[], Any]] = [
         lambda: codec.decode_rows(codec.Plan([]), block, *run, 1),
         lambda: codec.decode_columns(codec.ColumnSink([]), block, *run, 1),
         lambda: codec.decode_copy_rows(codec.Plan([]), state, block, *run, 1),
-        lambda: codec.decode_copy_text(codec.CopyState(), block, *run, 1),
-    ):
+        lambda: codec.decode_copy_text(codec.CopyState(False), block, *run, 1),
+    ]
+    for decode in decodes:
         with pytest.raises((InterfaceError, ProtocolError)):
             decode()
 
