@@ -1,7 +1,8 @@
 """The structures of the Arrow C interfaces and the capsules they travel in, by ctypes.
 
-Law of this file: memory layout, ownership of structs and capsules, nothing about what the arrays mean. A struct that came in is moved into
-ours at once and released exactly once, when its `Owned` dies; a struct that goes out holds one reference to everything it points at.
+Law of this file: memory layout, ownership of structs and capsules, nothing about what the arrays mean. A struct that
+came in is moved into ours at once and released exactly once, when its `Owned` dies; a struct that goes out holds one
+reference to everything it points at.
 
 Sources: Arrow, "The Arrow C data interface", "The Arrow C stream interface", "The Arrow PyCapsule Interface".
 """
@@ -157,7 +158,9 @@ def move(capsule: object, kind: type[ctypes.Structure]) -> Owned:
     """The struct in a capsule, moved out of it: the capsule's own destructor then has nothing to release."""
     name = _CAPSULE_NAMES[kind]
     if not _capsule_is_valid(capsule, name):
-        raise InterfaceError(f"the Arrow source gave {type(capsule).__name__} where a capsule '{name.decode()}' is wanted")
+        raise InterfaceError(
+            f"the Arrow source gave {type(capsule).__name__} where a capsule '{name.decode()}' is wanted"
+        )
     source: Any = kind.from_address(_capsule_pointer(capsule, name))
     if not source.release:
         raise InterfaceError(f"the Arrow capsule '{name.decode()}' has been consumed already")
@@ -170,9 +173,10 @@ def move(capsule: object, kind: type[ctypes.Structure]) -> Owned:
 def _callback(work: Callable[[int], None]) -> Any:
     """`work` as a C callback that may be called while a Python exception is on its way, and is never freed.
 
-    C code destroys objects while it unwinds (C++ and Rust destructors, Cython's locals), and ctypes does not put a pending exception aside: any call into
-    Python's API would fail in the middle of the work. A call through PYFUNCTYPE raises what is pending, so the first one is made for that; the work is
-    done without it, and then it is raised again for ctypes to print. ctypes offers no way to put it back: the person sees it on stderr, and a
+    C code destroys objects while it unwinds (C++ and Rust destructors, Cython's locals), and ctypes does not put a
+    pending exception aside: any call into Python's API would fail in the middle of the work. A call through
+    PYFUNCTYPE raises what is pending, so the first one is made for that; the work is done without it, and then it is
+    raised again for ctypes to print. ctypes offers no way to put it back: the person sees it on stderr, and a
     SystemError where it would have arrived.
     """
 
@@ -192,7 +196,8 @@ def _callback(work: Callable[[int], None]) -> Any:
 
 
 def _releaser(kind: type[ctypes.Structure]) -> Any:
-    """The release callback of our own structs: releases the children that were not moved out, and drops the reference in `private_data`.
+    """The release callback of our own structs: releases the children that were not moved out, and drops the reference
+    in `private_data`.
 
     Everything it needs is bound here, because it may be called when the module is already being torn down.
     """
@@ -219,7 +224,9 @@ def _releaser(kind: type[ctypes.Structure]) -> Any:
 
 
 def _destructor(kind: type[ctypes.Structure]) -> Any:
-    """The destructor of capsules of this kind: releases the struct unless it was moved out, and drops the reference to its memory."""
+    """The destructor of capsules of this kind: releases the struct unless it was moved out, and drops the reference
+    to its memory.
+    """
     name = _CAPSULE_NAMES[kind]
 
     def work(

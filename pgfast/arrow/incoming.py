@@ -1,7 +1,8 @@
 """Arrow data that comes in: objects with `__arrow_c_stream__` or `__arrow_c_array__` as batches of array views.
 
-Law of this file: nothing is copied. A view is addresses and lengths; the memory lives while the batch it came from does, and every view of it keeps
-the batch alive. The producer's release callbacks are called exactly once, by `cdata.Owned`.
+Law of this file: nothing is copied. A view is addresses and lengths; the memory lives while the batch it came from
+does, and every view of it keeps the batch alive. The producer's release callbacks are called exactly once, by
+`cdata.Owned`.
 
 Sources: Arrow, "The Arrow PyCapsule Interface", "The Arrow C stream interface".
 """
@@ -19,6 +20,9 @@ from ..errors import DataError, InterfaceError
 from .cdata import GET, GET_LAST_ERROR, ArrowArray, ArrowArrayStream, ArrowSchema, Owned, memory, move, pointers
 from .schema import ArrowField, ArrowType, arrow_type, read_schema
 
+_SINGLE_COLUMN: Final = (
+    "the Arrow source is a single column; give a table, such as a record batch or a data frame with named columns"
+)
 _OFFSET_WIDTHS: Final = {const.LAYOUT_VAR32: 4, const.LAYOUT_VAR64: 8}
 
 
@@ -93,9 +97,7 @@ class ArrowBatch:
     def __init__(self, schema: ArrowField, owned: Owned) -> None:
         view = _view(schema, owned.struct, owned)
         if schema.format != "+s":
-            raise InterfaceError(
-                "the Arrow source is a single column; give a table, such as a record batch or a data frame with named columns"
-            )
+            raise InterfaceError(_SINGLE_COLUMN)
         if view.validity() is not None:
             raise DataError("the Arrow source is a struct array with NULL rows, which a table cannot have")
         self.rows = view.length
@@ -142,7 +144,10 @@ def _view(field: ArrowField, struct: Any, owner: Owned) -> ArrayView:
 
 
 class ArrowReader:
-    """The batches of an Arrow source, in order, and the fields of its schema. One pass; closing it releases the source."""
+    """The batches of an Arrow source, in order, and the fields of its schema.
+
+    It can be read once; closing it releases the source.
+    """
 
     __slots__ = ("_array", "_stream", "schema")
 
@@ -158,9 +163,7 @@ class ArrowReader:
             self.schema = read_schema(move(schema, ArrowSchema))
         if self.schema.format != "+s":
             self.close()
-            raise InterfaceError(
-                "the Arrow source is a single column; give a table, such as a record batch or a data frame with named columns"
-            )
+            raise InterfaceError(_SINGLE_COLUMN)
 
     @property
     def fields(self) -> tuple[ArrowField, ...]:

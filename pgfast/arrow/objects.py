@@ -1,7 +1,7 @@
 """Arrow values -> Python objects, for the pairs of Arrow and PostgreSQL types that the codec's kernels do not know.
 
-Law of this file: each value becomes exactly what it is; nothing is rounded. A value Python cannot hold is a fault of the codec's own sort,
-with the row it stands in.
+Law of this file: each value becomes exactly what it is; nothing is rounded. A value Python cannot hold is a fault of
+the codec's own sort, with the row it stands in.
 
 Source: Arrow columnar format.
 """
@@ -64,7 +64,7 @@ def objects(view: ArrayView, start: int, stop: int) -> list[Any]:
     if kind.layout == const.LAYOUT_NULL:
         return [None] * (stop - start)
     read = _reader(view)
-    values = []
+    values: list[Any] = []
     for row, index in enumerate(range(first, last)):
         if present is not None and not present[row]:
             values.append(None)
@@ -83,15 +83,13 @@ def _from_dictionary(view: ArrayView, first: int, last: int, present: Sequence[b
     layout = {"c": "b", "C": "B", "s": "h", "S": "H", "i": "i", "I": "I", "l": "q", "L": "Q"}.get(view.field.format)
     if layout is None:
         raise DataError(f"column {view.field.name}: the indices of the Arrow dictionary are not integers")
-    indices = view.buffer(1, last * Struct("=" + layout).size).cast(layout)
+    indices = _numbers(view.buffer(1, last * Struct("=" + layout).size), layout)
     # Only what these rows mention is read: a dictionary may be far longer than a batch.
     wanted = sorted({indices[i] for row, i in enumerate(range(first, last)) if present is None or present[row]})
     if wanted and not 0 <= wanted[0] <= wanted[-1] < view.dictionary.length:
         raise DataError(f"column {view.field.name}: an index of the Arrow dictionary is out of range")
     known = {index: objects(view.dictionary, index, index + 1)[0] for index in wanted}
-    return [
-        known[indices[i]] if present is None or present[row] else None for row, i in enumerate(range(first, last))
-    ]
+    return [known[indices[i]] if present is None or present[row] else None for row, i in enumerate(range(first, last))]
 
 
 def _reader(view: ArrayView) -> Callable[[int], Any]:
@@ -109,15 +107,21 @@ def _reader(view: ArrayView) -> Callable[[int], Any]:
         return lambda index: bool(bits[index >> 3] >> (index & 7) & 1)
     memory = view.buffer(1, view.stop * kind.width)
     if kind.layout in _CASTS:
-        numbers = memory.cast(_CASTS[kind.layout])
+        numbers = _numbers(memory, _CASTS[kind.layout])
         convert = _TEMPORAL.get(kind.layout)
         if convert is None:
-            return numbers.__getitem__
+            return lambda index: numbers[index]
         zone = timezone.utc if kind.family is Family.TIMESTAMPTZ else None
         return lambda index: convert(numbers[index], kind.scale, zone)
     if view.field.format == "e":
         return lambda index: _HALF.unpack_from(memory, 2 * index)[0]
     return _intervals(view.field.format, memory)
+
+
+def _numbers(memory: memoryview, code: str) -> memoryview[Any]:
+    """The memory as numbers of a struct code."""
+    cast: Callable[[str], memoryview[Any]] = memory.cast  # type: ignore[assignment]
+    return cast(code)
 
 
 def _text(data: bytes) -> str:

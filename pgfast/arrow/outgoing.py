@@ -1,7 +1,7 @@
 """Arrow data that goes out: the codec's column buffers as schema, array and stream capsules.
 
-Law of this file: nothing is copied. Every struct holds a reference to the memory it points at, its children included, so that a consumer may move any
-of them out and release them in any order and on any thread.
+Law of this file: nothing is copied. Every struct holds a reference to the memory it points at, its children included,
+so that a consumer may move any of them out and release them in any order and on any thread.
 
 Sources: Arrow, "The Arrow C data interface", "The Arrow C stream interface"; `ColumnSink.cut` for the buffers.
 """

@@ -1,6 +1,7 @@
 """Arrow schemas: what a format string says about the memory of a column.
 
-Law of this file: one table from format to layout. What a type is called in an error, and which PostgreSQL kinds it may go to, stand here too.
+Law of this file: one table from format to layout. What a type is called in an error, and which PostgreSQL kinds it
+may go to, stand here too.
 
 Source: Arrow, "The Arrow C data interface", data type description.
 """
@@ -42,8 +43,8 @@ class Family(Enum):
 class ArrowType:
     """What a format string means.
 
-    `layout` is const.LAYOUT_*, LAYOUT_OBJECT where values must be read one by one; `width` the bytes of one value, 0 where values have no fixed
-    width; `scale` as said at the layout; `name` the type as people write it.
+    `layout` is const.LAYOUT_*, LAYOUT_OBJECT where values must be read one by one; `width` the bytes of one value, 0
+    where values have no fixed width; `scale` as said at the layout; `name` the type as people write it.
     """
 
     name: str
@@ -126,7 +127,8 @@ _NUMBERS: Final = frozenset(
 )
 _JSON: Final = frozenset((const.KIND_JSON, const.KIND_JSONB))
 
-#: The kinds a family may be stored in. A null column goes anywhere, a string anywhere its text is valid, a list where its elements may.
+#: The kinds a family may be stored in. A null column goes anywhere, a string anywhere its text is valid, a list where
+#: its elements may.
 STORABLE: Final[Mapping[Family, frozenset[int]]] = MappingProxyType(
     {
         Family.BOOL: frozenset((const.KIND_BOOL,)),
@@ -154,7 +156,8 @@ def arrow_type(field: ArrowField) -> ArrowType:
     found = _SIMPLE.get(field.format) or _parametric(field.format)
     if found is None or (found.family is Family.LIST and len(field.children) != 1):
         raise NotSupportedError(
-            f"column {field.name}: the Arrow type {type_name(field)} has no PostgreSQL counterpart; convert or drop the column"
+            f"column {field.name}: the Arrow type {type_name(field)} has no PostgreSQL counterpart; "
+            "convert or drop the column"
         )
     return found
 
@@ -193,7 +196,9 @@ def type_name(field: ArrowField) -> str:
     if field.dictionary is not None:
         return f"dictionary<{type_name(field.dictionary)}>"
     if found := _SIMPLE.get(field.format) or _parametric(field.format):
-        return found.name + (f"<{type_name(field.children[0])}>" if found.family is Family.LIST and field.children else "")
+        return found.name + (
+            f"<{type_name(field.children[0])}>" if found.family is Family.LIST and field.children else ""
+        )
     if field.format.startswith("+u"):
         return "union"
     return _FOREIGN.get(field.format, f"with format {field.format!r}")
@@ -223,7 +228,9 @@ def _read_field(struct: Any, depth: int) -> ArrowField:
 
 
 def _read_metadata(address: int | None) -> dict[str, str]:
-    """The key-value metadata: int32 count, then for each an int32 length and the bytes of key and value, in native order."""
+    """The key-value metadata: int32 count, then for each an int32 length and the bytes of key and value, in native
+    order.
+    """
     if not address:
         return {}
 

@@ -1,7 +1,7 @@
 """Arrow arrays -> source columns of `encode_copy_columns`.
 
-Law of this file: decides once per column whether the kernels read the memory as it lies or Python reads it value by value, and says before the first
-row when a type can go to no such column.
+Law of this file: decides once per column whether the kernels read the memory as it lies or Python reads it value by
+value, and says before the first row when a type can go to no such column.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ _INDEX_LAYOUTS: Final = {
 
 
 class ArrayText:
-    """An array in text form, which the codec asks for its list only when it comes to it, so that a fault names the right row."""
+    """An array in text form, which the codec asks for its list only when it comes to it, so that a fault names the
+    right row.
+    """
 
     __slots__ = ("_parse", "_text")
 
@@ -107,7 +109,8 @@ def route(field: ArrowField, spec: Spec, zone: tzinfo | None = None) -> Route:
         return Route((kind, element, oid, call), False, parse)
     if not _storable(field, source, spec):
         raise DataError(
-            f"column {field.name}: the Arrow type {type_name(field)} does not fit {_target_name(spec)}; {_advice(source, kind)}"
+            f"column {field.name}: the Arrow type {type_name(field)} does not fit {_target_name(spec)}; "
+            f"{_advice(source, kind)}"
         )
     if source.family is Family.STRING:
         target = (kind, 0, 0, text_hook(kind, zone))
@@ -125,10 +128,9 @@ def route(field: ArrowField, spec: Spec, zone: tzinfo | None = None) -> Route:
 
 
 def _storable(field: ArrowField, source: ArrowType, spec: Spec) -> bool:
-    kind, element, oid, call = spec
     if source.family in (Family.NULL, Family.STRING):
         return True
-    if kind not in STORABLE[source.family]:
+    if spec[0] not in STORABLE[source.family]:
         return False
     if source.family is Family.LIST:
         return _list_storable(field.children[0], spec)

@@ -1,6 +1,7 @@
 """Arrays in text form, both ways.
 
-Law of this file: the grammar of `{...}` and nothing about elements, which a function given by the caller reads and writes.
+Law of this file: the grammar of `{...}` and nothing about elements, which a function given by the caller reads and
+writes.
 
 Sources: docs, "Array Input and Output Syntax"; server: arrayfuncs.c (array_in, array_out).
 """
@@ -21,7 +22,9 @@ _PLAIN: Final = re.compile(r'[^\s"{},\\]+')
 
 
 def parse_array(text: str, element: Callable[[str], Any]) -> list[Any]:
-    """The nested lists of an array's text form, None for NULL; lower bounds are read and dropped, as the binary form drops them."""
+    """The nested lists of an array's text form, None for NULL; lower bounds are read and dropped, as the binary form
+    drops them.
+    """
     bounds = _BOUNDS.match(text)
     start = bounds.end() if bounds else len(text) - len(text.lstrip())
     stop = len(text.rstrip())
@@ -88,16 +91,17 @@ def _element(quoted: str | None, bare: str | None, element: Callable[[str], Any]
     return element(_BACKSLASHED.sub(r"\1", word))
 
 
-def render_array(value: Any, element: Callable[[Any], str]) -> str:
-    """The text form of nested lists or tuples; None is NULL."""
+def render_array(value: Any, element: Callable[[Any], str | None]) -> str:
+    """The text form of nested lists or tuples; None is NULL, and so is an element for which the function gives None."""
     parts = []
     for item in value:
-        if item is None:
-            parts.append("NULL")
-        elif isinstance(item, (list, tuple)):
+        if isinstance(item, (list, tuple)):
             parts.append(render_array(item, element))
+            continue
+        word = None if item is None else element(item)
+        if word is None:
+            parts.append("NULL")
         else:
-            word = element(item)
             if not _PLAIN.fullmatch(word) or word.upper() == "NULL":
                 word = '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
             parts.append(word)

@@ -1,6 +1,7 @@
 """The first set of PostgreSQL types: their OIDs, names, wire kinds and Arrow formats.
 
-Law of this file: one table, one line a type. Whatever else the driver has to know about a type is derived from its kind.
+Law of this file: one table, one line a type. Whatever else the driver has to know about a type is derived from its
+kind.
 
 Sources: the server's pg_type.dat; Arrow, "C data interface", format strings, and the canonical extension types.
 """
@@ -19,8 +20,8 @@ from .. import const
 class TypeInfo:
     """One base type. `name` is pg_type.typname, `sql` the name to write in a cast or CREATE TABLE.
 
-    `arrow` is the Arrow format a column of it is read into (numeric with a typmod is the exception: decimal128), `extension` the name of
-    the Arrow extension type that goes with it, or None.
+    `arrow` is the Arrow format a column of it is read into (numeric with a typmod is the exception: decimal128),
+    `extension` the name of the Arrow extension type that goes with it, or None.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Python values a kind does not take by itself -> values it does: the hooks of encode plans.
 
-Law of this file: nothing is lost and nothing is guessed. A hook gives back a value of the kind's own type, None for a missing value
-(NaT), or raises TypeError or ValueError saying what to pass; the codec quotes the value and says where it stood. Text is not a
-number or a date, True is not 1, a time without zone has no place in a column with one.
+Law of this file: nothing is lost and nothing is guessed. A hook gives back a value of the kind's own type, None for a
+missing value (NaT), or raises TypeError or ValueError saying what to pass; the codec quotes the value and says where
+it stood. Text is not a number or a date, True is not 1, a time without zone has no place in a column with one.
 
 NumPy and pandas are recognised by what their values can do; neither is imported.
 """
@@ -25,14 +25,26 @@ from ..interval import Interval
 
 Hook = Callable[[Any], Any]
 
+_NUMPY_PLAIN: Final = frozenset("biufSU")
 _NUMPY_UNITS_US: Final = ("", "generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us")
 
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A value to be sent as JSON whatever it is: `Json("text")` is the JSON string, where a bare str is JSON text itself."""
+    """A value to be sent as JSON whatever it is: `Json("text")` is the JSON string, where a bare str is JSON text
+    itself.
+    """
 
     value: Any
+
+
+def _numpy_kind(value: Any) -> str | None:
+    """The kind of a NumPy scalar's dtype, None for anything else."""
+    if getattr(value, "ndim", None) != 0:
+        return None
+    dtype: Any = getattr(value, "dtype", None)
+    kind: str | None = getattr(dtype, "kind", None)
+    return kind
 
 
 def _plain(value: Any) -> Any:
@@ -42,15 +54,15 @@ def _plain(value: Any) -> Any:
     """
     if isinstance(value, Enum):
         value = value.value
-    if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0 and value.dtype.kind in "biufSU":
+    if _numpy_kind(value) in _NUMPY_PLAIN:
         return value.item() if value.dtype.itemsize <= 8 or value.dtype.kind in "SU" else float(value)
     return value
 
 
 def _numpy_time(value: Any) -> Any:
     """The date, datetime or timedelta of a NumPy time, None for NaT; anything else as it is."""
-    kind = getattr(getattr(value, "dtype", None), "kind", None)
-    if kind not in ("M", "m") or value.ndim != 0:
+    kind = _numpy_kind(value)
+    if kind not in ("M", "m"):
         return value
     unit = value.dtype.name.partition("[")[2].rstrip("]")
     if unit.lstrip("0123456789") not in _NUMPY_UNITS_US:
@@ -66,7 +78,7 @@ def _numpy_time(value: Any) -> Any:
 
 def _is_nat(value: Any) -> bool:
     """Whether this is pandas' NaT: an instance of datetime that differs from itself."""
-    return isinstance(value, datetime) and value != value  # noqa: PLR0124
+    return isinstance(value, datetime) and value != value
 
 
 def _wants(what: str, value: Any) -> TypeError:
@@ -95,7 +107,9 @@ def to_int(value: Any) -> int:
 
 
 def _whole(value: float | Decimal) -> int:
-    """The int of a number without a fraction. An exponent beyond every integer type is refused before it is multiplied out."""
+    """The int of a number without a fraction. An exponent beyond every integer type is refused before it is
+    multiplied out.
+    """
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() > 20:
         raise ValueError("out of range")
     if not math.isfinite(value) or value != int(value):
@@ -123,8 +137,10 @@ def to_float(value: Any) -> float:
 
 def to_numeric(value: Any) -> Decimal | int:
     """The Decimal of a Decimal or of a float's shortest digits, the int of an int; bool is refused."""
-    if getattr(getattr(value, "dtype", None), "kind", None) == "f" and value.ndim == 0:
-        return Decimal(str(value.item() if value.dtype.itemsize == 8 else value))  # a float32 has its own shortest digits
+    if _numpy_kind(value) == "f":
+        return Decimal(
+            str(value.item() if value.dtype.itemsize == 8 else value)
+        )  # a float32 has its own shortest digits
     value = _plain(value)
     if isinstance(value, bool):
         raise TypeError("a number is wanted, not bool; pass int(value)")
@@ -165,7 +181,7 @@ def to_date(value: Any) -> date | None:
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             raise ValueError("a date is wanted, and which day this is depends on the time zone; pass value.date()")
-        if value.time() != time() or getattr(value, "nanosecond", 0):
+        if value.time() != time() or bool(getattr(value, "nanosecond", False)):
             raise ValueError("a date is wanted, and this has a time of day; pass value.date()")
         return date(value.year, value.month, value.day)
     if isinstance(value, date):
@@ -202,7 +218,9 @@ def to_timestamptz(value: Any) -> datetime | None:
     if isinstance(plain, date):
         if plain is not value:
             return datetime(plain.year, plain.month, plain.day, tzinfo=timezone.utc)
-        raise TypeError("a datetime with tzinfo is wanted, not date: which instant a day begins at depends on the time zone")
+        raise TypeError(
+            "a datetime with tzinfo is wanted, not date: which instant a day begins at depends on the time zone"
+        )
     raise _wants("a datetime with tzinfo", value)
 
 
@@ -222,6 +240,8 @@ def to_interval(value: Any) -> timedelta | Interval | None:
         if getattr(value, "nanoseconds", 0):
             raise ValueError("would lose digits below a microsecond; round it first")
         return timedelta(value.days, value.seconds, value.microseconds)
+    if isinstance(value, Interval):
+        return value
     raise _wants("an interval (datetime.timedelta or pgfast.Interval)", value)
 
 
@@ -243,7 +263,9 @@ def to_uuid(value: Any) -> UUID:
 
 
 def to_json(value: Any) -> str | bytes:
-    """JSON text: a str or bytes is JSON text already, anything else is written by `json.dumps`; `Json` wraps a str to be written."""
+    """JSON text: a str or bytes is JSON text already, anything else is written by `json.dumps`; `Json` wraps a str to
+    be written.
+    """
     if isinstance(value, Json):
         value = value.value
     elif isinstance(value, str):
@@ -298,7 +320,9 @@ _CASTS: Final[tuple[tuple[type, str], ...]] = (
 
 
 def text_parameter(number: int) -> Hook:
-    """The hook of parameter `$number` that the server took for text: a value that is not text is refused with the cast to write."""
+    """The hook of parameter `$number` that the server took for text: a value that is not text is refused with the
+    cast to write.
+    """
 
     def hook(value: Any) -> str:
         plain = _numpy_time(_plain(value))
@@ -310,9 +334,12 @@ def text_parameter(number: int) -> Hook:
         if cast == "int8" and -(2**31) <= plain < 2**31:
             cast = "int"
         if cast is None:
-            raise TypeError(f"the server takes parameter ${number} for text; pass a str, or write a cast behind it in the query")
+            raise TypeError(
+                f"the server takes parameter ${number} for text; pass a str, or write a cast behind it in the query"
+            )
         raise TypeError(
-            f"the server takes parameter ${number} for text; write the cast ${number}::{cast} in the query, or pass a str"
+            f"the server takes parameter ${number} for text; write the cast ${number}::{cast} in the query, "
+            "or pass a str"
         )
 
     return hook

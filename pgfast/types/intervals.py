@@ -1,9 +1,10 @@
 """Intervals in text form, both ways.
 
-Law of this file: months, days and microseconds are counted apart and never carried into each other. A text that the server would read differently
-under another IntervalStyle is refused.
+Law of this file: months, days and microseconds are counted apart and never carried into each other. A text that the
+server would read differently under another IntervalStyle is refused.
 
-Sources: docs, "Interval Input" and "Interval Output"; ISO 8601 section 4.4.3.2; server: datetime.c (DecodeInterval, EncodeInterval).
+Sources: docs, "Interval Input" and "Interval Output"; ISO 8601 section 4.4.3.2; server: datetime.c (DecodeInterval,
+EncodeInterval).
 """
 
 from __future__ import annotations
@@ -29,10 +30,30 @@ _MONTHS: Final = {"month": 1, "year": 12, "decade": 120, "century": 1200, "mille
 _UNITS: Final = {
     **{name: name for name in (*_US, *_DAYS, *_MONTHS)},
     **{name + "s": name for name in (*_US, *_DAYS, *_MONTHS)},
-    **{"centuries": "century", "millennia": "millennium", "mil": "millennium", "mils": "millennium", "cent": "century"},
-    **{"yr": "year", "yrs": "year", "y": "year", "mon": "month", "mons": "month", "w": "week", "d": "day"},
-    **{"hr": "hour", "hrs": "hour", "h": "hour", "min": "minute", "mins": "minute", "m": "minute"},
-    **{"sec": "second", "secs": "second", "s": "second", "ms": "millisecond", "msec": "millisecond", "us": "microsecond"},
+    "centuries": "century",
+    "millennia": "millennium",
+    "mil": "millennium",
+    "mils": "millennium",
+    "cent": "century",
+    "yr": "year",
+    "yrs": "year",
+    "y": "year",
+    "mon": "month",
+    "mons": "month",
+    "w": "week",
+    "d": "day",
+    "hr": "hour",
+    "hrs": "hour",
+    "h": "hour",
+    "min": "minute",
+    "mins": "minute",
+    "m": "minute",
+    "sec": "second",
+    "secs": "second",
+    "s": "second",
+    "ms": "millisecond",
+    "msec": "millisecond",
+    "us": "microsecond",
 }
 _PAIR: Final = re.compile(r"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*([a-z]+)", re.ASCII)
 _CLOCK: Final = re.compile(r"([+-]?)(\d+):(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?(?!\S)", re.ASCII)
@@ -141,7 +162,9 @@ def _parse_words(word: str, total: _Sum) -> None:
             raise ValueError(_WRONG)
         rest = rest[match.end() :].strip()
     if len(bare) > 1 and bare[0] == "-" and not all(bare):
-        raise ValueError("ambiguous: the leading minus holds for all fields under one IntervalStyle only; sign each field")
+        raise ValueError(
+            "ambiguous: the leading minus holds for all fields under one IntervalStyle only; sign each field"
+        )
     if ago:
         total.months, total.days, total.us = -total.months, -total.days, -total.us
 

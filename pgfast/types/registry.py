@@ -1,6 +1,7 @@
 """OIDs -> codec plans, decided once and kept.
 
-Law of this file: the one place where a type's OID becomes a spec. A type the driver does not know is text in both directions.
+Law of this file: the one place where a type's OID becomes a spec. A type the driver does not know is text in both
+directions.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Registry:
         return pack(f">{len(oids)}h", *[const.BINARY if self.knows(oid) else const.TEXT for oid in oids])
 
     def encode_plan(self, oids: Sequence[int]) -> Plan:
-        """The plan of a statement's parameters. Parameters of unknown types are sent as the text `types.render` writes."""
+        """The plan of a statement's parameters; those of unknown types are sent as the text `types.render` writes."""
         key = tuple(oids)
         return _kept(self._encode_plans, key, lambda: Plan([parameter_spec(oid, i + 1) for i, oid in enumerate(key)]))
 
@@ -84,7 +85,9 @@ def encode_spec(oid: int) -> Spec | None:
 
 
 def parameter_spec(oid: int, number: int) -> Spec:
-    """How the value of `$number` is written: as `encode_spec`, with the cast to write in the error where the server took it for text."""
+    """How the value of `$number` is written: as `encode_spec`, with the cast to write in the error where the server
+    took it for text.
+    """
     if oid in (const.OID_TEXT, const.OID_UNKNOWN):
         return (const.KIND_STR, 0, 0, text_parameter(number))
     return encode_spec(oid) or (const.KIND_TEXT_CALL, 0, 0, render_any)

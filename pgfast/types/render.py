@@ -1,6 +1,7 @@
 """Python values -> text form: for parameters and COPY columns whose type the driver does not know.
 
-Law of this file: the text is one the server reads the same whatever DateStyle, IntervalStyle or bytea_output are set to.
+Law of this file: the text is one the server reads the same whatever DateStyle, IntervalStyle or bytea_output are set
+to.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ _RENDERERS: Final[dict[type, Callable[[Any], str]]] = {
 
 
 def render(value: Any) -> str:
-    """The text form of a str, bool, number, bytes, date, time, interval or UUID, or of a subclass, enum member or NumPy scalar of these.
+    """The text form of a str, bool, number, bytes, date, time, interval or UUID, or of a subclass, enum member or
+    NumPy scalar of these.
 
     Raises TypeError for anything else: its text is the caller's to write.
     """
@@ -59,7 +61,9 @@ def render(value: Any) -> str:
     for cls in type(value).__mro__:
         if cls in _RENDERERS:
             return str.__str__(_RENDERERS[cls](value))
-    raise TypeError(f"the driver does not know the type of the target; pass its text form as str, not {type(value).__name__}")
+    raise TypeError(
+        f"the driver does not know the type of the target; pass its text form as str, not {type(value).__name__}"
+    )
 
 
 def render_any(value: Any) -> str:

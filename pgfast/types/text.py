@@ -1,10 +1,11 @@
 """Text form -> Python values: what the server writes in text format, and what people write in CSV files.
 
-Law of this file: a parser takes a str and gives back the value its kind decodes to, or raises ValueError that quotes nothing but says
-what is wanted; the caller quotes the value. Nothing is guessed: what two servers could read differently is refused.
+Law of this file: a parser takes a str and gives back the value its kind decodes to, or raises ValueError that quotes
+nothing but says what is wanted; the caller quotes the value. Nothing is guessed: what two servers could read
+differently is refused.
 
-Sources: docs, "Date/Time Input" and "Interval Output"; "bytea Hex Format" and "bytea Escape Format"; "Array Input and Output Syntax";
-server: numeric.c, bool.c (parse_bool_with_len), arrayfuncs.c (array_in).
+Sources: docs, "Date/Time Input" and "Interval Output"; "bytea Hex Format" and "bytea Escape Format"; "Array Input and
+Output Syntax"; server: numeric.c, bool.c (parse_bool_with_len), arrayfuncs.c (array_in).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from .intervals import parse_interval
 Parser = Callable[[str], Any]
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
-_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
+_FLOAT: Final = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf|infinity)|nan", re.IGNORECASE
+)
 _OFFSET: Final = r"(?P<sign>[+-])(?P<oh>\d{1,2})(?::?(?P<om>\d{2})(?::?(?P<os>\d{2}))?)?|(?P<utc>z|utc)"
 _DATE: Final = r"(?P<year>\d{4,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
 _TIME: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?"
@@ -40,7 +43,9 @@ _FALSE: Final = ("false", "no", "off", "0")
 
 
 def parse_bool(text: str) -> bool:
-    """True or False from the words the server takes: true, yes, on, 1 and the opposites, or a beginning that is one word's alone."""
+    """True or False from the words the server takes: true, yes, on, 1 and the opposites, or a beginning that is one
+    word's alone.
+    """
     word = text.strip().lower()
     if word and word != "o":  # "o" begins both on and off
         if any(full.startswith(word) for full in _TRUE):
@@ -62,7 +67,9 @@ def parse_int(text: str) -> int:
 
 
 def parse_float(text: str) -> float:
-    """The float, with NaN, Infinity and inf; a number that would overflow to infinity is refused as the server refuses it."""
+    """The float, with NaN, Infinity and inf; a number that would overflow to infinity is refused as the server
+    refuses it.
+    """
     word = text.strip()
     if not _FLOAT.fullmatch(word):
         raise ValueError("not a number")
@@ -141,7 +148,8 @@ def parse_date(text: str) -> date:
         if _infinite(word) or word.endswith("BC"):
             raise ValueError("infinite or outside the years 1 to 9999 of Python's datetime")
         raise ValueError("not a date (YYYY-MM-DD)")
-    return _dated(_date_of, match, "date")
+    value: date = _dated(_date_of, match, "date")
+    return value
 
 
 def _dated(make: Callable[..., Any], match: re.Match[str], what: str, *rest: Any) -> Any:
@@ -188,7 +196,9 @@ def _timestamp_match(text: str) -> re.Match[str]:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """The naive datetime of `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]`; an offset is refused, which the server would drop silently."""
+    """The naive datetime of `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]`; an offset is refused, which the server would drop
+    silently.
+    """
     match = _timestamp_match(text)
     if match["offset"]:
         raise ValueError("not a timestamp without time zone: it ends in an offset")
@@ -197,7 +207,9 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def parse_timestamptz(text: str, zone: tzinfo | None = None) -> datetime:
-    """The datetime in UTC of a timestamp with an offset; one without is read in `zone`, and refused where `zone` is None."""
+    """The datetime in UTC of a timestamp with an offset; one without is read in `zone`, and refused where `zone` is
+    None.
+    """
     match = _timestamp_match(text)
     found = _dated(_zone_of, match, "timestamp") or zone
     if found is None:

@@ -1,0 +1,153 @@
+"""Loading columns: batches of source columns, whatever they came from, encoded a block at a time.
+
+Law of this file: a batch says how long it is and gives its columns for a span of rows; here they become blocks.
+Columns of Python objects are made for a few thousand rows at a time, so that memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ..arrow import ArrowBatch, ArrowField, Family, Route, arrow_type, route, source_column, type_name
+from ..arrow.objects import objects
+from ..codec import encode_copy_columns, encode_copy_text
+from ..errors import DatabaseError, DataError, NotSupportedError, fault
+from .feed import BINARY, BLOCK_SIZE, TEXT, BlockWriter
+from .report import Meter
+from .target import Target
+from .textform import TextRows
+from .zones import session_zone
+
+if TYPE_CHECKING:
+    from ..codec import SourceColumn
+
+#: Rows whose Python objects exist together.
+OBJECT_ROWS: Final = 4096
+#: Rows turned to text together.
+_TEXT_ROWS: Final = 500
+
+
+class ColumnBatch(Protocol):
+    """Rows that lie in columns: `native` says whether all of them are read by the kernels, `sources` gives rows
+    start:stop, whose first is row 0.
+    """
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def native(self) -> bool: ...
+    def sources(self, start: int, stop: int) -> list[SourceColumn]: ...
+
+
+def binary_blocks(target: Target, batches: Iterator[ColumnBatch], meter: Meter) -> Iterator[memoryview]:
+    """The batches in binary COPY format."""
+    out = BlockWriter(binary=True)
+    for batch in batches:
+        step = batch.rows if batch.native else OBJECT_ROWS
+        for start in range(0, batch.rows, max(step, 1)):
+            stop = min(start + step, batch.rows)
+            try:
+                sources, at = batch.sources(start, stop), 0
+                while at < stop - start:
+                    reached = encode_copy_columns(out.buffer, sources, at, stop - start, BLOCK_SIZE)
+                    meter.rows += reached - at
+                    at = reached
+                    if out.full:
+                        yield meter.block(out.take())
+            except DatabaseError as exc:
+                raise target.placed(exc, meter.rows) from exc.__cause__
+    yield meter.block(out.finish())
+
+
+class ArrowColumns:
+    """One Arrow batch and the routes of the columns that are taken from it."""
+
+    __slots__ = ("_batch", "_chosen", "_routes", "native")
+
+    def __init__(self, batch: ArrowBatch, chosen: Sequence[int], routes: Sequence[Route]) -> None:
+        self._batch = batch
+        self._chosen = chosen
+        self._routes = routes
+        self.native = all(each.native for each in routes)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self._batch.rows
+
+    def sources(self, start: int, stop: int) -> list[SourceColumn]:
+        """Rows start:stop of the chosen columns."""
+        made = []
+        for index, (column, each) in enumerate(zip(self._chosen, self._routes, strict=True)):
+            try:
+                made.append(source_column(self._batch.columns[column], each, start, stop))
+            except DataError as exc:
+                raise _in_column(exc, index) from exc.__cause__
+        return made
+
+
+def _in_column(exc: DataError, column: int) -> DatabaseError:
+    """The fault of a value that could not be read, with its column."""
+    info = exc.fault
+    return exc if info is None else fault(info.code, info.at, column, info.value)
+
+
+class ArrowPlan:
+    """How the columns of an Arrow schema go to a target, decided before the first batch."""
+
+    __slots__ = ("_chosen", "_routes", "_target", "_texts", "path")
+
+    def __init__(self, target: Target, fields: Sequence[ArrowField], zone: str | None) -> None:
+        """Fields are matched by name. Raises NotSupportedError or DataError for a type that cannot go to its column."""
+        by_name = {field.name: index for index, field in enumerate(fields)}
+        self._target = target
+        self._chosen = [by_name[column.name] for column in target.columns]
+        self.path = BINARY if target.binary else TEXT
+        self._routes: list[Route] = []
+        self._texts: list[bool] = []
+        for column, index in zip(target.columns, self._chosen, strict=True):
+            try:
+                family = arrow_type(fields[index]).family
+                if column.spec is not None:
+                    self._routes.append(route(fields[index], column.spec, session_zone(zone)))
+                elif family is not Family.STRING and family is not Family.NULL:
+                    raise DataError(
+                        f"column {column.name}: the Arrow type {type_name(fields[index])} does not fit "
+                        f"{column.type_name}, which takes strings; cast it in the source"
+                    )
+            except (NotSupportedError, DataError) as exc:
+                raise type(exc)(f"COPY {target.table}, {exc}") from exc
+            self._texts.append(family is Family.STRING)
+
+    def blocks(self, batches: Iterator[ArrowBatch], meter: Meter) -> Iterator[memoryview]:
+        """The batches in COPY format."""
+        if self.path == BINARY:
+            return binary_blocks(
+                self._target, (ArrowColumns(batch, self._chosen, self._routes) for batch in batches), meter
+            )
+        return self._text_blocks(batches, meter)
+
+    def _text_blocks(self, batches: Iterator[ArrowBatch], meter: Meter) -> Iterator[memoryview]:
+        out, text = BlockWriter(binary=False), TextRows(self._target, self._texts)
+        for batch in batches:
+            for start in range(0, batch.rows, _TEXT_ROWS):
+                stop = min(start + _TEXT_ROWS, batch.rows)
+                text.restart()
+                try:
+                    columns = self._objects(batch, start, stop)
+                    meter.rows += encode_copy_text(out.buffer, [text.row(row) for row in zip(*columns, strict=True)])
+                except DatabaseError as exc:
+                    raise self._target.placed(exc, meter.rows) from exc.__cause__
+                if out.full:
+                    yield meter.block(out.take())
+        yield meter.block(out.finish())
+
+    def _objects(self, batch: ArrowBatch, start: int, stop: int) -> list[list[Any]]:
+        made = []
+        for index, column in enumerate(self._chosen):
+            try:
+                made.append(objects(batch.columns[column], start, stop))
+            except DataError as exc:
+                raise _in_column(exc, index) from exc.__cause__
+        return made

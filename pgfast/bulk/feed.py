@@ -1,0 +1,89 @@
+"""What every source of a load looks like to the load, and the blocks all of them end in.
+
+Law of this file: a feed knows its source and nothing of sockets; it gives blocks of whole CopyData messages, each
+about COPY_BLOCK_SIZE, so that memory stays flat however much comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import ClassVar, Final, Protocol, TypeAlias
+
+from .. import const
+from ..codec import WriteBuffer
+from .report import Meter
+from .target import Target
+
+Blocks: TypeAlias = Iterator[memoryview] | AsyncIterator[memoryview]
+
+#: Bytes after which a block is handed to the socket. Rows are not split, so a block may be longer by one row.
+BLOCK_SIZE: Final = 2 * const.COPY_BLOCK_SIZE
+
+BINARY: Final = "binary"
+TEXT: Final = "text"
+SERVER_CSV: Final = "server csv"
+
+
+class Feed(Protocol):
+    """One source of a load.
+
+    `kind` is told in the report. `names` are the columns the source brings by name, None where its rows go by
+    position. `prepare` settles the source on a target before COPY begins, and says in which way the values go
+    (BINARY, TEXT or SERVER_CSV); `copy_options` are COPY's for that way. `blocks` may be called again after it raised
+    Reread.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def names(self) -> tuple[str, ...] | None: ...
+    def prepare(self, target: Target, zone: str | None) -> str: ...
+    def copy_options(self) -> str: ...
+    def blocks(self, meter: Meter) -> Blocks: ...
+    def close(self) -> None: ...
+
+
+class Reread(Exception):
+    """The source must be read again from its beginning, in another way: raised by `blocks`, never seen by the caller
+    of a load.
+    """
+
+
+class BlockWriter:
+    """A WriteBuffer with one CopyData open, which is closed when a block is taken.
+
+    Use: write into `buffer` until it is `full`, `take`, and so on; `finish` for the last block.
+    """
+
+    __slots__ = ("_binary", "buffer")
+
+    def __init__(self, binary: bool) -> None:
+        self.buffer = WriteBuffer()
+        self._binary = binary
+        self.buffer.begin_copy()
+        if binary:
+            self.buffer.put_bytes(const.COPY_HEADER)
+
+    @property
+    def full(self) -> bool:
+        """Whether the block should be taken before more is written."""
+        return self.buffer.size_bytes >= BLOCK_SIZE
+
+    def take(self) -> memoryview:
+        """The block so far; a new one begins."""
+        self.buffer.end_copy()
+        block = self.buffer.take()
+        self.buffer.begin_copy()
+        return block
+
+    def finish(self) -> memoryview:
+        """The last block, with the trailer where the format has one."""
+        if self._binary:
+            self.buffer.put_bytes(const.COPY_TRAILER)
+        self.buffer.end_copy()
+        return self.buffer.take()
+
+
+def copy_options(path: str) -> str:
+    """COPY's options for a way that is not a file's own."""
+    return "FORMAT binary" if path == BINARY else "FORMAT text"

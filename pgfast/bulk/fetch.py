@@ -1,0 +1,26 @@
+"""A query's result as columns: one operation over `operations.execute`."""
+
+from __future__ import annotations
+
+from ..columns import Columns, ColumnsConsumer
+from ..errors import ProgrammingError
+from ..protocol.operations import Operation, ensure_begin, execute
+from ..protocol.operations.queries import Params, read_query
+from ..protocol.session import Session
+
+
+def fetch_columns(session: Session, query: str | bytes, params: Params = None) -> Operation[Columns]:
+    """The rows of one statement as Columns.
+
+    Raises ProgrammingError for a statement that gives no rows, or for several statements.
+    """
+    found, values = read_query(session, query, params)
+    if found.several:
+        raise ProgrammingError("fetch_columns takes one statement; execute the others first")
+    yield from ensure_begin(session)
+    consumer = ColumnsConsumer(session.registry)
+    result = yield from execute(session, found.sql, values, consumer)
+    columns = consumer.columns()
+    if columns is None:
+        raise ProgrammingError(f"the statement gives no rows to fetch (the server answered {result.tag}); use execute")
+    return columns

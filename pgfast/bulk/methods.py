@@ -1,0 +1,137 @@
+"""`load` and `fetch_columns`, as both connections have them.
+
+Law of this file: one line over an operation; what the methods promise is said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from ..columns import Columns
+from ..connections.docstrings import document
+from ..errors import InterfaceError
+from ..protocol.operations import Operation
+from ..protocol.operations.queries import Params
+from ..protocol.session import Session
+from .fetch import fetch_columns
+from .load import LoadOptions, load
+from .report import LoadReport, Progress
+from .sources import FileOptions
+
+T = TypeVar("T")
+
+
+class _Runner(Protocol):
+    """What the methods need of the connection they are mixed into."""
+
+    @property
+    def _session(self) -> Session: ...
+    def _run(self, operation: Operation[T], timeout: float | None = None) -> T: ...
+
+
+class _AsyncRunner(Protocol):
+    @property
+    def _session(self) -> Session: ...
+    async def _run(self, operation: Operation[T], timeout: float | None = None) -> T: ...
+
+
+METHODS: Final[dict[str, str]] = {
+    "load": """What a load of `source` into `table` did, as a LoadReport: all rows are there, or an exception is
+raised and none is.
+
+`table` is a name or schema.name as in SQL, so anything but lower case, digits and _ stands in double quotes. `source`
+is one of: an iterable of tuples or lists (values by position) or of mappings (by name: the first row's keys); on an
+AsyncConnection an async iterable of these as well; a mapping of names to NumPy arrays or lists; anything with
+`__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, polars, pandas, DuckDB, Columns); the path of a CSV or Parquet
+file, as str or os.PathLike, read by pyarrow (the extra `arrow`). `columns` names the table's columns to fill; without
+it they are those the source names, or else all that the server does not compute itself.
+
+The server is asked for the types of the columns, and binary COPY is written for exactly those; where the driver does
+not know one of the types, text COPY. A value must fit its column without loss: text is not a number or a date, True
+is not 1. In files and Arrow data, text that is a valid value of the column's type is taken. Rows are pulled as the
+socket takes them; memory stays flat however many come.
+
+For files: `format` is "csv" or "parquet" (default: by name and content); `header`, `delimiter`, `null`, `quote` and
+`encoding` are as in COPY. `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
+for the whole load.
+
+In a transaction that is already open, or that the load begins when autocommit is off, the load is a part of it,
+behind a savepoint: a load that fails leaves the transaction as it was. A timeout or a cancelled task leaves the
+transaction as any interrupted statement does: it must be rolled back.
+
+Raises DataError for a value that does not fit, naming row (counted from 1 over the whole load) and column,
+UndefinedTable and UndefinedColumn with similar names, InterfaceError for what is no source, FileNotFoundError, the
+server's own errors, and whatever the source itself raises.
+""",
+    "fetch_columns": """The rows of a query as Columns: Arrow-layout buffers decoded straight from the wire.
+
+`query` and `params` are as for `Cursor.execute`; one statement only. `timeout` is in seconds. See Columns for what
+becomes of each type, and for the ways to NumPy, pandas, polars and pyarrow.
+
+Raises ProgrammingError for a statement that gives no rows, DataError for values that a column cannot hold, such as
+NaN in a numeric(p,s).
+""",
+}
+
+
+@document(METHODS)
+class LoadMethods:
+    """Bulk loading and columnar results for a connection."""
+
+    __slots__ = ()
+
+    def load(
+        self: _Runner,
+        table: str,
+        source: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        format: str | None = None,  # noqa: A002  (COPY's own name for it)
+        header: bool = True,
+        delimiter: str | None = None,
+        null: str = "",
+        quote: str = '"',
+        encoding: str = "utf-8",
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> LoadReport:
+        if isinstance(source, AsyncIterable) and not isinstance(source, Iterable):
+            raise InterfaceError(f"{type(source).__name__} is an async iterable; load it on an AsyncConnection")
+        files = FileOptions(format, header, delimiter, null, quote, encoding)
+        return self._run(load(self._session, table, source, LoadOptions(columns, files, progress)), timeout)
+
+    def fetch_columns(
+        self: _Runner, query: str | bytes, params: Params = None, *, timeout: float | None = None
+    ) -> Columns:
+        return self._run(fetch_columns(self._session, query, params), timeout)
+
+
+@document(METHODS)
+class AsyncLoadMethods:
+    """Bulk loading and columnar results for a connection of asyncio."""
+
+    __slots__ = ()
+
+    async def load(
+        self: _AsyncRunner,
+        table: str,
+        source: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        format: str | None = None,  # noqa: A002  (COPY's own name for it)
+        header: bool = True,
+        delimiter: str | None = None,
+        null: str = "",
+        quote: str = '"',
+        encoding: str = "utf-8",
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> LoadReport:
+        files = FileOptions(format, header, delimiter, null, quote, encoding)
+        return await self._run(load(self._session, table, source, LoadOptions(columns, files, progress)), timeout)
+
+    async def fetch_columns(
+        self: _AsyncRunner, query: str | bytes, params: Params = None, *, timeout: float | None = None
+    ) -> Columns:
+        return await self._run(fetch_columns(self._session, query, params), timeout)

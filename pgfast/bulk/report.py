@@ -1,0 +1,64 @@
+"""What a load did, and how it tells while it does it.
+
+Law of this file: counts only. A row counts when it is in a block, a block when it has been handed to the socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a load did.
+
+    `rows` is the server's count, `size_bytes` what was sent to it, `source` the kind of source ("rows", "numpy",
+    "arrow", "csv", "parquet"), `path` the way the values went: "binary" (binary COPY of exactly the target's types),
+    "text" (text COPY, where a target column's type is unknown to the driver) or "server csv" (the file as it is, read
+    by the server, where pyarrow is not installed).
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    rows: int
+    size_bytes: int
+    seconds: float
+    source: str
+    path: str
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def mb_per_s(self) -> float:
+        """Megabytes (10**6 bytes) sent per second."""
+        return self.size_bytes / 1e6 / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows} rows into {self.table} in {self.seconds:.2f} s "
+            f"({self.rows_per_s:,.0f} rows/s, {self.mb_per_s:,.1f} MB/s, {self.source}, {self.path})"
+        )
+
+
+class Meter:
+    """Rows and bytes of a load under way; calls `progress(rows, size_bytes)` for each block."""
+
+    __slots__ = ("_progress", "rows", "size_bytes")
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self.rows = 0
+        self.size_bytes = 0
+
+    def block(self, block: memoryview) -> memoryview:
+        """The block, counted."""
+        self.size_bytes += len(block)
+        if self._progress is not None:
+            self._progress(self.rows, self.size_bytes)
+        return block

@@ -1,0 +1,91 @@
+"""What a source is, decided once by looking at it.
+
+Law of this file: the order in which sources are recognised, and nothing of how they are read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ..arrow import is_arrow
+from ..errors import InterfaceError
+from .arrow import ArrowFeed
+from .feed import Feed
+from .numpy import NumpyFeed
+
+_CSV: Final = (".csv", ".tsv", ".txt", ".tbl")
+_PARQUET: Final = (".parquet", ".pq", ".parq")
+_PARQUET_MAGIC: Final = b"PAR1"
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How a file is to be read. `format` is "csv" or "parquet", None to tell by the name; the rest is for CSV, as
+    COPY's options of the same names.
+
+    `delimiter` None is a comma, a tab for .tsv files.
+    """
+
+    format: str | None = None
+    header: bool = True
+    delimiter: str | None = None
+    null: str = ""
+    quote: str = '"'
+    encoding: str = "utf-8"
+
+
+def file_format(path: Path, wanted: str | None) -> str:
+    """ "csv" or "parquet". Raises FileNotFoundError or IsADirectoryError, and InterfaceError where nothing tells."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if wanted in ("csv", "parquet"):
+        return wanted
+    if wanted is not None:
+        raise InterfaceError(f"format {wanted!r} is not known; it is 'csv' or 'parquet'")
+    suffix = path.suffix.lower()
+    if magic == _PARQUET_MAGIC or suffix in _PARQUET:
+        return "parquet"
+    if suffix in _CSV:
+        return "csv"
+    raise InterfaceError(
+        f"{path}: neither the name nor the content tells what the file is; pass format='csv' or format='parquet'"
+    )
+
+
+def open_path(path: Path, options: FileOptions) -> Feed:
+    """The feed of a file."""
+    # Imported here: readers of files bring their own libraries along.
+    if file_format(path, options.format) == "parquet":
+        from .parquet import ParquetFeed
+
+        return ParquetFeed(path)
+    from .csv import open_csv
+
+    return open_csv(path, options)
+
+
+def _gives_rows(source: Any) -> bool:
+    return isinstance(source, (Iterable, AsyncIterable)) or hasattr(type(source), "__getitem__")
+
+
+def open_columns(source: Any, options: FileOptions) -> Feed | None:
+    """The feed of a path, an Arrow source or a dict of columns; None where the source gives rows.
+
+    Raises InterfaceError for what is no source at all.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return open_path(Path(os.fspath(source)), options)
+    if is_arrow(source):
+        return ArrowFeed(source)
+    if isinstance(source, Mapping):
+        return NumpyFeed(source)
+    if isinstance(source, (bytes, bytearray, memoryview)) or not _gives_rows(source):
+        raise InterfaceError(
+            f"cannot load from {type(source).__name__}: pass an iterable of rows, a dict of columns, "
+            "an object with __arrow_c_stream__ or __arrow_c_array__, or the path of a CSV or Parquet file"
+        )
+    return None

@@ -1,0 +1,241 @@
+"""The table a load goes to: its name, its columns, and how each wants its values.
+
+Law of this file: the server is asked for the types, and what it says decides; a domain is its base type, an enum its
+label. Names in errors are those the caller wrote, names in SQL are always quoted.
+
+Sources: docs, pg_attribute and pg_type; server: domains.c and enum.c (domain_recv reads what the base type's recv
+reads, enum_recv a label).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import const
+from ..errors import DatabaseError, DataError, Error, ProgrammingError, reason
+from ..errors.faults import FAULT_NUL, FAULT_VALUE_TYPE
+from ..errors.sqlstates import lookup
+from ..protocol.operations import Operation, fetch
+from ..protocol.session import Session
+from ..types.coerce import HOOKS
+from ..types.registry import encode_spec
+
+if TYPE_CHECKING:
+    from ..codec import Spec
+
+_PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))\s*')
+_UNDEFINED_TABLE: Final = "42P01"
+_UNDEFINED_COLUMN: Final = "42703"
+_DUPLICATE_COLUMN: Final = "42701"
+
+#: Receive functions that take the text of the value: such a type travels in binary though the driver does not know it.
+_TEXT_RECEIVERS: Final = frozenset(
+    ("textrecv", "varcharrecv", "bpcharrecv", "namerecv", "citextrecv", "enum_recv", "unknownrecv", "xml_recv")
+)
+
+_COLUMNS: Final = """
+SELECT a.attname::pg_catalog.text, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
+       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
+FROM pg_catalog.pg_class c
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.oid = pg_catalog.to_regclass($1)
+ORDER BY a.attnum"""
+
+_TYPES: Final = """
+SELECT oid, typtype::pg_catalog.text, typbasetype, typelem, typlen, typreceive::pg_catalog.text
+FROM pg_catalog.pg_type WHERE oid = ANY ($1::pg_catalog.oid[])"""
+
+_TABLES: Final = """
+SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.pg_table_is_visible(c.oid)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+LIMIT 10000"""
+
+
+def quoted(name: str) -> str:
+    """The identifier as SQL, quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def parse_table(table: str) -> tuple[str, ...]:
+    """(name,) or (schema, name), folded and unquoted as the server does it: `Public."My Table"` -> ("public", "My
+    Table").
+
+    Raises ProgrammingError for anything that is not one or two identifiers.
+    """
+    parts: list[str] = []
+    at = 0
+    while match := _PART.match(table, at):
+        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2].lower())
+        at = match.end()
+        if at == len(table) and len(parts) <= 2 and "\0" not in table:
+            return tuple(parts)
+        if table[at : at + 1] != ".":
+            break
+        at += 1
+    raise ProgrammingError(
+        f"{table!r} is not the name of a table: name or schema.name, "
+        "with double quotes round anything but letters, digits and _"
+    )
+
+
+def coded_error(sqlstate: str, text: str) -> Error:
+    """An error the client found before the server could, of the class the server's error would have."""
+    exc = lookup(sqlstate)(text)
+    exc.sqlstate = sqlstate
+    return exc
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """One column of the table; `spec` says how its values are written in binary, None where only their text form is
+    known.
+    """
+
+    name: str
+    type_oid: int
+    typmod: int
+    type_name: str
+    generated: bool
+    spec: Spec | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table of a load and the columns it fills, in order. `table` is the name as the caller wrote it."""
+
+    table: str
+    sql: str
+    columns: tuple[TargetColumn, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple([column.name for column in self.columns])
+
+    @property
+    def binary(self) -> bool:
+        """Whether every column can be written in binary."""
+        return all(column.spec is not None for column in self.columns)
+
+    def specs(self) -> list[Spec]:
+        """The encode spec of each column; only where `binary` holds."""
+        return [column.spec for column in self.columns if column.spec is not None]
+
+    def copy_sql(self, options: str) -> str:
+        """The COPY statement."""
+        return f"COPY {self.sql} ({', '.join([quoted(name) for name in self.names])}) FROM STDIN ({options})"
+
+    def filling(self, names: Sequence[str]) -> Target:
+        """The same table, of which these columns are filled. Raises UndefinedColumn or DuplicateColumn."""
+        known = {column.name: column for column in self.columns}
+        for name in names:
+            if name not in known:
+                text = f"COPY {self.table}: the table has no column {name!r}{_hint(name, known)}"
+                raise coded_error(_UNDEFINED_COLUMN, text)
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise coded_error(_DUPLICATE_COLUMN, f"COPY {self.table}: column {twice!r} is named twice")
+        return Target(self.table, self.sql, tuple([known[name] for name in names]))
+
+    def writable(self) -> Target:
+        """The same table without the columns that the server computes."""
+        return Target(self.table, self.sql, tuple([column for column in self.columns if not column.generated]))
+
+    def error(self, text: str, row: int | None = None, column: int | None = None) -> DataError:
+        """A DataError that says where: `row` counts from 0 over the whole load, `column` is an index into `columns`."""
+        where = f"COPY {self.table}"
+        if row is not None:
+            where += f", row {row + 1}"
+        if column is not None:
+            where += f", column {self.columns[column].name}"
+        return DataError(f"{where}: {text}")
+
+    def placed(self, exc: DatabaseError, rows_before: int) -> DatabaseError:
+        """A codec's encoding fault with table, row and column; any other error as it is."""
+        info = exc.fault
+        if info is None or info.code < FAULT_VALUE_TYPE:
+            return exc
+        value = (
+            info.value.decode("utf-8", "replace")
+            if info.code == FAULT_NUL and isinstance(info.value, bytes)
+            else info.value
+        )
+        text = reason(info.code, info.at, value)
+        if self.columns and 0 <= info.column < len(self.columns) and info.code == FAULT_VALUE_TYPE:
+            text += f" a column of type {self.columns[info.column].type_name}"
+        made = self.error(text, rows_before + info.at, info.column if info.column >= 0 else None)
+        made.fault = info
+        made.__cause__ = exc.__cause__
+        return made
+
+
+def _hint(name: str, candidates: Iterable[str]) -> str:
+    """`; did you mean ...?` where something similar is there."""
+    folded = {candidate.lower(): candidate for candidate in candidates}
+    found = get_close_matches(name.lower(), folded, 2, 0.6)
+    return f"; did you mean {' or '.join([repr(folded[key]) for key in found])}?" if found else ""
+
+
+def describe(session: Session, table: str) -> Operation[Target]:
+    """The table with all its columns. Raises UndefinedTable, with similar names, or ProgrammingError for a name that
+    is none.
+    """
+    parts = parse_table(table)
+    sql = ".".join([quoted(part) for part in parts])
+    rows = yield from fetch(session, _COLUMNS, (sql,))
+    if not rows:
+        raise (yield from _unknown_table(session, table, parts))
+    found = [row for row in rows if row[0] is not None]
+    specs = yield from _resolve(session, {row[1] for row in found})
+    columns = [
+        TargetColumn(name, oid, typmod, kind, generated, specs[oid]) for name, oid, typmod, kind, generated in found
+    ]
+    return Target(table, sql, tuple(columns))
+
+
+def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Operation[Error]:
+    rows = yield from fetch(session, _TABLES)
+    elsewhere = [f"{schema}.{name}" for schema, name, visible in rows if name == parts[-1] and not visible]
+    if len(parts) == 1 and elsewhere:
+        hint = f"; there is {elsewhere[0]}, which is not in the search_path"
+    elif len(parts) == 2 and not any(schema == parts[0] for schema, _name, _visible in rows):
+        hint = f"; there is no schema {parts[0]!r} with tables"
+    else:
+        hint = _hint(parts[-1], [name for schema, name, visible in rows if visible or parts[0] == schema])
+    return coded_error(_UNDEFINED_TABLE, f"COPY {table}: there is no such table{hint}")
+
+
+def _resolve(session: Session, oids: set[int]) -> Operation[dict[int, Spec | None]]:
+    """How each type is written in binary; the server is asked only for types the driver does not know, down to what
+    they are made of.
+    """
+    types: dict[int, tuple[Any, ...]] = {}
+    wanted = {oid for oid in oids if encode_spec(oid) is None}
+    while wanted:
+        rows = yield from fetch(session, _TYPES, (sorted(wanted),))
+        types.update({row[0]: row for row in rows})
+        parts = {part for row in rows for part in (row[2], row[3]) if part}
+        wanted = {oid for oid in parts if oid not in types and encode_spec(oid) is None}
+    return {oid: _spec(oid, types) for oid in oids}
+
+
+def _spec(oid: int, types: dict[int, tuple[Any, ...]]) -> Spec | None:
+    known = encode_spec(oid)
+    if known is not None or oid not in types:
+        return known
+    _oid, typtype, base, element, length, receive = types[oid]
+    name = receive.rpartition(".")[2]
+    if typtype == "d":
+        return _spec(base, types)
+    if name in _TEXT_RECEIVERS:
+        return (const.KIND_STR, 0, 0, HOOKS[const.KIND_STR])
+    if name == "array_recv" and element and length == -1:
+        inner = _spec(element, types)
+        if inner is not None and inner[0] != const.KIND_ARRAY:
+            return (const.KIND_ARRAY, inner[0], element, inner[3])
+    return None
