@@ -343,7 +343,7 @@ cdef class WriteBuffer:
         PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
         try:
             self.room(view.len)
-            memcpy(self.out.data + self.out.size, view.buf, view.len)
+            copy(self.out.data + self.out.size, view.buf, view.len)
             self.out.size += view.len
         finally:
             PyBuffer_Release(&view)
@@ -1242,7 +1242,7 @@ cdef int put_raw(Block* out, const uint8_t* data, Py_ssize_t size, Py_ssize_t ro
         raise fault(FAULT_MESSAGE_SIZE, row, column)
     if reserve(out, 4 + size):
         raise MemoryError()
-    memcpy(tail(out, <int32_t>size), data, size)
+    copy(tail(out, <int32_t>size), data, size)
     return 1
 
 

@@ -100,7 +100,7 @@ cdef inline int append_bytes(SinkColumn* column, const uint8_t* p, Py_ssize_t si
         return FAULT_COLUMN_SIZE
     if reserve(&column.data, size):
         return OUT_OF_MEMORY
-    memcpy(column.data.data + column.data.size, p, size)
+    copy(column.data.data + column.data.size, p, size)
     column.data.size += size
     return 0
 

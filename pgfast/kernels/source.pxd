@@ -299,7 +299,7 @@ cdef inline int put_variable(
     if lead:
         p[0] = 1
         p += 1
-    memcpy(p, start, size)
+    copy(p, start, size)
     return 0
 
 cdef inline int put_wire(
@@ -360,7 +360,7 @@ cdef inline int put_field(
     if layout == LAYOUT_FIXED:
         if reserve(out, <Py_ssize_t>column.scale + room):
             return stop(fault, OUT_OF_MEMORY, row, index)
-        memcpy(tail(out, <int32_t>column.scale), column.values + at * <Py_ssize_t>column.scale, <size_t>column.scale)
+        copy(tail(out, <int32_t>column.scale), column.values + at * <Py_ssize_t>column.scale, <Py_ssize_t>column.scale)
         return 0
     return put_null(out)  # LAYOUT_NULL
 

@@ -246,6 +246,11 @@ cdef inline int reserve(Block* block, Py_ssize_t extra) noexcept nogil:
         return 0
     return grow(block, extra)
 
+cdef inline void copy(void* to, const void* source, Py_ssize_t size) noexcept nogil:
+    """memcpy that may be given NULL for nothing, which C leaves undefined."""
+    if size:
+        memcpy(to, source, <size_t>size)
+
 # ---------------------------------------------------------------- text
 
 cdef inline bint utf8_valid(const uint8_t* p, Py_ssize_t size) noexcept nogil:
