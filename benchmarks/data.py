@@ -53,6 +53,7 @@ class Data:
 
 def prepare(directory: Path, rows: int) -> Data:
     """The Parquet and CSV files, made when they are not there."""
+    import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
 
@@ -71,5 +72,11 @@ def prepare(directory: Path, rows: int) -> Data:
     if table.num_rows != rows:
         raise SystemExit(f"benchmarks: {table.num_rows} rows were generated where {rows} are wanted")
     pyarrow.parquet.write_table(table, data.parquet, row_group_size=131_072)
-    pyarrow.csv.write_csv(table, data.csv)
+    # pyarrow's CSV writer does not know string views, which the generator's files have.
+    plain = [
+        field.with_type(pyarrow.string()) if field.type == pyarrow.string_view() else field for field in table.schema
+    ]
+    part = data.csv.with_suffix(".part")
+    pyarrow.csv.write_csv(table.cast(pyarrow.schema(plain)), part)
+    part.rename(data.csv)  # last: the file that tells that all is there
     return data

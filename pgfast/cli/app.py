@@ -14,10 +14,11 @@ from typing import Annotated
 import typer
 
 from .. import Error, __version__
+from ..bulk.sources import FileOptions
 from ..codec import IMPLEMENTATION
 from . import FAILED, INTERRUPTED, MISSING_LIBRARY
 from .demo import run_demo
-from .load import CsvOptions, run_load
+from .load import run_load
 from .query import SUFFIXES, run_query
 
 _EPILOG = (
@@ -42,13 +43,22 @@ def _failures_in_one_line() -> Iterator[None]:
     try:
         yield
     except Error as exc:
-        _fail(" ".join(str(exc).split()), FAILED)
+        _fail(_one_line(exc), FAILED)
     except OSError as exc:
         _fail(f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc), FAILED)
     except ImportError as exc:
         _fail(str(exc), MISSING_LIBRARY)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+
+
+def _one_line(exc: Error) -> str:
+    """The error with the server's detail and hint, which often say what to do."""
+    parts = [str(exc)]
+    for label, text in (("DETAIL", exc.diag.message_detail), ("HINT", exc.diag.message_hint)):
+        if text and text not in parts[0]:
+            parts.append(f"{label}: {text}")
+    return " ".join(" ".join(parts).split())
 
 
 def _fail(text: str, code: int) -> None:
@@ -84,15 +94,23 @@ def load(
     columns: Annotated[
         str, typer.Option("--columns", help="Columns to load, separated by commas, when the file names none or others.")
     ] = "",
-    delimiter: Annotated[str, typer.Option("--delimiter", help="CSV: one character between values.")] = ",",
-    null: Annotated[str, typer.Option("--null", help="CSV: unquoted text that means NULL.")] = "",
+    format_: Annotated[
+        str | None, typer.Option("--format", help="csv or parquet, where the names of the files do not tell.")
+    ] = None,
     header: Annotated[bool, typer.Option("--header/--no-header", help="CSV: the first line names the columns.")] = True,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="CSV: one character between values; a comma, or a tab for .tsv.")
+    ] = None,
+    null: Annotated[str, typer.Option("--null", help="CSV: unquoted text that means NULL.")] = "",
+    quote: Annotated[str, typer.Option("--quote", help="CSV: the character around values.")] = '"',
+    encoding: Annotated[str, typer.Option("--encoding", help="CSV: the file's encoding.")] = "utf-8",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of lines.")] = False,
 ) -> None:
     """Load files into a table: all of them in one transaction, so either every row is kept or none."""
     names = [name.strip() for name in columns.split(",") if name.strip()] or None
     with _failures_in_one_line():
-        run_load(files, to, table, create, names, CsvOptions(delimiter, null, header), as_json)
+        options = FileOptions(format_, header, delimiter, null, quote, encoding)
+        run_load(files, to, table, create, names, options, as_json)
 
 
 @app.command(epilog=_EPILOG)

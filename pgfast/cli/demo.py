@@ -162,10 +162,12 @@ def measure(server: EmbeddedServer, files: dict[str, Path], expected: Totals, im
         results[step] = (report["seconds"], size_mb)
         with pgfast.connect(server.dsn, autocommit=True) as conn:
             check(f"{step}, {NAMES[implementation]}, as the server adds it up", totals_of_server(conn, table), expected)
+        print(f"{NAMES[implementation]}: {step}, {report['seconds']:.2f} s, checked", flush=True)
     for step, mode in zip(_STEPS[2:], ("rows", "columns"), strict=True):
         found = run_part(implementation, "pgfast.cli.readback", server.dsn, f"lineitem_parquet_{implementation}", mode)
         results[step] = (found["seconds"], size_mb)
         check(f"{step}, {NAMES[implementation]}", Totals.from_json(found["totals"]), expected)
+        print(f"{NAMES[implementation]}: {step}, {found['seconds']:.2f} s, checked", flush=True)
     return results
 
 
@@ -187,9 +189,9 @@ def run_demo(scale: float, pure: bool) -> None:
         print(f"source: {expected.rows:,} rows, sum(l_extendedprice) = {expected.sums[2]:,}")
         with EmbeddedServer(settings={"max_wal_size": "4GB"}) as server:
             with pgfast.connect(server.dsn, autocommit=True) as conn:
-                version = conn.execute("show server_version").fetchone()[0]
+                version = conn.info.parameters["server_version"]
             source = server.installation.source if server.installation else ""
-            print(f"server: PostgreSQL {version} ({source}), started for this")
+            print(f"server: PostgreSQL {version} ({source}), started for this", flush=True)
             results = {name: measure(server, files, expected, name) for name in implementations}
     print(f"all of {len(results) * len(_STEPS)} loads and reads agree with the source file in rows and sums")
     _print_results(expected.rows, results)

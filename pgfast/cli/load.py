@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pgfast
 
 from ..bulk.create import create_table_sql
 from ..bulk.report import LoadReport
+from ..bulk.sources import FileOptions
 from ..codec import IMPLEMENTATION
 from . import show
 
 
-@dataclass(frozen=True, slots=True)
-class CsvOptions:
-    """How CSV files are written."""
-
-    delimiter: str = ","
-    null: str = ""
-    header: bool = True
-
-    def keywords(self, path: Path) -> dict[str, Any]:
-        """What `load` takes for this file: nothing when it is not CSV."""
-        if path.suffix.lower() == ".parquet":
-            return {}
-        return {"delimiter": self.delimiter, "null": self.null, "header": self.header}
-
-
 def run_load(
-    files: list[Path], dsn: str, table: str, create: bool, columns: list[str] | None, csv: CsvOptions, as_json: bool
+    files: list[Path],
+    dsn: str,
+    table: str,
+    create: bool,
+    columns: list[str] | None,
+    options: FileOptions,
+    as_json: bool,
 ) -> None:
-    """Loads every file, prints a line for each, and keeps nothing when one of them fails."""
+    """Loads every file, prints a line for each, and keeps nothing when one of them fails. `options` are for CSV."""
     for path in files:
         path.stat()  # a missing file is found before anything is sent
     reports: list[tuple[Path, LoadReport]] = []
     with pgfast.connect(dsn, autocommit=True) as conn, conn.transaction():
         if create:
-            conn.execute(create_table_sql(table, files[0], **csv.keywords(files[0])))
+            conn.execute(create_table_sql(table, files[0], options))
         for path in files:
             with show.loading(path.name, _rows_of(path)) as progress:
-                report = conn.load(table, path, columns, progress=progress, **csv.keywords(path))
+                report = conn.load(table, path, columns, progress=progress, **asdict(options))
             reports.append((path, report))
     for path, report in reports:
         print(_json_line(path, report) if as_json else _line(path, report), flush=True)

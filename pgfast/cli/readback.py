@@ -26,18 +26,19 @@ def read_rows(conn: pgfast.Connection, table: str) -> tuple[float, Totals]:
         conn.execute(f"declare c no scroll cursor for select * from {table}")
         summed: list[int] = []
         text = 0
-        while True:
+        more = True
+        while more:
             start = time.perf_counter()
             cursor = conn.execute(f"fetch {BATCH} from c")
             rows = cursor.fetchall()
             seconds += time.perf_counter() - start
-            if not rows:
-                return seconds, adder.totals()
             if not summed:
                 names = [column[0] for column in cursor.description or ()]
                 summed, text = [names.index(name) for name in SUMMED], names.index(TEXT)
             for row in rows:
                 adder.add([row[index] for index in summed], row[text])
+            more = len(rows) == BATCH
+    return seconds, adder.totals()
 
 
 def read_columns(conn: pgfast.Connection, table: str) -> tuple[float, Totals]:

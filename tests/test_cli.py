@@ -1,0 +1,407 @@
+"""The command line as a person or a script uses it: real processes, real files, a real server."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+import pgfast
+from pgfast.cli import demo, show
+from pgfast.embedded import EmbeddedServer
+
+from .servers import TlsServer
+
+ROWS: Final = 1000
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`pgfast ARGUMENTS`, as a process without a terminal."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, "-m", "pgfast.cli", *arguments],
+        env={**os.environ, "PYTHONPATH": path, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def succeeded(*arguments: str, **variables: str) -> str:
+    done = run(*arguments, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def failed(*arguments: str, **variables: str) -> str:
+    """The one line on standard error of a command that fails with exit code 1."""
+    done = run(*arguments, **variables)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("pgfast: ")
+    return done.stderr
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[pgfast.Connection]:
+    with pgfast.connect(dsn, autocommit=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def table(conn: pgfast.Connection) -> Iterator[str]:
+    """A name that no table has, dropped at the end."""
+    name = f"cli_{uuid.uuid4().hex}"
+    yield name
+    conn.execute(f"drop table if exists {name}")
+
+
+def rows(start: int = 0, stop: int = ROWS) -> pyarrow.Table:
+    numbers = range(start, stop)
+    return pyarrow.table(
+        {
+            "id": pyarrow.array(numbers, pyarrow.int64()),
+            "price": pyarrow.array([Decimal(n) / 100 for n in numbers], pyarrow.decimal128(12, 2)),
+            "name": pyarrow.array([None if n % 10 == 0 else f"näme, {n}" for n in numbers], pyarrow.string()),
+        }
+    )
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(rows(), path)
+    return path
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "price", "name"])
+        writer.writerows([row["id"], row["price"], row["name"]] for row in rows().to_pylist())
+    return path
+
+
+def stored(conn: pgfast.Connection, table: str) -> list[tuple[object, ...]]:
+    return conn.execute(f"select id::int8, price, name from {table} order by id").fetchall()
+
+
+def expected(start: int = 0, stop: int = ROWS) -> list[tuple[object, ...]]:
+    return [(row["id"], row["price"], row["name"]) for row in rows(start, stop).to_pylist()]
+
+
+def exists(conn: pgfast.Connection, table: str) -> bool:
+    found = conn.execute("select to_regclass($1) is not null", [table]).fetchone()
+    return found == (True,)
+
+
+# ---------------------------------------------------------------- load
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv_file"])
+def test_load_creates_the_table_and_says_what_it_did(
+    kind: str, dsn: str, conn: pgfast.Connection, table: str, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(kind)
+    said = succeeded("load", str(path), "--to", dsn, "--table", table, "--create")
+    assert said.startswith(f"{path}: 1,000 rows into {table} in ")
+    assert "rows/s" in said
+    assert "MB/s" in said
+    assert stored(conn, table) == expected()
+
+
+def test_load_appends_to_a_table_that_is_there(dsn: str, conn: pgfast.Connection, table: str, parquet: Path) -> None:
+    conn.execute(f"create table {table} (id int4, price numeric(12,2), name text)")
+    conn.execute(f"insert into {table} values (-1, 1.5, 'before')")
+    succeeded("load", str(parquet), "--to", dsn, "--table", table)
+    assert stored(conn, table) == [(-1, Decimal("1.50"), "before"), *expected()]
+
+
+def test_load_takes_its_connection_from_the_environment(
+    server: EmbeddedServer, conn: pgfast.Connection, table: str, parquet: Path
+) -> None:
+    variables = {"PGHOST": server.host, "PGPORT": str(server.port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+    succeeded("load", str(parquet), "--table", table, "--create", **variables)
+    assert stored(conn, table) == expected()
+
+
+def test_load_of_several_files_keeps_all_of_them(
+    dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path, parquet: Path
+) -> None:
+    second = tmp_path / "second.parquet"
+    pyarrow.parquet.write_table(rows(ROWS, 2 * ROWS), second)
+    said = succeeded("load", str(parquet), str(second), "--to", dsn, "--table", table, "--create")
+    assert said.count("\n") == 2
+    assert stored(conn, table) == expected(0, 2 * ROWS)
+
+
+def test_load_of_several_files_keeps_none_when_one_fails(
+    dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path, parquet: Path
+) -> None:
+    second = tmp_path / "second.csv"
+    second.write_text("id,price,name\n1,2.50,fine\n2,three,bad\n")
+    said = failed("load", str(parquet), str(second), "--to", dsn, "--table", table, "--create")
+    assert "price" in said
+    assert "three" in said
+    assert not exists(conn, table)
+
+
+def test_load_prints_json_for_scripts(dsn: str, table: str, parquet: Path) -> None:
+    found = json.loads(succeeded("load", str(parquet), "--to", dsn, "--table", table, "--create", "--json"))
+    assert found["rows"] == ROWS
+    assert found["table"].endswith(table)
+    assert found["implementation"] == pgfast.IMPLEMENTATION
+    assert found["size_bytes"] > 10 * ROWS
+    assert found["seconds"] > 0
+
+
+def test_load_reads_csv_in_other_shapes(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("1;1.25;NIL\n2;NIL;x\n")
+    conn.execute(f"create table {table} (name text, price numeric, id int8)")
+    options = ["--delimiter", ";", "--null", "NIL", "--no-header", "--columns", "id, price, name"]
+    succeeded("load", str(path), "--to", dsn, "--table", table, *options)
+    assert stored(conn, table) == [(1, Decimal("1.25"), None), (2, None, "x")]
+
+
+def test_load_of_a_missing_file_is_one_line(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:
+    said = failed("load", str(tmp_path / "none.csv"), "--to", dsn, "--table", table, "--create")
+    assert "none.csv" in said
+    assert "No such file" in said
+    assert not exists(conn, table)
+
+
+def test_load_into_a_missing_table_is_one_line(dsn: str, parquet: Path) -> None:
+    assert "no_such_table" in failed("load", str(parquet), "--to", dsn, "--table", "no_such_table")
+
+
+def test_load_with_create_leaves_a_table_that_is_there_alone(
+    dsn: str, conn: pgfast.Connection, table: str, parquet: Path
+) -> None:
+    conn.execute(f"create table {table} (other text)")
+    assert "already exists" in failed("load", str(parquet), "--to", dsn, "--table", table, "--create")
+    assert conn.execute(f"select * from {table}").fetchall() == []
+
+
+def test_wrong_password_is_one_line_without_the_password(tls_server: TlsServer, parquet: Path) -> None:
+    uri = f"postgresql://u_scram:guessed-wrong@localhost:{tls_server.server.port}/postgres"
+    for arguments in (["load", str(parquet), "--to", uri, "--table", "t"], ["query", uri, "select 1"]):
+        said = failed(*arguments)
+        assert "password authentication failed" in said
+        assert "guessed-wrong" not in said
+
+
+def test_broken_uri_is_one_line_without_the_password() -> None:
+    said = failed("query", "postgresql://u:s3cr3t@h@localhost/db", "select 1")
+    assert "%40" in said
+    assert "s3cr3t" not in said
+
+
+def test_arguments_that_cannot_be_right_exit_with_2(dsn: str, tmp_path: Path) -> None:
+    for arguments in (
+        ["load", "--to", dsn, "--table", "t"],
+        ["load", "file.csv", "--to", dsn],
+        ["query", dsn, "select 1", "--output", str(tmp_path / "rows.xlsx")],
+        ["query", dsn, "select 1", "--rows", "0"],
+        ["no-such-command"],
+    ):
+        assert run(*arguments).returncode == 2, arguments
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_load_draws_progress_where_there_is_a_terminal(dsn: str, table: str, parquet: Path) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    path = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "pgfast.cli", "load", str(parquet), "--to", dsn, "--table", table, "--create"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "120"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+    ) as process:
+        os.close(follower)
+        drawn = b""
+        try:
+            while block := os.read(leader, 65536):
+                drawn += block
+        except OSError:  # Linux's way of saying that the other end is closed
+            assert drawn
+        os.close(leader)
+        assert process.wait(60) == 0, drawn
+    assert b"rows.parquet" in drawn
+    assert b"rows/s" in drawn
+
+
+# ---------------------------------------------------------------- query
+
+
+def test_query_shows_a_table(dsn: str) -> None:
+    said = succeeded("query", dsn, "select 1 as one, null::text as nothing, '[red]x[/red]' as markup, true as yes")
+    assert "| one | nothing | markup       | yes  |" in said
+    assert "|   1 | NULL    | [red]x[/red] | true |" in said
+    assert said.endswith("1 row\n")
+
+
+def test_query_shows_as_many_rows_as_wanted(dsn: str) -> None:
+    said = succeeded("query", dsn, "select generate_series(1, 500) as n", "--rows", "3")
+    assert "3 of 500 rows" in said
+    assert "|   3 |" in said.replace("| 3 |", "|   3 |")
+    assert "| 4 |" not in said
+
+
+def test_query_without_rows_shows_the_command_tag(dsn: str, conn: pgfast.Connection, table: str) -> None:
+    assert succeeded("query", dsn, f"create table {table} (a int)") == "CREATE TABLE\n"
+    assert succeeded("query", dsn, f"insert into {table} values (1), (2)") == "INSERT 0 2\n"
+    assert conn.execute(f"select count(*) from {table}").fetchone() == (2,)
+
+
+def test_query_that_fails_is_one_line_with_the_servers_hint(dsn: str) -> None:
+    said = failed("query", dsn, "select relnam from pg_class")
+    assert 'column "relnam" does not exist' in said
+    assert "HINT" in said
+
+
+SQL: Final = (
+    "select n::int8 as id, (n / 100.0)::numeric(12,2) as price, "
+    "case when n % 10 = 0 then null else 'näme, ' || n end as name from generate_series(0, 999) n;"
+)
+
+
+def test_query_writes_csv(dsn: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    assert succeeded("query", dsn, SQL, "--output", str(path)).startswith(f"{path}: 1,000 rows, ")
+    with path.open(encoding="utf-8", newline="") as file:
+        read = list(csv.reader(file))
+    assert read[0] == ["id", "price", "name"]
+    assert [(int(i), Decimal(p), n or None) for i, p, n in read[1:]] == expected()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_query_writes_arrow_with_exact_types(dsn: str, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    succeeded("query", dsn, SQL, "--output", str(path))
+    if suffix == "parquet":
+        found = pyarrow.parquet.read_table(path)
+    else:
+        with pyarrow.memory_map(str(path)) as source:
+            found = pyarrow.ipc.open_file(source).read_all()
+    assert found.schema.field("price").type == pyarrow.decimal128(12, 2)
+    assert found.schema.field("id").type == pyarrow.int64()
+    assert [tuple(row.values()) for row in found.to_pylist()] == expected()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+def test_query_that_fails_leaves_the_file_as_it_was(dsn: str, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    path.write_text("before")
+    failed("query", dsn, "select 1 / (500 - n) from generate_series(1, 1000) n", "--output", str(path))
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_query_into_a_missing_directory_is_one_line(dsn: str, tmp_path: Path) -> None:
+    assert "No such file" in failed("query", dsn, "select 1", "--output", str(tmp_path / "none" / "out.csv"))
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def test_version_tells_the_implementation() -> None:
+    word = {"c": "compiled", "python": "pure Python"}[pgfast.IMPLEMENTATION]
+    assert succeeded("--version") == f"pgfast {pgfast.__version__} ({word})\n"
+
+
+def test_help_tells_the_exit_codes() -> None:
+    for command in ([], ["load"], ["query"], ["demo"]):
+        assert "Exit codes" in succeeded(*command, "--help")
+
+
+@pytest.mark.parametrize("library", ["typer", "rich"])
+def test_missing_library_is_one_line_that_names_the_extra(library: str) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; from pgfast.cli import main; main()"
+    path = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr == f"pgfast: the command line needs {library}: pip install 'pgfast[cli]'\n"
+
+
+def test_missing_pyarrow_is_one_line_that_names_the_extra(dsn: str, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pyarrow'] = None; from pgfast.cli import main; main()"
+    path = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "query", dsn, "select 1", "--output", str(tmp_path / "out.parquet")],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr == "pgfast: writing .parquet needs pyarrow: pip install 'pgfast[arrow]'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rates_are_readable() -> None:
+    assert show.rate(1_000_000, 2) == "500,000"
+    assert show.rate(5, 0) == "-"
+
+
+# ---------------------------------------------------------------- demo
+
+
+def test_demo_loads_reads_and_checks() -> None:
+    implementation = [] if os.environ.get("PGFAST_BUILD") != "skip" else ["--no-pure"]
+    said = succeeded("demo", "--scale", "0.001", *implementation)
+    assert "agree with the source file in rows and sums" in said
+    for step in ("Parquet -> table", "CSV -> table", "table -> rows", "table -> columns"):
+        assert step in said
+    assert "times as fast" in said
+
+
+def test_demo_fails_when_a_sum_is_off_by_a_hundredth() -> None:
+    right = demo.Totals(2, (Decimal("1.00"),), 5)
+    demo.check("a step", right, demo.Totals(2, (Decimal("1.0"),), 5))
+    for wrong in (
+        demo.Totals(2, (Decimal("1.01"),), 5),
+        demo.Totals(3, (Decimal("1.00"),), 5),
+        demo.Totals(2, (Decimal("1.00"),), 6),
+    ):
+        with pytest.raises(demo.DemonstrationFailed, match="a step"):
+            demo.check("a step", wrong, right)
+
+
+def test_demo_adds_up_its_sources_exactly(tmp_path: Path) -> None:
+    names = [*demo.SUMMED, demo.TEXT]
+    path = tmp_path / "lineitem.csv"
+    path.write_text(",".join(names) + '\n1,1.10,2.20,3.30,4.40,"a, b"\n2,0.01,0.02,0.03,0.04,ä\n')
+    totals = demo.totals_of_csv(path)
+    assert totals == demo.Totals(2, tuple(map(Decimal, ("3", "1.11", "2.22", "3.33", "4.44"))), 5)
+    assert demo.totals_of_table(pyarrow.csv.read_csv(path)).rows == 2
+    assert demo.Totals.from_json(json.loads(json.dumps(totals.as_json()))) == totals
