@@ -18,6 +18,7 @@ _BOUNDS: Final = re.compile(r"\s*((?:\[[+-]?\d+(?::[+-]?\d+)?\])+)\s*=\s*", re.A
 #: One token: a quoted element, a brace, a comma, or a bare word up to the next of these.
 _TOKEN: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([{},])|((?:[^"{},\\]|\\.)+))', re.DOTALL)
 _BACKSLASHED: Final = re.compile(r"\\(.)", re.DOTALL)
+_RAGGED: Final = "not an array: its sub-arrays differ in length or depth"
 _PLAIN: Final = re.compile(r'[^\s"{},\\]+')
 
 
@@ -64,6 +65,8 @@ def _parse_level(
         if nested not in (None, mark == "{"):
             raise ValueError("not an array: elements and sub-arrays are mixed")
         nested = mark == "{"
+        if nested and closed_before and len(lengths) == depth + 1:
+            raise ValueError(_RAGGED)
         if nested:
             item, at = _parse_level(text, match.start(2), stop, element, lengths, depth + 1)
         else:
@@ -76,7 +79,7 @@ def _parse_level(
         if match[2] == "}":
             break
     if lengths[depth] not in (None, len(items)) or (closed_before and bool(nested) != (len(lengths) > depth + 1)):
-        raise ValueError("not an array: its sub-arrays differ in length or depth")
+        raise ValueError(_RAGGED)
     lengths[depth] = len(items)
     return items, at
 

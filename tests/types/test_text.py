@@ -1,0 +1,200 @@
+"""Text form -> values: what the server and people write, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from pgfast import const
+from pgfast.types import text
+from pgfast.types.catalogue import FIRST_SET
+from pgfast.types.text import PARSERS, array_parser
+
+UTC = timezone.utc
+
+
+def east(hours: int, minutes: int = 0, seconds: int = 0) -> timezone:
+    return timezone(timedelta(hours=hours, minutes=minutes, seconds=seconds))
+
+
+@pytest.mark.parametrize("word", ["t", "T", "tr", "true", "TRUE", "y", "yes", "on", "1", " true "])
+def test_words_the_server_takes_for_true_are_true(word: str) -> None:
+    assert text.parse_bool(word) is True
+
+
+@pytest.mark.parametrize("word", ["f", "false", "n", "no", "of", "off", "0"])
+def test_words_the_server_takes_for_false_are_false(word: str) -> None:
+    assert text.parse_bool(word) is False
+
+
+@pytest.mark.parametrize("word", ["", "o", "2", "truee", "wahr"])
+def test_other_words_are_no_booleans(word: str) -> None:
+    with pytest.raises(ValueError, match="not a boolean"):
+        text.parse_bool(word)
+
+
+def test_whole_numbers_have_a_sign_and_digits_and_nothing_else() -> None:
+    assert [text.parse_int(word) for word in ("0", "-7", "+5", " 42 ", "0009")] == [0, -7, 5, 42, 9]
+    for word in ("", "1.0", "1_0", "0x1", "١", "1e3", "--1"):
+        with pytest.raises(ValueError, match="not a whole number"):
+            text.parse_int(word)
+
+
+def test_an_endless_number_is_refused_without_being_converted() -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        text.parse_int("9" * 1_000_000)
+    assert text.parse_int("0" * 1_000 + "1") == 1
+
+
+def test_floats_that_overflow_are_refused_as_the_server_refuses_them() -> None:
+    assert text.parse_float("1e308") == 1e308
+    assert text.parse_float("-Infinity") == float("-inf")
+    assert text.parse_float("inf") == float("inf")
+    assert str(text.parse_float("NaN")) == "nan"
+    with pytest.raises(ValueError, match="out of range"):
+        text.parse_float("1e400")
+    with pytest.raises(ValueError, match="not a number"):
+        text.parse_float("1_0.5")
+
+
+def test_numeric_keeps_every_digit_and_the_scale() -> None:
+    assert str(text.parse_numeric("-0.10000000000000000000000000000000000010")) == (
+        "-0.10000000000000000000000000000000000010"
+    )
+    assert text.parse_numeric("NaN").is_nan()
+    assert text.parse_numeric("Infinity") == Decimal("Infinity")
+    for word in ("", "abc", "1 2", "sNaN", "1e99999999999999999999"):
+        with pytest.raises(ValueError):
+            text.parse_numeric(word)
+
+
+def test_bytea_is_read_in_hex_and_in_escape_form() -> None:
+    assert text.parse_bytea("\\x00FF0a") == b"\x00\xff\n"
+    assert text.parse_bytea("a\\\\b\\001\\377") == b"a\\b\x01\xff"
+    assert text.parse_bytea("") == b""
+    for word in ("\\x0", "\\xzz", "a\\b", "\\400"):
+        with pytest.raises(ValueError):
+            text.parse_bytea(word)
+
+
+def test_dates_are_iso_dates() -> None:
+    assert text.parse_date("2024-02-29") == date(2024, 2, 29)
+    assert text.parse_date("0001-01-01") == date.min
+    assert text.parse_date("9999-12-31") == date.max
+    for word in ("2023-02-29", "20240101", "01/02/2024", "2024-1", "today"):
+        with pytest.raises(ValueError, match="not a date"):
+            text.parse_date(word)
+
+
+@pytest.mark.parametrize("word", ["infinity", "-infinity", "10000-01-01", "0044-03-15 BC"])
+def test_dates_that_python_cannot_hold_are_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="years 1 to 9999"):
+        text.parse_date(word)
+
+
+def test_times_have_microseconds_and_no_offset() -> None:
+    assert text.parse_time("01:02") == time(1, 2)
+    assert text.parse_time("23:59:59.999999") == time(23, 59, 59, 999999)
+    assert text.parse_time("01:02:03.5000000") == time(1, 2, 3, 500000)
+    for word, why in (("24:00:00", "24:00"), ("01:02:03.1234567", "microsecond"), ("01:02+01", "offset"), ("1", "not a")):
+        with pytest.raises(ValueError, match=why):
+            text.parse_time(word)
+
+
+def test_times_with_zone_need_an_offset() -> None:
+    assert text.parse_timetz("12:00:00-08") == time(12, tzinfo=east(-8))
+    assert text.parse_timetz("12:00:00.25+05:30:15") == time(12, 0, 0, 250000, east(5, 30, 15))
+    assert text.parse_timetz("12:00:00Z") == time(12, tzinfo=UTC)
+    for word in ("12:00:00", "12:00:00+24", "12:00:00+01:75"):
+        with pytest.raises(ValueError, match="not a time"):
+            text.parse_timetz(word)
+
+
+def test_timestamps_refuse_an_offset_that_the_server_would_drop() -> None:
+    assert text.parse_timestamp("2024-01-02 03:04:05.6") == datetime(2024, 1, 2, 3, 4, 5, 600000)
+    assert text.parse_timestamp("2024-01-02T03:04") == datetime(2024, 1, 2, 3, 4)
+    assert text.parse_timestamp("2024-01-02") == datetime(2024, 1, 2)
+    with pytest.raises(ValueError, match="without time zone"):
+        text.parse_timestamp("2024-01-02 03:04:05+00")
+
+
+def test_timestamps_with_zone_are_given_in_utc() -> None:
+    assert text.parse_timestamptz("2024-01-02 03:04:05+05:30") == datetime(2024, 1, 1, 21, 34, 5, tzinfo=UTC)
+    assert text.parse_timestamptz("2024-01-02 03:04:05.25-03").tzinfo is UTC
+    assert text.parse_timestamptz("1880-01-01 00:00:00+00:53:28") == datetime(1879, 12, 31, 23, 6, 32, tzinfo=UTC)
+
+
+def test_a_timestamp_that_names_no_zone_is_read_in_the_given_one_only() -> None:
+    with pytest.raises(ValueError, match="no offset"):
+        text.parse_timestamptz("2024-07-01 12:00")
+    berlin = ZoneInfo("Europe/Berlin")
+    assert text.parse_timestamptz("2024-07-01 12:00", berlin) == datetime(2024, 7, 1, 10, tzinfo=UTC)
+    assert text.parse_timestamptz("2024-07-01 12:00+00", berlin) == datetime(2024, 7, 1, 12, tzinfo=UTC)
+
+
+def test_a_timestamp_beyond_pythons_years_in_utc_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a timestamp"):
+        text.parse_timestamptz("9999-12-31 23:59:59-12")
+
+
+def test_uuids_are_read_in_each_form_the_server_takes() -> None:
+    wanted = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+    for word in (str(wanted), str(wanted).upper(), wanted.hex, f"{{{wanted}}}"):
+        assert text.parse_uuid(word) == wanted
+    with pytest.raises(ValueError, match="not a UUID"):
+        text.parse_uuid("a0eebc99")
+
+
+def test_every_type_of_the_first_set_has_a_parser() -> None:
+    assert {info.kind for info in FIRST_SET} <= set(PARSERS)
+
+
+ARRAYS: list[tuple[int, str, Any]] = [
+    (const.KIND_INT4, "{}", []),
+    (const.KIND_INT4, "{1,2,NULL}", [1, 2, None]),
+    (const.KIND_INT4, " { 1 , 2 } ", [1, 2]),
+    (const.KIND_INT4, "{{1,2},{3,4}}", [[1, 2], [3, 4]]),
+    (const.KIND_INT4, "[0:1][-1:0]={{1,2},{3,4}}", [[1, 2], [3, 4]]),
+    (const.KIND_INT4, "{{{{{{7}}}}}}", [[[[[[7]]]]]]),
+    (const.KIND_STR, '{a,"b c","null",null,"",NULL}', ["a", "b c", "null", None, "", None]),
+    (const.KIND_STR, '{"a\\"b","c\\\\d","{x,y}"}', ['a"b', "c\\d", "{x,y}"]),
+    (const.KIND_STR, "{a\\,b,c d }", ["a,b", "c d"]),
+    (const.KIND_DATE, "{2024-01-01}", [date(2024, 1, 1)]),
+    (const.KIND_JSONB, '{"[1, 2]","{\\"a\\": null}",null}', [[1, 2], {"a": None}, None]),
+    (const.KIND_JSON, '{"[1]","[1,2]"}', [[1], [1, 2]]),
+]
+
+
+@pytest.mark.parametrize(("kind", "word", "value"), ARRAYS)
+def test_arrays_are_read_from_text(kind: int, word: str, value: Any) -> None:
+    assert array_parser(kind)(word) == value
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "1,2",
+        "{1,2",
+        "{1,2}x",
+        "{1,}",
+        "{,1}",
+        "{1,{2}}",
+        "{{1},2}",
+        "{{1},{2,3}}",
+        "{{1},{{2}}}",
+        "{{{1}},{{2},{3}}}",
+        "{{1},{}}",
+        '{"a"b}',
+        "{{{{{{{1}}}}}}}",
+        '{"open}',
+    ],
+)
+def test_what_is_no_array_is_refused(word: str) -> None:
+    with pytest.raises(ValueError):
+        array_parser(const.KIND_STR)(word)
