@@ -273,7 +273,7 @@ class Session:
     def error(self, response: backend.ErrorResponse) -> Error:
         """The exception for an ErrorResponse: of its SQLSTATE's class, with every field in `diag`."""
         diag = response.diag
-        cls = DatabaseError if diag.sqlstate is None else lookup(diag.sqlstate)
+        cls = lookup(diag.sqlstate) if diag.sqlstate is not None else OperationalError if self.dead else DatabaseError
         lines = [diag.message_primary or "the server reports an error without a message"]
         for label, text in (("DETAIL", diag.message_detail), ("HINT", diag.message_hint), ("CONTEXT", diag.context)):
             if text:

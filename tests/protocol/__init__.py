@@ -1,0 +1,1 @@
+"""Tests of the protocol floor: no socket, bytes in and events out."""
