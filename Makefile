@@ -8,6 +8,8 @@ ARGS ?=
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard pgfast/_codec.pyx pgfast/kernels/*.pxd)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Some tools start others by name (cython-lint starts pycodestyle).
+export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: help demo test lint bench wheel clean
 
