@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from .bulk.methods import AsyncLoadMethods, LoadMethods
 from .connections import aio, sync
 
 
-class Connection(sync.Connection):
+class Connection(LoadMethods, sync.Connection):
     """A connection to a PostgreSQL server. Threads may share it: each operation waits for its turn."""
 
 
-class AsyncConnection(aio.AsyncConnection):
+class AsyncConnection(AsyncLoadMethods, aio.AsyncConnection):
     """A connection to a PostgreSQL server, for asyncio. One task at a time may use it."""
 
 

@@ -73,6 +73,7 @@ class BaseCopy:
 
     def _begun(self, response: CopyResponse) -> None:
         self._response = response
+        self._state = CopyState(self._binary)
         self._over = False
 
     @property
@@ -228,4 +229,4 @@ class BaseCopy:
         """The stream has ended; where rows were read from it, none may be left unfinished."""
         self._over = True
         if self._decoding:
-            self._state.finish(binary=self._binary)
+            self._state.finish()
