@@ -159,7 +159,7 @@ class TlsServer:
         """A revocation list that holds the server's certificate."""
         return str(self.directory / "revoking.crl")
 
-    def client(self, encrypted: bool = False) -> dict[str, str]:
+    def client(self, encrypted: bool = False) -> dict[str, Any]:
         """sslcert and sslkey (and sslpassword when the key is encrypted) of role u_cert."""
         if encrypted:
             key = str(self.directory / "u_cert.encrypted.key")

@@ -178,13 +178,14 @@ def test_files_that_are_not_what_they_should_be_are_named(tmp_path: Path, tls_se
     junk = tmp_path / "junk"
     junk.write_text("nothing of use")
     junk.chmod(0o600)
-    for settings, text in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"sslrootcert": str(junk), "sslmode": "verify-ca"}, "sslrootcert .*junk"),
         ({"sslcert": str(junk), "sslkey": str(junk)}, "sslcert .*junk"),
         ({"sslcert": tls_server.client()["sslcert"], "sslkey": str(junk)}, "sslkey .*junk"),
         ({"sslcert": str(tmp_path / "none"), "sslkey": str(junk)}, "sslcert .*none: No such file"),
         ({"sslrootcert": tls_server.ca, "sslcrl": str(junk), "sslmode": "verify-ca"}, "sslcrl .*junk"),
-    ):
+    )
+    for settings, text in cases:
         with pytest.raises(OperationalError, match=text):
             tls.context(parse(host="h", **settings))
 
