@@ -10,12 +10,14 @@ import importlib
 import os
 from collections.abc import Iterator
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pgfast.embedded import EmbeddedServer
+if TYPE_CHECKING:
+    from pgfast.embedded import EmbeddedServer
 
-from .servers import TlsServer, start_server, start_tls_server
+    from .servers import TlsServer
 
 # A pure build has one codec; everywhere else a missing compiled one is a failure, not a skip.
 CODECS = ["python"] if os.environ.get("PGFAST_BUILD") == "skip" else ["c", "python"]
@@ -45,6 +47,8 @@ def codec(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """The ordinary server, PostgreSQL 18, trust for everybody."""
+    from .servers import start_server  # here, because it needs more libraries than tests without servers do
+
     with start_server() as started:
         yield started
 
@@ -58,6 +62,8 @@ def dsn(server: EmbeddedServer) -> str:
 @pytest.fixture(scope="session")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     """The server with TLS and every way of logging in, PostgreSQL 17."""
+    from .servers import start_tls_server
+
     started = start_tls_server(tmp_path_factory.mktemp("certificates"))
     with started.server:
         yield started
