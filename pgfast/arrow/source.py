@@ -19,6 +19,7 @@ from ..errors import DataError
 from ..types.arrays import parse_array
 from ..types.catalogue import KIND_NAMES
 from ..types.coerce import HOOKS, to_json
+from ..types.intervals import parse_fields
 from ..types.text import PARSERS, parse_timestamptz
 from .incoming import ArrayView
 from .objects import objects
@@ -79,7 +80,11 @@ def text_hook(kind: int, zone: tzinfo | None) -> Callable[[Any], Any]:
         return to_json
     if kind in _OWN_TEXT:
         return HOOKS[kind]
-    parse = partial(parse_timestamptz, zone=zone) if kind == const.KIND_TIMESTAMPTZ else PARSERS[kind]
+    parse = PARSERS[kind]
+    if kind == const.KIND_TIMESTAMPTZ:
+        parse = partial(parse_timestamptz, zone=zone)
+    elif kind == const.KIND_INTERVAL:
+        parse = parse_fields
 
     def hook(value: Any) -> Any:
         return parse(value) if isinstance(value, str) else HOOKS[kind](value)

@@ -103,13 +103,19 @@ def _whole(value: Decimal, unit: str) -> int:
 
 def parse_interval(text: str) -> timedelta | Interval:
     """A timedelta where there are no months and it fits, else an Interval, from any IntervalStyle the server writes."""
+    fields = parse_fields(text)
+    return make_interval(fields.months, fields.days, fields.microseconds)
+
+
+def parse_fields(text: str) -> Interval:
+    """The months, days and microseconds as written: a timedelta would make 23:59:59 less a day of minus one second."""
     word = text.strip()
     total = _Sum()
     if word[:1] == "P":
         _parse_iso(word, total)
     else:
         _parse_words(word.lower(), total)
-    return make_interval(total.months, total.days, total.us)
+    return Interval(total.months, total.days, total.us)
 
 
 def make_interval(months: int, days: int, us: int) -> timedelta | Interval:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
+from struct import Struct
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -38,6 +39,7 @@ _TIME_ONLY: Final = re.compile(rf"{_TIME}(?:\s*(?P<offset>{_OFFSET}))?", re.ASCI
 _TIMESTAMP: Final = re.compile(rf"{_DATE}(?:[T ]\s*{_TIME}(?:\s*(?P<offset>{_OFFSET}))?)?", re.ASCII | re.IGNORECASE)
 _ESCAPED: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})|\\")
 
+_F32: Final = Struct("<f")
 _TRUE: Final = ("true", "yes", "on", "1")
 _FALSE: Final = ("false", "no", "off", "0")
 
@@ -76,6 +78,15 @@ def parse_float(text: str) -> float:
     value = float(word)
     if math.isinf(value) and word.lstrip("+-")[0] not in "iI":
         raise ValueError("out of range for a double")
+    return value
+
+
+def parse_float4(text: str) -> float:
+    """The float as single precision holds it, which is what the binary form gives."""
+    try:
+        value: float = _F32.unpack(_F32.pack(parse_float(text)))[0]
+    except OverflowError:
+        raise ValueError("out of range for a real") from None
     return value
 
 
@@ -248,7 +259,7 @@ PARSERS: Final[Mapping[int, Parser]] = MappingProxyType(
         const.KIND_INT4: parse_int,
         const.KIND_INT8: parse_int,
         const.KIND_OID: parse_int,
-        const.KIND_FLOAT4: parse_float,
+        const.KIND_FLOAT4: parse_float4,
         const.KIND_FLOAT8: parse_float,
         const.KIND_NUMERIC: parse_numeric,
         const.KIND_BYTES: parse_bytea,
