@@ -54,6 +54,7 @@ class BaseCopy:
         self._plan: Plan | None = None
         self._parsers: list[Callable[[str], Any] | None] | None = None
         self._header_written = False
+        self._data_written = False
         self._message_open = False
         self._state = CopyState()
         self._decoding = False
@@ -118,9 +119,16 @@ class BaseCopy:
         """Gather bytes or text; whether it is time to send."""
         self._check_writable()
         encoded = data.encode("utf-8") if isinstance(data, str) else data
+        self._data_written = True
         self._open_message()
         self._session.out.put_bytes(encoded)
         return self._full()
+
+    def _write_header(self) -> None:
+        self._open_message()
+        if not self._header_written:
+            self._session.out.put_bytes(const.COPY_HEADER)
+            self._header_written = True
 
     def _full(self) -> bool:
         if self._session.out.size_bytes < const.COPY_BLOCK_SIZE:
@@ -133,10 +141,7 @@ class BaseCopy:
         self._check_writable()
         if self._binary:
             plan = self._types_plan(encode=True)
-            self._open_message()
-            if not self._header_written:
-                self._session.out.put_bytes(const.COPY_HEADER)
-                self._header_written = True
+            self._write_header()
             encode_copy_rows(self._session.out, plan, iter((row,)), self._session.out.size_bytes + 1)
         else:
             fields = [None if value is None else self._render(value, column) for column, value in enumerate(row)]
@@ -154,7 +159,9 @@ class BaseCopy:
             raise DataError(f"column {column + 1}: {exc}") from exc
 
     def _end_writing(self) -> None:
-        """Complete what was gathered."""
+        """Complete what was gathered. A binary COPY of no rows has a header and a trailer too."""
+        if self._binary and not self._data_written:
+            self._write_header()
         if self._header_written:
             self._open_message()
             self._session.out.put_bytes(const.COPY_TRAILER)

@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from .. import const
 from ..errors import Error, OperationalError, TimeoutError
@@ -58,9 +58,8 @@ class Link(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """Keep the transport. Other event loops' transports are no subclasses of asyncio's."""
+        self._transport = cast(asyncio.Transport, transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go: the free tail of the session's block."""

@@ -291,7 +291,7 @@ def _run_pipeline(
         for number, params in enumerate(params_rows):
             _write_execution(session, statement, plan, params, formats, f"row {number + 1}, ")
             if session.out.size_bytes >= const.COPY_BLOCK_SIZE:
-                yield from send(session, replies)
+                yield from send(session, replies, listen=True)
                 if replies.failure is not None:
                     break
     except Exception:

@@ -1,0 +1,49 @@
+"""Fixtures of the tests against real servers: the faces, and connections of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import pgfast
+
+from ..faces import NAMES, Face
+
+
+@pytest.fixture(params=NAMES)
+def face(request: pytest.FixtureRequest) -> Iterator[Face]:
+    """The synchronous face, and the asynchronous one on two event loops."""
+    made = Face(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def conn(face: Face, dsn: str) -> Any:
+    """A connection of each face, not in autocommit mode."""
+    return face.connect(dsn)
+
+
+@pytest.fixture
+def auto(face: Face, dsn: str) -> Any:
+    """A connection of each face, in autocommit mode."""
+    return face.connect(dsn, autocommit=True)
+
+
+@pytest.fixture
+def until_waiting(dsn: str) -> Iterator[Callable[[int, str], None]]:
+    """A function that returns when the backend with this pid waits for this event (docs: Wait Events); it fails after 20 s."""
+    with pgfast.connect(dsn, autocommit=True) as observer:
+
+        def wait(pid: int, event: str) -> None:
+            give_up = time.monotonic() + 20
+            while time.monotonic() < give_up:
+                found = observer.execute("select wait_event from pg_stat_activity where pid = %s", (pid,)).fetchone()
+                if found == (event,):
+                    return
+            pytest.fail(f"backend {pid} never waited for {event}")
+
+        yield wait
