@@ -50,8 +50,11 @@ def test(wheel: Path, implementation: str, scratch: Path) -> None:
     environment = scratch / f"venv-{implementation}"
     venv.create(environment, with_pip=True)
     python = str(environment / ("Scripts" if sys.platform == "win32" else "bin") / "python")
-    call(python, "-m", "pip", "install", "--quiet", str(wheel), *TEST_NEEDS, directory=scratch)
-    call(python, str(ROOT / "tools" / "check_wheel.py"), implementation, directory=scratch)
+    check = str(ROOT / "tools" / "check_wheel.py")
+    call(python, "-m", "pip", "install", "--quiet", str(wheel), directory=scratch)
+    call(python, check, implementation, "--import-only", directory=scratch)
+    call(python, "-m", "pip", "install", "--quiet", *TEST_NEEDS, directory=scratch)
+    call(python, check, implementation, directory=scratch)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """Tests an installed pgfast from a directory that does not hold its sources.
 
-    python tools/check_wheel.py c|python [--offline]
+    python tools/check_wheel.py c|python [--import-only | --offline]
 
 Asserts that the package in use is the installed one and has the implementation that was asked for, runs the tests that
-need no server on it, and, without `--offline`, loads and reads rows with a server of its own.
+need no server on it, and loads and reads rows with a server of its own. `--offline` leaves the server out;
+`--import-only` leaves everything out but the import, for an environment that holds pgfast and nothing else.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("implementation", choices=("c", "python"))
     parser.add_argument("--offline", action="store_true", help="leave out what needs a server")
+    parser.add_argument("--import-only", action="store_true", help="leave out what needs any other package")
     arguments = parser.parse_args()
     if arguments.implementation == "python":
         os.environ["PGFAST_BUILD"] = "skip"  # the codec fixture then knows that there is one codec only
@@ -70,6 +72,8 @@ def main() -> None:
         directory = Path(name)
         shutil.copytree(ROOT / "tests", directory / "tests", ignore=shutil.ignore_patterns("__pycache__"))
         run("-c", PROBE, arguments.implementation, str(ROOT), directory=directory)
+        if arguments.import_only:
+            return
         tests = [str(Path("tests", test)) for test in TESTS]
         run("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, directory=directory)
         if not arguments.offline:
