@@ -117,6 +117,8 @@ cdef object fault_of(Fault* found):
         value = found.real
     elif found.shown == 4:
         value = PyBytes_FromStringAndSize(<const char*>found.text, found.text_size)
+    elif found.shown == 5:
+        value = PyUnicode_DecodeUTF8(<const char*>found.text, found.text_size, "replace")
     return fault(found.code, found.at, found.column, value)
 
 

@@ -186,6 +186,7 @@ COLUMN_PAIRS: Final[frozenset[tuple[int, int]]] = frozenset(
         (LAYOUT_DURATION, KIND_INTERVAL),
         (LAYOUT_MONTH_DAY_NANO, KIND_INTERVAL),
         *((layout, kind) for layout in _BYTES for kind in (KIND_STR, KIND_BYTES, KIND_JSON, KIND_JSONB)),
+        *((layout, KIND_NUMERIC) for layout in _BYTES),  # decimal text, as numeric_in reads it
         (LAYOUT_FIXED, KIND_BYTES),
         (LAYOUT_FIXED, KIND_UUID),
     }

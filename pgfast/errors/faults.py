@@ -52,6 +52,7 @@ FAULT_COERCE: Final = 41  # value: (the Python value, the exception of the coerc
 FAULT_SOURCE_BUFFER: Final = 42
 FAULT_SUBMICROSECOND: Final = 43  # value: the integer
 FAULT_TIMEZONE: Final = 44  # value: the Python value
+FAULT_NUMERIC_TEXT: Final = 45  # value: the text
 
 _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_FRAME_LENGTH: (ProtocolError, "message length {value} is less than 4, the length of the length word itself"),
@@ -108,6 +109,7 @@ _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         DataError,
         "{value} does not fit: a type with time zone wants a value with tzinfo and an offset, one without wants none",
     ),
+    FAULT_NUMERIC_TEXT: (DataError, "{value} is not a number"),
 }
 
 _WIDTH: Final = 60

@@ -10,6 +10,7 @@ Sources: the server's *_recv functions (numeric.c, date.c, timestamp.c, arrayfun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -88,6 +89,43 @@ def numeric_wire(negative: bool, digits: str, scale: int) -> bytes | None:
     sign = const.NUMERIC_NEGATIVE if negative else const.NUMERIC_POSITIVE
     head = NUMERIC_HEAD.pack(len(groups), weight, sign, scale)
     return head + b"".join([group.to_bytes(2, "big") for group in groups])
+
+
+_SPACE: Final = rb"[ \t-\r]*"
+_NUMBER_TEXT: Final = re.compile(
+    _SPACE + rb"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?)([0-9]+))?" + _SPACE
+)
+_SPECIAL_TEXT: Final = re.compile(_SPACE + rb"(?:(nan)|([+-]?)inf(?:inity)?)" + _SPACE, re.IGNORECASE)
+#: Digits of an exponent that can matter: longer ones are out of range whatever stands before them.
+_EXPONENT_DIGITS: Final = 8
+
+
+def numeric_from_text(data: bytes, row: int, column: int) -> bytes:
+    """The numeric of decimal text as numeric_in reads it: digits, point and exponent, NaN, infinities, spaces around.
+
+    Every digit written is kept, those behind the point as the scale.
+    """
+    found = _NUMBER_TEXT.fullmatch(data)
+    if found is None:
+        special = _SPECIAL_TEXT.fullmatch(data)
+        if special is None:
+            raise fault(faults.FAULT_NUMERIC_TEXT, row, column, data.decode("utf-8", "replace"))
+        name = "NaN" if special[1] else "-Infinity" if special[2] == b"-" else "Infinity"
+        return _NUMERIC_SPECIAL[name]
+    sign, whole, behind, alone, exponent_sign, exponent = found.groups(b"")
+    wire = None
+    if len(exponent) <= _EXPONENT_DIGITS:
+        fraction = behind or alone
+        digits = (whole + fraction).lstrip(b"0").decode("ascii")
+        power = int(exponent or b"0")
+        scale = len(fraction) + power if exponent_sign == b"-" else len(fraction) - power
+        if not digits:
+            wire = numeric_wire(False, "", max(scale, 0))
+        elif -scale <= const.NUMERIC_MAX_WHOLE_DIGITS:
+            wire = numeric_wire(sign == b"-", digits + "0" * -scale, max(scale, 0))
+    if wire is None:
+        raise range_fault(data.decode("utf-8", "replace"), row, column)
+    return wire
 
 
 def int_digits(value: int) -> str:

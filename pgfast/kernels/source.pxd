@@ -274,6 +274,121 @@ cdef inline int extent(
     size[0] = <Py_ssize_t>(last - first)
     return 0
 
+cdef inline bint is_space(uint8_t code) noexcept nogil:
+    return code == 32 or 9 <= code <= 13
+
+cdef inline bint spells(const uint8_t* p, Py_ssize_t size, const char* word, Py_ssize_t length) noexcept nogil:
+    """Whether the text is the word, which is in lower case."""
+    cdef Py_ssize_t i
+    if size != length:
+        return False
+    for i in range(size):
+        if (p[i] | 0x20) != <uint8_t>word[i]:
+            return False
+    return True
+
+cdef inline int put_special_numeric(Block* out, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """0 for NaN and the infinities, else FAULT_NUMERIC_TEXT; the row's reserve made the room."""
+    cdef int sign = NUMERIC_PINF
+    cdef uint8_t* to
+    if spells(p, size, b"nan", 3):
+        sign = NUMERIC_NAN
+    else:
+        if size and (p[0] == 43 or p[0] == 45):
+            sign = NUMERIC_NINF if p[0] == 45 else NUMERIC_PINF
+            p += 1
+            size -= 1
+        if not spells(p, size, b"inf", 3) and not spells(p, size, b"infinity", 8):
+            return FAULT_NUMERIC_TEXT
+    to = tail(out, 8)
+    memset(to, 0, 8)
+    store_u16(to + 4, <uint32_t>sign)
+    return 0
+
+cdef inline int put_number_text(Block* out, const uint8_t* p, Py_ssize_t size, Py_ssize_t room) noexcept nogil:
+    """The numeric of decimal text as numeric_in reads it; 0, FAULT_NUMERIC_TEXT, FAULT_VALUE_RANGE or OUT_OF_MEMORY."""
+    cdef Py_ssize_t at = 0, whole_at, whole, fraction_at, fraction = 0, digits, scale, power = 0, exponent_at = 0
+    cdef Py_ssize_t i, first, before, lead, count
+    cdef bint negative = False, exponent_negative = False
+    cdef int acc = 0
+    cdef uint8_t* to
+    while size and is_space(p[0]):
+        p += 1
+        size -= 1
+    while size and is_space(p[size - 1]):
+        size -= 1
+    if size and (p[0] == 43 or p[0] == 45):
+        negative = p[0] == 45
+        at = 1
+    whole_at = at
+    while at < size and 48 <= p[at] <= 57:
+        at += 1
+    whole = at - whole_at
+    fraction_at = at + 1
+    if at < size and p[at] == 46:
+        at += 1
+        while at < size and 48 <= p[at] <= 57:
+            at += 1
+        fraction = at - fraction_at
+    digits = whole + fraction
+    if digits == 0:
+        return put_special_numeric(out, p, size)
+    if at < size and (p[at] | 0x20) == 101:
+        at += 1
+        if at < size and (p[at] == 43 or p[at] == 45):
+            exponent_negative = p[at] == 45
+            at += 1
+        exponent_at = at
+        while at < size and 48 <= p[at] <= 57:
+            if at - exponent_at < 8:
+                power = power * 10 + (p[at] - 48)
+            at += 1
+        if at == exponent_at:
+            return FAULT_NUMERIC_TEXT
+    if at != size:
+        return FAULT_NUMERIC_TEXT
+    if exponent_at and size - exponent_at > 8:
+        return FAULT_VALUE_RANGE
+    scale = fraction + power if exponent_negative else fraction - power
+    first = 0
+    while first < digits and (p[whole_at + first] if first < whole else p[fraction_at + first - whole]) == 48:
+        first += 1
+    digits -= first
+    if digits and -scale > NUMERIC_MAX_WHOLE_DIGITS:
+        return FAULT_VALUE_RANGE
+    before = digits - scale  # digits before the point; negative: zeros behind it come first
+    if scale < 0:
+        scale = 0
+    if scale > NUMERIC_MAX_SCALE or before > NUMERIC_MAX_WHOLE_DIGITS:
+        return FAULT_VALUE_RANGE
+    if digits == 0:
+        to = tail(out, 8)
+        memset(to, 0, 8)
+        store_u16(to + 6, <uint32_t>scale)
+        return 0
+    lead = (4 - before % 4) % 4 if before >= 0 else -before % 4
+    count = (lead + digits + 3) // 4
+    if reserve(out, 12 + 2 * count + room):
+        return OUT_OF_MEMORY
+    to = out.data + out.size + 4
+    for i in range(4 * count - lead):
+        if i < digits:
+            acc = acc * 10 - 48
+            acc += p[whole_at + first + i] if first + i < whole else p[fraction_at + first + i - whole]
+        else:
+            acc = acc * 10
+        if (lead + i) & 3 == 3:
+            store_u16(to + 8 + 2 * ((lead + i) >> 2), <uint32_t>acc)
+            acc = 0
+    while load_u16(to + 6 + 2 * count) == 0:  # the first group is not zero
+        count -= 1
+    store_u16(to, <uint32_t>count)
+    store_u16(to + 2, <uint32_t>((before + lead) // 4 - 1))
+    store_u16(to + 4, NUMERIC_NEGATIVE if negative else NUMERIC_POSITIVE)
+    store_u16(to + 6, <uint32_t>scale)
+    tail(out, <int32_t>(8 + 2 * count))
+    return 0
+
 cdef inline int put_variable(
     Block* out, const SourceColumn* column, Py_ssize_t at, Py_ssize_t row, Py_ssize_t index, Py_ssize_t room,
     Fault* fault
@@ -283,8 +398,17 @@ cdef inline int put_variable(
     cdef Py_ssize_t size = 0
     cdef int lead = 1 if column.kind == KIND_JSONB else 0
     cdef uint8_t* p
+    cdef int code
     if extent(column, at, &start, &size):
         return stop(fault, FAULT_SOURCE_BUFFER, row, index)
+    if column.kind == KIND_NUMERIC:
+        code = put_number_text(out, start, size, room)
+        if code:
+            stop(fault, code, row, index)
+            fault.shown = 5
+            fault.text = start
+            fault.text_size = size
+        return code
     if column.kind != KIND_BYTES and size and memchr(start, 0, size) != NULL:
         stop(fault, FAULT_NUL, row, index)
         fault.shown = 4

@@ -266,6 +266,8 @@ class Source:
         return get
 
     def _text(self, extent: Getter, kind: int) -> Getter:
+        if kind == const.KIND_NUMERIC:
+            return lambda index, row, column: wire.numeric_from_text(extent(index, row, column), row, column)
         prefix = b"\1" if kind == const.KIND_JSONB else b""
         refuses_nul = kind != const.KIND_BYTES
 

@@ -99,6 +99,7 @@ cdef enum FaultCode:
     FAULT_SOURCE_BUFFER = 42
     FAULT_SUBMICROSECOND = 43
     FAULT_TIMEZONE = 44
+    FAULT_NUMERIC_TEXT = 45
 
 cdef enum:
     OUT_OF_MEMORY = -1  # stands where a fault code would
@@ -107,6 +108,7 @@ cdef enum:
     EPOCH_DAYS = 10957
     EPOCH_ORDINAL = 730120
     NUMERIC_MAX_SCALE = 0x3FFF
+    NUMERIC_MAX_WHOLE_DIGITS = 131072
     NUMERIC_POSITIVE = 0x0000
     NUMERIC_NEGATIVE = 0x4000
     NUMERIC_NAN = 0xC000
@@ -138,7 +140,7 @@ cdef struct Fault:
     Py_ssize_t at
     Py_ssize_t column
     int64_t detail
-    int shown  # 0: nothing, 1: detail signed, 2: detail unsigned, 3: real, 4: bytes at `text`
+    int shown  # 0: nothing, 1: detail signed, 2: detail unsigned, 3: real, 4: bytes at `text`, 5: str at `text`
     double real
     const uint8_t* text
     Py_ssize_t text_size

@@ -529,6 +529,42 @@ def test_integers_longer_than_python_likes_to_print_encode_alike(kind: int, digi
 
 # ---------------------------------------------------------------- source columns
 
+number_texts = st.one_of(
+    st.decimals().map(str).map(str.encode),
+    st.from_regex(rb"[ ]?[+-]?[0-9]{0,9}[.]?[0-9]{0,9}([eE][+-]?[0-9]{0,6})?[ ]?", fullmatch=True),
+    st.sampled_from(
+        [
+            b"",
+            b".",
+            b"-",
+            b"e5",
+            b"1e",
+            b"1e+",
+            b"nan",
+            b"NaN",
+            b"-nan",
+            b"inf",
+            b"-Infinity",
+            b"+INF",
+            b"infinit",
+            b"0e99",
+            b"1e131071",
+            b"1e131072",
+            b"1e-16383",
+            b"1e-16384",
+            b"0e999999999",
+            b"1e100000000",
+            b"0x10",
+            b"1_0",
+            b"00010000.00010000",
+            b"." + b"0" * 40 + b"1",
+            b"9" * 60,
+            b"1 2",
+            b"\t1\n",
+            b"\xff",
+        ]
+    ),
+)
 WIDTHS = {
     const.LAYOUT_BOOL_BYTES: "B",
     const.LAYOUT_I8: "b",
@@ -562,7 +598,9 @@ def integers_of(code: str) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def source_values(draw: st.DrawFn, layout: int, need: int) -> tuple[Any, Any, int, tuple[Any, ...]]:
+def source_values(
+    draw: st.DrawFn, layout: int, need: int, numbers: bool = False
+) -> tuple[Any, Any, int, tuple[Any, ...]]:
     """(values, offsets, scale, variadic) of a layout, with at least `need` values."""
     scale = draw(st.sampled_from([1, 1000, 10**6, 10**9]))
     if layout in WIDTHS:
@@ -584,7 +622,7 @@ def source_values(draw: st.DrawFn, layout: int, need: int) -> tuple[Any, Any, in
         return draw(st.binary(min_size=(need + 7) // 8, max_size=(need + 7) // 8)), None, 0, ()
     if layout == const.LAYOUT_FIXED:
         return draw(st.binary(min_size=16 * need, max_size=16 * need)), None, 16, ()
-    texts = [draw(st.binary(max_size=20)) for _ in range(need)]
+    texts = [draw(number_texts if numbers else st.binary(max_size=20)) for _ in range(need)]
     if layout == const.LAYOUT_VIEW:
         pool, views = b"", b""
         for text in texts:
@@ -628,13 +666,13 @@ def source_columns(draw: st.DrawFn, rows: int) -> tuple[Any, ...]:
     spec = (kind, 0, 0, None)
     if choice == 2:
         inner, entries = draw(st.integers(0, 3)), draw(st.integers(1, 5))
-        buffers = draw(source_values(layout, entries + inner))
+        buffers = draw(source_values(layout, entries + inner, kind == const.KIND_NUMERIC))
         dictionary = (layout, spec, entries, inner, None, buffers[0], buffers[1], buffers[2], buffers[3], None)
         index = draw(st.sampled_from([const.LAYOUT_I8, const.LAYOUT_U16, const.LAYOUT_I32, const.LAYOUT_U64]))
         codes = [draw(st.integers(0, entries - 1) | st.integers(0, 6)) for _ in range(need)]
         packed = struct.pack(f"<{need}{WIDTHS[index]}", *codes)
         return index, spec, rows, offset, validity, packed, None, 0, (), dictionary
-    values, offsets, scale, variadic = draw(source_values(layout, need))
+    values, offsets, scale, variadic = draw(source_values(layout, need, kind == const.KIND_NUMERIC))
     if choice == 3 and isinstance(values, bytes):
         values = bend(draw, values)
     elif choice == 4 and offsets is not None:
@@ -654,6 +692,18 @@ def test_source_columns_encode_alike(data: st.DataObject) -> None:
         return written(module, lambda out: module.encode_copy_columns(out, columns, start, stop, limit))
 
     agree(encode)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False) | decimals.filter(lambda value: value.is_finite()))
+def test_decimal_text_becomes_the_numeric_of_its_decimal(value: Decimal) -> None:
+    text = str(value).encode()
+    ends = struct.pack("<ii", 0, len(text))
+    column = (const.LAYOUT_VAR32, (const.KIND_NUMERIC, 0, 0, None), 1, 0, None, text, ends, 0, (), None)
+    result, stream = agree(
+        lambda module: written(module, lambda out: module.encode_copy_columns(out, [column], 0, 1, 1 << 20))
+    )[1]
+    if result[0] == "ok":
+        assert stream[5:] == reference.row([reference.numeric(value)])
 
 
 # ---------------------------------------------------------------- seeds that have caught other drivers
