@@ -88,7 +88,7 @@ def class_names(names: dict[str, str]) -> dict[str, str]:
 def module(names: dict[str, str], titles: dict[str, str]) -> str:
     """The text of sqlstates.py."""
     classes = class_names(names)
-    parents = sorted({PARENTS.get(code[:2], "DatabaseError") for code in classes} | {"DatabaseError", "Error"})
+    parents = {*PARENTS.values(), "DatabaseError", "Error"}
     out = [
         '"""One exception class for each SQLSTATE, and `lookup`, which finds it.',
         "",
