@@ -55,7 +55,8 @@ def test_the_generator_writes_a_module_that_works(generator: ModuleType, tmp_pat
     path = tmp_path / "errcodes.txt"
     path.write_text(
         "Section: Class 00 - Success\n00000 S ERRCODE_OK ok\n"
-        "Section: Class 23 - Integrity Constraint Violation\n23505    E    ERRCODE_UNIQUE_VIOLATION    unique_violation\n"
+        "Section: Class 23 - Integrity Constraint Violation\n"
+        "23505    E    ERRCODE_UNIQUE_VIOLATION    unique_violation\n"
         "23999    E    ERRCODE_NAMELESS\n# comment\n"
     )
     text = generator.module(*generator.read([path]))
@@ -64,10 +65,8 @@ def test_the_generator_writes_a_module_that_works(generator: ModuleType, tmp_pat
     lookup = namespace["lookup"]
     assert callable(lookup)
     assert issubclass(lookup("23505"), errors.IntegrityError)
-    assert [name for name in namespace if name in ("UniqueViolation", "Nameless", "Ok")] == [
-        "UniqueViolation",
-        "Nameless",
-    ]
+    assert {"UniqueViolation", "Nameless"} <= namespace.keys()
+    assert "Ok" not in namespace
 
 
 @pytest.mark.parametrize(
