@@ -1,7 +1,7 @@
-"""Both faces of the connections behind one: so that a test of what they share is written once, in the words of the synchronous one.
+"""Both faces of the connections behind one, so that a test of what they share is written once.
 
-`Face.connect` gives the synchronous connection as it is. The asynchronous one comes wrapped: each of its methods is run to its end in an event loop that only runs
-meanwhile, `with` means `async with`, `for` means `async for`.
+`Face.connect` gives the synchronous connection as it is. The asynchronous one comes wrapped: each of its methods is run
+to its end in an event loop that only runs meanwhile, `with` means `async with`, `for` means `async for`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Face:
 
 
 class Wrapped:
-    """An object of the asynchronous face that behaves like its synchronous counterpart; `target` is the object itself."""
+    """An object of the asynchronous face that behaves like its synchronous counterpart; `target` is the object."""
 
     def __init__(self, face: Face, target: Any) -> None:
         self.__dict__.update(face=face, target=target)

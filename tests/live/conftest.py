@@ -35,7 +35,10 @@ def auto(face: Face, dsn: str) -> Any:
 
 @pytest.fixture
 def until_waiting(dsn: str) -> Iterator[Callable[[int, str], None]]:
-    """A function that returns when the backend with this pid waits for this event (docs: Wait Events); it fails after 20 s."""
+    """A function that returns when a backend, by its pid, waits for an event (docs:
+
+    Wait Events); it fails after 20 s.
+    """
     with pgfast.connect(dsn, autocommit=True) as observer:
 
         def wait(pid: int, event: str) -> None:

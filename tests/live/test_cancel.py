@@ -181,8 +181,9 @@ def test_connecting_to_a_server_that_says_nothing_ends_in_time(face: Face, sslmo
     with silent_server() as listening:
         port = listening.getsockname()[1]
         began = time.monotonic()
+        settings: dict[str, Any] = {how: 0.2}
         with pytest.raises(errors.TimeoutError, match="could not connect to 127.0.0.1"):
-            face.connect(host="127.0.0.1", port=port, user="u", sslmode=sslmode, **{how: 0.2})
+            face.connect(host="127.0.0.1", port=port, user="u", sslmode=sslmode, **settings)
         assert time.monotonic() - began < 5
 
 
@@ -193,7 +194,7 @@ def test_a_name_lookup_is_bounded_too(face: Face, monkeypatch: pytest.MonkeyPatc
         release.wait(30)
         raise OSError("too late")
 
-    monkeypatch.setattr(sockets.socket, "getaddrinfo", never)
+    monkeypatch.setattr(socket, "getaddrinfo", never)
     try:
         with pytest.raises(errors.TimeoutError):
             face.connect(host="slow.example", port=1, user="u", timeout=0.1)
@@ -233,7 +234,7 @@ def test_a_task_cancelled_anywhere_leaves_the_connection_idle_or_closed(dsn: str
         conn = await pgfast.AsyncConnection.connect(dsn, autocommit=True)
         try:
             task = asyncio.ensure_future(_work(conn))
-            done, _ = await asyncio.wait([task], timeout=after_s)
+            await asyncio.wait([task], timeout=after_s)
             task.cancel()
             try:
                 await task

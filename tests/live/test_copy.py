@@ -145,16 +145,17 @@ def test_an_exception_in_the_block_undoes_the_copy(table: Any) -> None:
 
 
 def test_an_error_of_the_server_while_data_is_written_is_raised_early(table: Any) -> None:
-    written = 0
+    written: list[int] = []
     with (
         pytest.raises(errors.InvalidTextRepresentation) as caught,
         table.cursor().copy("copy t from stdin") as copy,
     ):
         copy.write("1\tx\t1\nbad\n")
-        for written in range(100_000):
+        for number in range(100_000):
             copy.write(b"1\tx\t1\n" * 10_000)
-    assert written < 99_999
-    assert "COPY t, line 2" in caught.value.diag.context
+            written.append(number)
+    assert len(written) < 100_000
+    assert (caught.value.diag.context or "").startswith("COPY t, line 2")
     table.rollback()
     assert contents(table) == []
 

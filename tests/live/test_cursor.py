@@ -81,13 +81,13 @@ def test_arraysize_is_the_default_of_fetchmany(conn: Any) -> None:
 
 def test_the_description_tells_the_columns(conn: Any) -> None:
     cursor = conn.execute(
-        "select 1::int2 as small, 'x'::varchar(7) as short, 1.5::numeric(9,3) as exact, 2::numeric as any"
+        "select 1::int2 as small, 'x'::varchar(7) as short, 1.5::numeric(9,3) as exact, 2::numeric as n"
     )
     assert [tuple(column) for column in cursor.description] == [
         ("small", 21, None, 2, None, None, None),
         ("short", 1043, 7, None, None, None, None),
         ("exact", 1700, None, None, 9, 3, None),
-        ("any", 1700, None, None, None, None, None),
+        ("n", 1700, None, None, None, None, None),
     ]
     assert cursor.description[0].type_code == pgfast.NUMBER
     assert cursor.description[1].type_code == pgfast.STRING
