@@ -1,10 +1,10 @@
 """Loading a CSV file: parsed by pyarrow into columns of the target's types, or by the server where pyarrow is not
 installed.
 
-Law of this file: what the server's COPY ... (FORMAT csv) would store is what is stored. Unquoted empty is NULL,
-quoted empty is ''; numeric never passes through a float; what pyarrow cannot convert exactly is read as text and
-converted by `types.text`. A file that is refused is read again up to the place, so that the error can name row,
-column, value and line.
+Law of this file: what the server's COPY ... (FORMAT csv) would store of a well-formed file is what is stored.
+Unquoted empty is NULL, quoted empty is ''; numeric never passes through a float; what pyarrow cannot convert exactly
+is read as text and converted by `types.text`. A file that is refused is read again up to the place, so that the error
+can name row, column, value and line.
 
 Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadAttributesCSV).
 """
@@ -76,21 +76,39 @@ def open_csv(path: Path, options: FileOptions) -> Feed:
     return CsvFeed(path, dialect, first)
 
 
+class UnreadableRecord(ValueError):
+    """What stands in the file is no record: how many came before it, the line on which it begins, and why."""
+
+    def __init__(self, number: int, line: int, why: str) -> None:
+        super().__init__(f"line {line}: {why}")
+        self.number = number
+        self.line = line
+        self.why = why
+
+
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """(line on which it ends, fields) of each record, blank lines left out where there is more than one column."""
+    """(line on which it ends, fields) of each record; a blank line has no fields. Raises UnreadableRecord."""
+    number, line = 0, 0
     with path.open(encoding=dialect.reading_encoding, errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
-        for record in reader:
-            yield reader.line_num, record
+        try:
+            for record in reader:
+                line = reader.line_num
+                yield line, record
+                number += bool(record)
+        except csv.Error as exc:
+            why = "a quoted field is not closed" if "end of data" in str(exc) else str(exc)
+            raise UnreadableRecord(number, line + 1, why) from exc
 
 
 def first_record(path: Path, dialect: Dialect) -> list[str]:
-    """The fields of the first record, an empty list for an empty file. Raises DataError where a header is wanted and
-    there is none.
+    """The fields of the first record, an empty list for an empty file.
+
+    Raises DataError where a header is wanted and there is none.
     """
     try:
         first = next(records(path, dialect), (0, []))[1]
-    except (csv.Error, LookupError) as exc:
+    except (UnreadableRecord, LookupError) as exc:
         raise DataError(f"{path}: {exc}") from exc
     if dialect.header and not first:
         raise DataError(f"{path}: the file is empty; a header is wanted (header=False where there is none)")
@@ -230,7 +248,7 @@ class CsvFeed:
         try:
             yield from self._plan(types).blocks(self._batches(source, types, meter), meter)
             if source.quotes % 2:
-                raise self._misread(meter.rows, "a quoted field is not closed")
+                raise self._misread(meter.rows, "there is a quote without another that belongs to it")
         except DatabaseError as exc:
             raise self._with_line(exc) from exc.__cause__
         finally:
@@ -302,7 +320,6 @@ class CsvFeed:
         """What to raise where pyarrow refused something behind the first `done` rows: Reread where the column can be
         read as text.
         """
-        row, line = done - 1, 0
         try:
             for row, (line, record) in enumerate(self._records(done), done):
                 if len(record) != self._width:
@@ -311,9 +328,8 @@ class CsvFeed:
                     refused = self._refused(record[self._names.index(self._chosen[index])], column)
                     if refused is not None:
                         return self._at(refused, row, index, line)
-        except csv.Error as exc:
-            text = "a quoted field is not closed" if "end of data" in str(exc) else str(exc)
-            return self._at(f"{text}, in the record that begins", row + 1, None, line + 1)
+        except UnreadableRecord as exc:
+            return self._at(exc.why, exc.number - int(self._dialect.header), None, exc.line)
         untried = [index for index in range(len(self._target.columns)) if index not in self._as_text]
         if untried and "In CSV column" in said:
             return self._demoted(said, untried)
@@ -359,7 +375,10 @@ class CsvFeed:
         if exc.fault is None or ", row " not in where:
             return exc
         row = int(where.partition(", row ")[2].partition(",")[0]) - 1
-        line = next(self._records(row), (0, []))[0]
+        try:
+            line = next(self._records(row), (0, []))[0]
+        except UnreadableRecord as unreadable:
+            line = unreadable.line
         made = type(exc)(f"{where}: {text} (line {line} of {self._path.name})")
         made.fault = exc.fault
         return made

@@ -101,7 +101,9 @@ class TextRows:
         try:
             return [row[name] for name in self._names]
         except KeyError as exc:
-            raise fault(faults.FAULT_ROW_KEY, self._at, -1, exc.args[0]) from None
+            missing = exc.args[0]
+            column = self._names.index(missing) if missing in self._names else -1
+            raise fault(faults.FAULT_ROW_KEY, self._at, column, missing) from None
 
     def _text(self, column: int, value: Any) -> str | None:
         try:

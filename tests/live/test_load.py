@@ -26,8 +26,8 @@ from pgfast.bulk import LoadReport
 UTC = timezone.utc
 
 COLUMNS = """
-    id int4, big int8, small int2, ratio float8, price numeric(12,2), exact numeric, name text, code varchar(8), raw bytea,
-    day date, at time, stamp timestamp, instant timestamptz, span interval, key uuid, doc jsonb, ok bool, tags text[]"""
+    id int4, big int8, small int2, ratio float8, price numeric(12,2), exact numeric, name text,
+    code varchar(8), raw bytea, day date, at time, stamp timestamp, instant timestamptz, span interval, key uuid, doc jsonb, ok bool, tags text[]"""
 
 
 def row(number: int) -> tuple[Any, ...]:
@@ -312,8 +312,8 @@ def test_columns_of_a_source_may_be_chosen(conn: pgfast.Connection) -> None:
 
 def test_numpy_columns_load(conn: pgfast.Connection) -> None:
     conn.execute(
-        "CREATE TEMP TABLE arrays (i2 int2, u4 int8, f4 float4, f8 float8, n numeric, b bool, s text, d date, ts timestamp,"
-        " tz timestamptz, iv interval, tod time, l int[], m int)"
+        "CREATE TEMP TABLE arrays (i2 int2, u4 int8, f4 float4, f8 float8, n numeric, b bool, s text, d date,"
+        " ts timestamp, tz timestamptz, iv interval, tod time, l int[], m int)"
     )
     times = np.array(["2024-01-01T00:00:01.5", "NaT", "1969-12-31T23:59:59"], "M8[ns]")
     source = {
@@ -403,7 +403,7 @@ ARROW_CASES: list[tuple[str, Any, str, Any]] = [
         "numeric",
         Decimal(10**50 * 1000).scaleb(-3),
     ),
-    ("numeric from negative scale", pa.array([Decimal("1200")], pa.decimal128(5, -2)), "numeric", Decimal(1200)),
+    ("numeric from negative scale", pa.array([Decimal(1200)], pa.decimal128(5, -2)), "numeric", Decimal(1200)),
     ("numeric from float64", pa.array([0.1]), "numeric", Decimal("0.1")),
     ("numeric from float32", pa.array([0.1], pa.float32()), "numeric", Decimal("0.1")),
     ("numeric from int", pa.array([5], pa.uint64()), "numeric", Decimal(5)),
@@ -461,7 +461,10 @@ def csv_file(tmp_path: Path, text: str, name: str = "part-3.csv", encoding: str 
 
 
 def test_a_csv_file_loads_as_the_server_would_read_it(conn: pgfast.Connection, tmp_path: Path) -> None:
-    text = 'id,name,price,day\n1,007,1.50,2024-01-01\n2,,,\n3,"",1.005,\n4,"a ""b""\n,c",-0.1,0001-01-01\n+5,  x ,1e2,2024-1-2\n'
+    text = (
+        'id,name,price,day\n1,007,1.50,2024-01-01\n2,,,\n3,"",1.005,\n'
+        '4,"a ""b""\n,c",-0.1,0001-01-01\n+5,  x ,1e2,2024-1-2\n'
+    )
     path = csv_file(tmp_path, text)
     report = conn.load("item", str(path))
     assert (report.rows, report.source, report.path) == (5, "csv", "binary")
@@ -475,8 +478,8 @@ def test_a_csv_file_loads_as_the_server_would_read_it(conn: pgfast.Connection, t
 
 
 CSV_ALL = """id,big,small,ratio,price,exact,name,code,raw,day,at,stamp,instant,span,key,doc,ok,tags
-1,9007199254740993,-7,0.1,1.25,0.10000000000000000000000000000001,007,007,\\x00ff,2024-01-01,01:02:03.5,2024-01-01 10:00:00.25,\
-2024-01-01 10:00:00+02,1 day 02:00:00,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,"{""a"": [1]}",t,"{a,NULL,""b c""}"
+1,9007199254740993,-7,0.1,1.25,0.10000000000000000000000000000001,007,007,\\x00ff,2024-01-01,01:02:03.5,\
+2024-01-01 10:00:00.25,2024-01-01 10:00:00+02,1 day 02:00:00,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,"{""a"": [1]}",t,"{a,NULL,""b c""}"
 2,,,NaN,,NaN,,,,,,,,,,,,
 3,,,Infinity,,1e-5,x,,abc\\001,,23:59,2024-01-01,2024-07-01 12:00:00,-00:00:01,,[],FALSE,{}
 """

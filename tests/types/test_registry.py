@@ -66,6 +66,8 @@ def test_no_two_types_share_an_oid() -> None:
     assert not set(BY_OID) & set(BY_ARRAY_OID)
 
 
-@pytest.mark.parametrize(("oid", "name"), [(23, "integer"), (1182, "date[]"), (18, '"char"'), (INET, "type with OID 869")])
+@pytest.mark.parametrize(
+    ("oid", "name"), [(23, "integer"), (1182, "date[]"), (18, '"char"'), (INET, "type with OID 869")]
+)
 def test_types_are_named_as_in_a_cast(oid: int, name: str) -> None:
     assert type_name(oid) == name

@@ -62,6 +62,12 @@ def test_floats_that_overflow_are_refused_as_the_server_refuses_them() -> None:
         text.parse_float("1_0.5")
 
 
+def test_single_precision_is_read_as_the_binary_form_gives_it() -> None:
+    assert text.parse_float4("0.1") == 0.10000000149011612
+    with pytest.raises(ValueError, match="out of range"):
+        text.parse_float4("1e39")
+
+
 def test_numeric_keeps_every_digit_and_the_scale() -> None:
     assert str(text.parse_numeric("-0.10000000000000000000000000000000000010")) == (
         "-0.10000000000000000000000000000000000010"
@@ -101,7 +107,12 @@ def test_times_have_microseconds_and_no_offset() -> None:
     assert text.parse_time("01:02") == time(1, 2)
     assert text.parse_time("23:59:59.999999") == time(23, 59, 59, 999999)
     assert text.parse_time("01:02:03.5000000") == time(1, 2, 3, 500000)
-    for word, why in (("24:00:00", "24:00"), ("01:02:03.1234567", "microsecond"), ("01:02+01", "offset"), ("1", "not a")):
+    for word, why in (
+        ("24:00:00", "24:00"),
+        ("01:02:03.1234567", "microsecond"),
+        ("01:02+01", "offset"),
+        ("1", "not a"),
+    ):
         with pytest.raises(ValueError, match=why):
             text.parse_time(word)
 
