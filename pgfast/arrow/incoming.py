@@ -171,16 +171,17 @@ class ArrowReader:
         return self.schema.children
 
     def __iter__(self) -> Iterator[ArrowBatch]:
-        if self._stream is None:
+        return self
+
+    def __next__(self) -> ArrowBatch:
+        """The next batch, which nobody else holds."""
+        if self._stream is not None:
+            array: Owned | None = self._filled("get_next", ArrowArray)
+        else:
             array, self._array = self._array, None
-            if array is not None:
-                yield ArrowBatch(self.schema, array)
-            return
-        while self._stream is not None:
-            array = self._filled("get_next", ArrowArray)
-            if not array.struct.release:  # the end of the stream is a released array
-                return
-            yield ArrowBatch(self.schema, array)
+        if array is None or not array.struct.release:  # the end of a stream is a released array
+            raise StopIteration
+        return ArrowBatch(self.schema, array)
 
     def _filled(self, callback: str, kind: type[ctypes.Structure]) -> Owned:
         """The struct that a callback of the stream fills. Raises DataError with the producer's message."""

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .create import create_table_sql
 from .methods import AsyncLoadMethods, LoadMethods
 from .report import LoadReport
+from .sources import FileOptions
 
-__all__ = ["AsyncLoadMethods", "LoadMethods", "LoadReport", "create_table_sql"]
+__all__ = ["AsyncLoadMethods", "FileOptions", "LoadMethods", "LoadReport", "create_table_sql"]

@@ -27,7 +27,8 @@ UTC = timezone.utc
 
 COLUMNS = """
     id int4, big int8, small int2, ratio float8, price numeric(12,2), exact numeric, name text,
-    code varchar(8), raw bytea, day date, at time, stamp timestamp, instant timestamptz, span interval, key uuid, doc jsonb, ok bool, tags text[]"""
+    code varchar(8), raw bytea, day date, at time, stamp timestamp, instant timestamptz,
+    span interval, key uuid, doc jsonb, ok bool, tags text[]"""
 
 
 def row(number: int) -> tuple[Any, ...]:
@@ -479,7 +480,8 @@ def test_a_csv_file_loads_as_the_server_would_read_it(conn: pgfast.Connection, t
 
 CSV_ALL = """id,big,small,ratio,price,exact,name,code,raw,day,at,stamp,instant,span,key,doc,ok,tags
 1,9007199254740993,-7,0.1,1.25,0.10000000000000000000000000000001,007,007,\\x00ff,2024-01-01,01:02:03.5,\
-2024-01-01 10:00:00.25,2024-01-01 10:00:00+02,1 day 02:00:00,a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,"{""a"": [1]}",t,"{a,NULL,""b c""}"
+2024-01-01 10:00:00.25,2024-01-01 10:00:00+02,1 day 02:00:00,\
+a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,"{""a"": [1]}",t,"{a,NULL,""b c""}"
 2,,,NaN,,NaN,,,,,,,,,,,,
 3,,,Infinity,,1e-5,x,,abc\\001,,23:59,2024-01-01,2024-07-01 12:00:00,-00:00:01,,[],FALSE,{}
 """
