@@ -9,8 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from types import TracebackType
 from typing import Any, TypeVar
 
-from typing_extensions import Self
-
 from ..errors import InterfaceError, TimeoutError
 from ..net import aio as driver
 from ..net import conninfo as settings
@@ -40,15 +38,15 @@ class AsyncConnection(BaseConnection):
         self._user: asyncio.Task[Any] | None = None
 
     @classmethod
-    async def connect(
-        cls,
+    async def connect(  # noqa: PYI019  (typing.Self is not in Python 3.10)
+        cls: type[C],
         conninfo: str = "",
         *,
         autocommit: bool = False,
         timeout: float | None = None,
         prepare_threshold: int | None = 5,
         **kwargs: Any,
-    ) -> Self:
+    ) -> C:
         info = settings.parse(conninfo, **kwargs)
         inbox = Inbox()
         deadline = Deadline(info.connect_timeout if timeout is None else timeout)
@@ -104,7 +102,7 @@ class AsyncConnection(BaseConnection):
 
     # ------------------------------------------------------------ the public face
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self: C) -> C:  # noqa: PYI019
         return self
 
     async def __aexit__(
@@ -113,7 +111,7 @@ class AsyncConnection(BaseConnection):
         try:
             if exc is None and not self._closed:
                 await self.commit()
-            elif not self.closed:
+            elif not self.closed and self._session.at_rest:
                 await self.rollback()
         finally:
             await self.close()
@@ -150,8 +148,10 @@ class AsyncConnection(BaseConnection):
     async def set_autocommit(self, value: bool) -> None:
         self.autocommit = value
 
-    def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> AsyncTransaction:
-        return AsyncTransaction(self, savepoint_name, force_rollback)
+    def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False, *, timeout: float | None = None
+    ) -> AsyncTransaction:
+        return AsyncTransaction(self, savepoint_name, force_rollback, timeout)
 
     async def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
@@ -330,8 +330,11 @@ class AsyncCopy(BaseCopy):
 class AsyncTransaction(BaseTransaction):
     """A block of `AsyncConnection.transaction`."""
 
-    def __init__(self, connection: AsyncConnection, savepoint_name: str | None, force_rollback: bool) -> None:
+    def __init__(
+        self, connection: AsyncConnection, savepoint_name: str | None, force_rollback: bool, timeout: float | None
+    ) -> None:
         super().__init__(connection, savepoint_name, force_rollback)
+        self._timeout = timeout
         self._connection = connection
 
     @property
@@ -340,12 +343,12 @@ class AsyncTransaction(BaseTransaction):
         return self._connection
 
     async def __aenter__(self) -> AsyncTransaction:
-        await self._connection._run(self._enter())
+        await self._connection._run(self._enter(), self._timeout)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if self._finish(exc):
-            await self._connection._run(self._leave(exc))
+            await self._connection._run(self._leave(exc), self._timeout)
         return self._stops(exc)

@@ -27,7 +27,7 @@ refuses, TimeoutError. The password is in none of them.
 """,
     "close": """Close the connection; the server rolls an open transaction back.
 
-Closing twice does nothing. In a forked child only the child's descriptor is closed.
+Closing twice does nothing. In a forked child the parent's session is left alone.
 """,
     "cursor": """A new cursor.""",
     "execute": """A new cursor that has executed the query; see `Cursor.execute`.""",
@@ -42,6 +42,7 @@ Raises InFailedSqlTransaction where a statement of it had failed, because the se
 
 Inside an open transaction the block is a savepoint, and only what was done in the block is rolled back. Blocks may be
 nested. Raise Rollback to leave a block and undo it; with `force_rollback` it is undone in any case.
+`timeout` limits its beginning and its end, each, in seconds.
 """,
     "notifies": """An iterator over the notifications that arrive, beginning with those that have arrived already.
 

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from typing_extensions import Self
-
 from ..errors import InterfaceError, TimeoutError
 from ..net import conninfo as settings
 from ..net import sync as driver
@@ -42,15 +40,15 @@ class Connection(BaseConnection):
         self._holder = 0
 
     @classmethod
-    def connect(
-        cls,
+    def connect(  # noqa: PYI019  (typing.Self is not in Python 3.10)
+        cls: type[C],
         conninfo: str = "",
         *,
         autocommit: bool = False,
         timeout: float | None = None,
         prepare_threshold: int | None = 5,
         **kwargs: Any,
-    ) -> Self:
+    ) -> C:
         info = settings.parse(conninfo, **kwargs)
         inbox = Inbox()
         deadline = Deadline(info.connect_timeout if timeout is None else timeout)
@@ -103,7 +101,7 @@ class Connection(BaseConnection):
 
     # ------------------------------------------------------------ the public face
 
-    def __enter__(self) -> Self:
+    def __enter__(self: C) -> C:  # noqa: PYI019
         return self
 
     def __exit__(
@@ -112,7 +110,7 @@ class Connection(BaseConnection):
         try:
             if exc is None and not self._closed:
                 self.commit()
-            elif not self.closed:
+            elif not self.closed and self._session.at_rest:
                 self.rollback()
         finally:
             self.close()
@@ -150,8 +148,10 @@ class Connection(BaseConnection):
     def set_autocommit(self, value: bool) -> None:
         self.autocommit = value
 
-    def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> Transaction:
-        return Transaction(self, savepoint_name, force_rollback)
+    def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False, *, timeout: float | None = None
+    ) -> Transaction:
+        return Transaction(self, savepoint_name, force_rollback, timeout)
 
     def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
@@ -328,8 +328,11 @@ class Copy(BaseCopy):
 class Transaction(BaseTransaction):
     """A block of `Connection.transaction`."""
 
-    def __init__(self, connection: Connection, savepoint_name: str | None, force_rollback: bool) -> None:
+    def __init__(
+        self, connection: Connection, savepoint_name: str | None, force_rollback: bool, timeout: float | None
+    ) -> None:
         super().__init__(connection, savepoint_name, force_rollback)
+        self._timeout = timeout
         self._connection = connection
 
     @property
@@ -338,12 +341,12 @@ class Transaction(BaseTransaction):
         return self._connection
 
     def __enter__(self) -> Transaction:
-        self._connection._run(self._enter())
+        self._connection._run(self._enter(), self._timeout)
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if self._finish(exc):
-            self._connection._run(self._leave(exc))
+            self._connection._run(self._leave(exc), self._timeout)
         return self._stops(exc)

@@ -338,6 +338,16 @@ def test_copy_by_execute_points_to_copy(conn: Any) -> None:
 def test_a_query_that_is_no_text_is_refused(conn: Any) -> None:
     with pytest.raises(pgfast.ProgrammingError, match="a query is a str, not int"):
         conn.execute(5)
+    with pytest.raises(pgfast.ProgrammingError, match="not valid UTF-8: byte 9"):
+        conn.execute(b"select '\xff'")
+    with pytest.raises(pgfast.ProgrammingError, match="a query is a str, not int"):
+        conn.cursor().executemany(5, [(1,)])
     with pytest.raises(pgfast.ProgrammingError, match="NUL character at position 9"):
         conn.execute("select '\0'")
     assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_a_backslash_escapes_where_the_server_says_so(auto: Any) -> None:
+    auto.execute("set standard_conforming_strings = off")
+    auto.execute("set escape_string_warning = off")
+    assert auto.execute("select '\\'; select $1', %s::int", (1,)).fetchone() == ("'; select $1", 1)

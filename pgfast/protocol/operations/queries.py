@@ -20,14 +20,27 @@ Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
 
 def read_query(session: Session, sql: str | bytes, params: Params) -> tuple[statements.Query, Sequence[Any]]:
     """The query with `$1` placeholders, and its values in that order. Without parameters its text stays as it is."""
-    text = sql.decode("utf-8") if isinstance(sql, bytes) else sql
-    if not isinstance(text, str):
-        raise ProgrammingError(f"a query is a str, not {type(text).__name__}")
-    standard = session.parameters.get("standard_conforming_strings") != "off"
+    text, standard = _text(sql), _standard_strings(session)
     if params is None:
         return statements.plain(text, standard), ()
     found = statements.with_parameters(text, standard)
     return found, found.arrange(params)
+
+
+def _text(sql: str | bytes) -> str:
+    if isinstance(sql, bytes):
+        try:
+            return sql.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            raise ProgrammingError(f"the query is not valid UTF-8: byte {exc.start + 1}, {exc.reason}") from exc
+    if not isinstance(sql, str):
+        raise ProgrammingError(f"a query is a str, not {type(sql).__name__}")
+    return sql
+
+
+def _standard_strings(session: Session) -> bool:
+    """Whether a backslash is an ordinary character in '...'."""
+    return session.parameters.get("standard_conforming_strings") != "off"
 
 
 def execute_query(
@@ -56,8 +69,7 @@ def execute_many(
     prepare: bool | None = None,
 ) -> Operation[tuple[int, list[Result]]]:
     """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
-    text = sql.decode("utf-8") if isinstance(sql, bytes) else sql
-    found = statements.with_parameters(text, session.parameters.get("standard_conforming_strings") != "off")
+    found = statements.with_parameters(_text(sql), _standard_strings(session))
     yield from ensure_begin(session)
     arranged = (found.arrange(params) for params in params_rows)
     return (yield from executemany(session, found.sql, arranged, returning, prepare))

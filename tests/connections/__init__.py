@@ -1,0 +1,1 @@
+"""Tests of the connections' floor that need no server."""

@@ -1,0 +1,92 @@
+"""Memory stays flat however much is loaded: each source in a process of its own, which tells by how much it grew."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+#: Rows of about 10 kB: 300 MB, three times what a load may take.
+ROWS: Final = 30_000
+WIDTH: Final = 10_000
+LIMIT_BYTES: Final = 100 * 10**6
+
+#: Loads a little first, so that what is imported and allocated once is not counted.
+PROGRAM: Final = """
+import asyncio, resource, sys
+import pgfast
+
+dsn, kind, path, rows, width = sys.argv[1:]
+rows, pad = int(rows), "x" * int(width)
+
+def source(count):
+    if kind == "path":
+        return path if count > 1 else path.replace("big.", "first.")
+    if kind == "rows":
+        return ((i, pad + str(i)) for i in range(count))
+    async def pulled():
+        for i in range(count):
+            yield (i, pad + str(i))
+    return pulled()
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+async def run():
+    async with await pgfast.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await conn.execute("CREATE TEMP TABLE big (id int, pad text)")
+        await conn.load("big", source(1))
+        before = peak()
+        report = await conn.load("big", source(rows))
+        assert report.rows == rows, report
+        print(peak() - before)
+
+asyncio.run(run())
+"""
+
+
+def written(directory: Path, kind: str, rows: int) -> Path:
+    """A file of random text, which no encoding makes small; the Parquet file has one row group."""
+    random.seed(1)
+    texts = [random.randbytes(WIDTH // 2).hex() for _ in range(100)]
+    path = directory / f"{'big' if rows > 1 else 'first'}.{kind}"
+    if kind == "csv":
+        with path.open("w") as file:
+            file.write("id,pad\n")
+            file.writelines(f"{number},{texts[number % 100][number % 50 :]}\n" for number in range(rows))
+    else:
+        pads = (random.randbytes(WIDTH // 2).hex() for _ in range(rows))
+        table = pa.table({"id": pa.array(range(rows), pa.int32()), "pad": list(pads)})
+        pq.write_table(table, path, row_group_size=rows, compression="none", use_dictionary=False)
+    return path
+
+
+def growth(dsn: str, kind: str, path: str = "") -> int:
+    """By how many bytes the process grew during a load of ROWS rows."""
+    arguments = [sys.executable, "-c", PROGRAM, dsn, kind, path, str(ROWS), str(WIDTH)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("kind", ["rows", "async"])
+def test_an_iterator_loads_in_flat_memory(dsn: str, kind: str) -> None:
+    got = growth(dsn, kind)
+    print(got)
+    assert got < LIMIT_BYTES
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_loads_in_flat_memory(dsn: str, tmp_path: Path, kind: str) -> None:
+    path = written(tmp_path, kind, ROWS)
+    written(tmp_path, kind, 1)
+    assert path.stat().st_size > 2 * LIMIT_BYTES
+    got = growth(dsn, "path", str(path))
+    print(got)
+    assert got < LIMIT_BYTES
