@@ -90,7 +90,7 @@ def _write_arrow(conn: Any, sql: str, path: Path, suffix: str) -> int:
         import pyarrow.parquet
     except ImportError as exc:
         raise ImportError(f"writing {suffix} needs pyarrow: pip install 'pgfast[arrow]'") from exc
-    found = conn.fetch_columns(sql).to_arrow()
+    found = pyarrow.table(conn.fetch_columns(sql))
     if suffix == ".parquet":
         pyarrow.parquet.write_table(found, path)
     else:
