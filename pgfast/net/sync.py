@@ -93,6 +93,8 @@ class Link:
             if not self.unsent and not self.closed:
                 with contextlib.suppress(OSError):  # nobody may be listening any more, which is what is wanted
                     self._sock.send(self.session.out.take())
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
         self.close()
 
     # ------------------------------------------------------------ carrying out
@@ -194,7 +196,16 @@ class Link:
                 events = _WRITE
             except OSError as exc:
                 raise self.session.lost(exc) from exc
-            _wait_for(self._sock, events, deadline)
+            self._wait(events, deadline)
+
+    def _wait(self, events: int, deadline: Deadline) -> None:
+        """Return when the socket is ready for one of the events.
+
+        Raises TimeoutError, or OperationalError when another thread has closed it.
+        """
+        if self.closed:
+            raise self.session.lost()
+        _wait_for(self._sock, events, deadline)
 
     def _receive_now(self) -> int:
         """Bytes received without waiting; -1 at the end of the stream."""
@@ -217,7 +228,7 @@ class Link:
                 sent = self._sock.send(blocks[0])
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as exc:
                 reading = isinstance(exc, ssl.SSLWantReadError)
-                _wait_for(self._sock, _READ if reading else _READ | _WRITE, deadline)
+                self._wait(_READ if reading else _READ | _WRITE, deadline)
                 if self._receive_now() > 0:
                     return blocks
             except OSError as exc:

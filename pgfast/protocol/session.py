@@ -308,8 +308,11 @@ class Session:
                 return self.error(event)
             if event is None:
                 break
-        detail = f": {cause}" if cause is not None and str(cause) else ""
-        error = OperationalError(f"the server closed the connection unexpectedly{detail}")
+        if self.dead is not None:
+            error = OperationalError(f"the connection is closed: {self.dead}")
+        else:
+            detail = f": {cause}" if cause is not None and str(cause) else ""
+            error = OperationalError(f"the server closed the connection unexpectedly{detail}")
         error.__cause__ = cause
         return self.die(error)
 

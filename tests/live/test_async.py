@@ -35,6 +35,19 @@ def test_a_second_task_is_refused_at_once_and_told_what_to_do(dsn: str, loop: st
     run(loop, main())
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_closing_ends_what_another_task_waits_for(dsn: str, loop: str) -> None:
+    async def main() -> None:
+        conn = await AsyncConnection.connect(dsn, autocommit=True)
+        waiting = asyncio.ensure_future(conn.execute("select pg_sleep(60)"))
+        await asyncio.wait([waiting], timeout=0.1)
+        await conn.close()
+        with pytest.raises(pgfast.OperationalError, match="it was closed by this program"):
+            await asyncio.wait_for(waiting, 30)
+
+    run(loop, main())
+
+
 def test_many_connections_work_at_once(dsn: str) -> None:
     async def work(number: int) -> list[Any]:
         async with await AsyncConnection.connect(dsn) as conn:

@@ -307,6 +307,24 @@ def test_a_thread_does_not_wait_longer_than_it_said(dsn: str, until_waiting: Cal
         assert conn.execute("select 1").fetchone() == (1,)
 
 
+def test_closing_ends_what_another_thread_waits_for(dsn: str, until_waiting: Callable[[int, str], None]) -> None:
+    conn = pgfast.connect(dsn, autocommit=True)
+    outcome: list[str] = []
+
+    def wait() -> None:
+        try:
+            conn.execute("select pg_sleep(60)")
+        except pgfast.Error as exc:
+            outcome.append(str(exc))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    until_waiting(conn.info.backend_pid, "PgSleep")
+    conn.close()
+    thread.join(30)
+    assert outcome == ["the connection is closed: it was closed by this program"]
+
+
 def test_an_operation_inside_an_operation_is_refused(auto: Any) -> None:
     def parameters() -> Any:
         yield (1,)
