@@ -32,7 +32,8 @@ from .sources import FileOptions
 from .target import Target, TargetColumn
 from .zones import session_zone
 
-_READ_SIZE: Final = 1 << 20
+#: Bytes parsed together; pyarrow reads some such pieces ahead for each processor, so this decides what a load takes.
+_READ_SIZE: Final = 1 << 18
 _TRUE: Final = ("true", "t", "yes", "y", "on", "1")
 _FALSE: Final = ("false", "f", "no", "n", "off", "0")
 

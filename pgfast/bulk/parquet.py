@@ -20,9 +20,11 @@ from .feed import BINARY, copy_options
 from .report import Meter
 from .target import Target
 
+#: What one batch should take in memory, and the most rows it has.
+_BATCH_BYTES: Final = 2 << 20
 _BATCH_ROWS: Final = 16384
 #: Bytes of a column chunk read at a time; without it pyarrow reads whole chunks.
-_BUFFER_SIZE: Final = 1 << 20
+_BUFFER_SIZE: Final = 1 << 18
 
 
 class ParquetFeed:
@@ -68,10 +70,16 @@ class ParquetFeed:
 
     def _batches(self) -> Iterator[ArrowBatch]:
         try:
-            for batch in self._file.iter_batches(_BATCH_ROWS, columns=self._wanted):
+            for batch in self._file.iter_batches(self._batch_rows(), columns=self._wanted):
                 yield from ArrowReader(batch.select(self._wanted))
         except self._errors as exc:
             raise DataError(f"{self._path}: {exc}") from exc
+
+    def _batch_rows(self) -> int:
+        """Rows that take about _BATCH_BYTES, by what the file says of its row groups."""
+        metadata = self._file.metadata
+        size_bytes = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * metadata.num_rows // max(size_bytes, 1)))
 
     def close(self) -> None:
         """Close the file."""

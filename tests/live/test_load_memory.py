@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-#: Rows of about 10 kB: 300 MB, three times what a load may take.
-ROWS: Final = 30_000
+#: Rows of about 10 kB: 200 MB, twice what a load may take.
+ROWS: Final = 20_000
 WIDTH: Final = 10_000
 LIMIT_BYTES: Final = 100 * 10**6
 
 #: Loads a little first, so that what is imported and allocated once is not counted.
 PROGRAM: Final = """
-import asyncio, resource, sys
+import asyncio, sys
 import pgfast
 
 dsn, kind, path, rows, width = sys.argv[1:]
@@ -36,7 +36,9 @@ def source(count):
     return pulled()
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: its maximum begins with that of the process this one was started from.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 async def run():
     async with await pgfast.AsyncConnection.connect(dsn, autocommit=True) as conn:
@@ -77,16 +79,12 @@ def growth(dsn: str, kind: str, path: str = "") -> int:
 
 @pytest.mark.parametrize("kind", ["rows", "async"])
 def test_an_iterator_loads_in_flat_memory(dsn: str, kind: str) -> None:
-    got = growth(dsn, kind)
-    print(got)
-    assert got < LIMIT_BYTES
+    assert growth(dsn, kind) < LIMIT_BYTES
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_loads_in_flat_memory(dsn: str, tmp_path: Path, kind: str) -> None:
     path = written(tmp_path, kind, ROWS)
     written(tmp_path, kind, 1)
-    assert path.stat().st_size > 2 * LIMIT_BYTES
-    got = growth(dsn, "path", str(path))
-    print(got)
-    assert got < LIMIT_BYTES
+    assert path.stat().st_size > 1.9 * LIMIT_BYTES
+    assert growth(dsn, "path", str(path)) < LIMIT_BYTES
