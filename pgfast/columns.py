@@ -6,12 +6,14 @@ asked to see as a Python object. Other libraries are imported only by the method
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import const
 from .arrow import ArrowField, array_capsule, schema_capsule, stream_capsule
+from .arrow.tables import arrow_batches
 from .codec import ColumnSink, decode_columns
 from .errors import DataError, InterfaceError, reason
 from .types.catalogue import BY_ARRAY_OID, BY_OID, TypeInfo
@@ -41,8 +43,9 @@ class ResultField(Protocol):
 
 
 def decimal_shape(typmod: int) -> tuple[int, int]:
-    """(precision, scale) of the decimal128 that holds every value of a numeric with this typmod; (0, 0) where none
-    does.
+    """(precision, scale) of the decimal128 that holds every value of a numeric with this typmod.
+
+    (0, 0) where none does.
 
     numeric without typmod, and of more than 38 digits, becomes exact text instead: its values may have any scale. A
     negative scale becomes digits before the point, a scale beyond the precision a wider precision. (server:
@@ -86,6 +89,15 @@ def arrow_field(name: str, oid: int, typmod: int) -> ArrowField:
     return ArrowField(name, "u")
 
 
+def _loaded_pyarrow() -> Any:
+    """pyarrow where the program has imported it, else None.
+
+    Its exporter is then taken instead of ours: ours calls back into Python to let memory go, and where that happens
+    while a consumer's exception is on its way, ctypes loses the exception (see arrow.cdata).
+    """
+    return sys.modules.get("pyarrow")
+
+
 class Batch:
     """One batch of a columnar result, a record batch to those who ask by `__arrow_c_array__`."""
 
@@ -103,6 +115,10 @@ class Batch:
         return schema_capsule(self._schema)
 
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        if _loaded_pyarrow() is not None:
+            _schema, (batch,) = arrow_batches(self._schema, [(self.rows, self.buffers)])
+            capsules: tuple[object, object] = batch.__arrow_c_array__(requested_schema)
+            return capsules
         return schema_capsule(self._schema), array_capsule(self.rows, self.buffers)
 
 
@@ -146,9 +162,14 @@ class Columns:
         return schema_capsule(self._schema)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """A capsule of an ArrowArrayStream. Casting to a requested schema is left to the consumer, as the interface
-        allows.
+        """A capsule of an ArrowArrayStream.
+
+        Casting to a requested schema is left to the consumer, as the interface allows, unless pyarrow can do it.
         """
+        if (pa := _loaded_pyarrow()) is not None:
+            reader = pa.RecordBatchReader.from_batches(*self._arrow_batches())
+            capsule: object = reader.__arrow_c_stream__(requested_schema)
+            return capsule
         return stream_capsule(self._schema, [(batch.rows, list(batch.buffers)) for batch in self.batches])
 
     def to_numpy(self) -> dict[str, numpy.ndarray[Any, Any]]:
@@ -189,10 +210,11 @@ class Columns:
 
     def to_arrow(self) -> pyarrow.Table:
         """A pyarrow Table that shares the memory."""
-        _required("pyarrow", "arrow")
-        from .frames import arrow_table
+        made: pyarrow.Table = _required("pyarrow", "arrow").Table.from_batches(*self._arrow_batches()[::-1])
+        return made
 
-        return arrow_table(self)
+    def _arrow_batches(self) -> tuple[Any, list[Any]]:
+        return arrow_batches(self._schema, [(batch.rows, batch.buffers) for batch in self.batches])
 
     def _check_names(self) -> None:
         names = self.column_names

@@ -1,4 +1,4 @@
-"""Columnar results as NumPy arrays, pandas frames and pyarrow tables.
+"""Columnar results as NumPy arrays, pandas frames and polars frames.
 
 Law of this file: it may import those libraries and is imported only by the methods of `Columns` that need them.
 Numbers, dates and times are views of the codec's memory as long as nothing is NULL and there is one batch; objects
@@ -22,7 +22,6 @@ from .types.intervals import make_interval
 if TYPE_CHECKING:
     import pandas
     import polars
-    import pyarrow
 
     from .arrow import ArrowField
     from .codec import ColumnBuffers
@@ -212,32 +211,3 @@ def polars_frame(columns: Columns) -> polars.DataFrame:
     batches = [(batch.rows, [batch.buffers[index] for index in kept]) for batch in columns.batches]
     frame = pl.DataFrame(Columns([columns.fields[index] for index in kept], batches)) if kept else pl.DataFrame()
     return frame.with_columns(**durations).select(columns.column_names)
-
-
-def arrow_table(columns: Columns) -> pyarrow.Table:
-    """What `Columns.to_arrow` gives: arrays over the codec's memory, held by pyarrow's own buffers."""
-    import pyarrow as pa
-
-    schema = pa.schema(columns)
-    batches = [
-        pa.RecordBatch.from_arrays(
-            [_arrow_array(field.type, buffers) for field, buffers in zip(schema, batch.buffers, strict=True)],
-            schema=schema,
-        )
-        if batch.buffers
-        else pa.RecordBatch.from_struct_array(pa.array([{}] * batch.rows, pa.struct([])))
-        for batch in columns.batches
-    ]
-    return pa.Table.from_batches(batches, schema)
-
-
-def _arrow_array(kind: Any, buffers: ColumnBuffers) -> Any:
-    import pyarrow as pa
-
-    if isinstance(kind, pa.BaseExtensionType):
-        return pa.ExtensionArray.from_storage(kind, _arrow_array(kind.storage_type, buffers))
-    length, null_count, validity, offsets, data, child = buffers
-    held = [None if validity is None else pa.py_buffer(validity)]
-    held += [pa.py_buffer(view) for view in (offsets, data) if view is not None]
-    children: list[Any] | None = None if child is None else [_arrow_array(kind.value_type, child)]
-    return pa.Array.from_buffers(kind, length, held, null_count, 0, children)

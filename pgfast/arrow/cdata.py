@@ -196,8 +196,9 @@ def _callback(work: Callable[[int], None]) -> Any:
 
 
 def _releaser(kind: type[ctypes.Structure]) -> Any:
-    """The release callback of our own structs: releases the children that were not moved out, and drops the reference
-    in `private_data`.
+    """The release callback of our own structs.
+
+    Releases the children that were not moved out, and drops the reference in `private_data`.
 
     Everything it needs is bound here, because it may be called when the module is already being torn down.
     """
@@ -224,8 +225,9 @@ def _releaser(kind: type[ctypes.Structure]) -> Any:
 
 
 def _destructor(kind: type[ctypes.Structure]) -> Any:
-    """The destructor of capsules of this kind: releases the struct unless it was moved out, and drops the reference
-    to its memory.
+    """The destructor of capsules of this kind.
+
+    Releases the struct unless it was moved out, and drops the reference to its memory.
     """
     name = _CAPSULE_NAMES[kind]
 

@@ -228,8 +228,9 @@ def _read_field(struct: Any, depth: int) -> ArrowField:
 
 
 def _read_metadata(address: int | None) -> dict[str, str]:
-    """The key-value metadata: int32 count, then for each an int32 length and the bytes of key and value, in native
-    order.
+    """The key-value metadata.
+
+    An int32 count, then for each an int32 length and the bytes of key and value, in native order.
     """
     if not address:
         return {}

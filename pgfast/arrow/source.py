@@ -45,8 +45,9 @@ _INDEX_LAYOUTS: Final = {
 
 
 class ArrayText:
-    """An array in text form, which the codec asks for its list only when it comes to it, so that a fault names the
-    right row.
+    """An array in text form.
+
+    The codec asks for its list only when it comes to it, so that a fault names the right row.
     """
 
     __slots__ = ("_parse", "_text")

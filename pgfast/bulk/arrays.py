@@ -29,8 +29,9 @@ _TEXT_ROWS: Final = 500
 
 
 class ColumnBatch(Protocol):
-    """Rows that lie in columns: `native` says whether all of them are read by the kernels, `sources` gives rows
-    start:stop, whose first is row 0.
+    """Rows that lie in columns.
+
+    `native` says whether all of them are read by the kernels, `sources` gives rows start:stop, whose first is row 0.
     """
 
     @property

@@ -170,8 +170,9 @@ class ServerCsvFeed:
 
 
 class _Counted(io.RawIOBase):
-    """A file that counts its quotes: an odd number is a field that was never closed, which pyarrow takes for one that
-    ends with the file.
+    """A file that counts its quotes.
+
+    An odd number is a field that was never closed, which pyarrow takes for one that ends with the file.
     """
 
     def __init__(self, path: Path, quote: str) -> None:
@@ -308,8 +309,9 @@ class CsvFeed:
             raise DataError(f"COPY {self._target.table}: {self._path.name}: {exc}") from exc
 
     def _check_floats(self, batch: Any) -> None:
-        """pyarrow reads a number too large for a float as infinity, which the server refuses: such a column is read
-        again as text.
+        """pyarrow reads a number too large for a float as infinity, which the server refuses.
+
+        Such a column is read again as text.
         """
         compute: Any = import_module("pyarrow.compute")
         for index, column in enumerate(batch.columns):
@@ -318,8 +320,9 @@ class CsvFeed:
                 raise Reread
 
     def _misread(self, done: int, said: str) -> Error:
-        """What to raise where pyarrow refused something behind the first `done` rows: Reread where the column can be
-        read as text.
+        """What to raise where pyarrow refused something behind the first `done` rows.
+
+        Reread where the column can be read as text.
         """
         try:
             for row, (line, record) in enumerate(self._records(done), done):

@@ -44,8 +44,9 @@ class Feed(Protocol):
 
 
 class Reread(Exception):
-    """The source must be read again from its beginning, in another way: raised by `blocks`, never seen by the caller
-    of a load.
+    """The source must be read again from its beginning, in another way.
+
+    Raised by `blocks`, never seen by the caller of a load.
     """
 
 

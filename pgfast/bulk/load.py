@@ -27,8 +27,9 @@ _UNDEFINED_COLUMN: Final = "42703"
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How to load: the columns to fill (None: those the source names, or all the table has), how to read files, whom
-    to tell.
+    """How to load.
+
+    The columns to fill (None: those the source names, or all the table has), how to read files, whom to tell.
     """
 
     columns: Sequence[str] | None = None

@@ -78,8 +78,9 @@ class ParquetFeed:
     def _batch_rows(self) -> int:
         """Rows that take about _BATCH_BYTES, by what the file says of its row groups."""
         metadata = self._file.metadata
-        size_bytes = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * metadata.num_rows // max(size_bytes, 1)))
+        size_bytes: int = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+        rows: int = metadata.num_rows
+        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(size_bytes, 1)))
 
     def close(self) -> None:
         """Close the file."""

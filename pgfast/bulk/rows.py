@@ -61,8 +61,9 @@ class RowWriter:
 
 
 class RowFeed:
-    """An iterable of rows. Where the first row is a mapping, its keys name the columns, and every later row must have
-    them.
+    """An iterable of rows.
+
+    Where the first row is a mapping, its keys name the columns, and every later row must have them.
     """
 
     kind: ClassVar[str] = "rows"

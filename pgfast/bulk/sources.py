@@ -24,8 +24,10 @@ _PARQUET_MAGIC: Final = b"PAR1"
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """How a file is to be read. `format` is "csv" or "parquet", None to tell by the name; the rest is for CSV, as
-    COPY's options of the same names.
+    """How a file is to be read.
+
+    `format` is "csv" or "parquet", None to tell by the name; the rest is for CSV, as COPY's options of the same
+    names.
 
     `delimiter` None is a comma, a tab for .tsv files.
     """

@@ -62,8 +62,9 @@ def quoted(name: str) -> str:
 
 
 def parse_table(table: str) -> tuple[str, ...]:
-    """(name,) or (schema, name), folded and unquoted as the server does it: `Public."My Table"` -> ("public", "My
-    Table").
+    """(name,) or (schema, name), folded and unquoted as the server does it.
+
+    `Public."My Table"` -> ("public", "My Table").
 
     Raises ProgrammingError for anything that is not one or two identifiers.
     """
@@ -92,8 +93,9 @@ def coded_error(sqlstate: str, text: str) -> Error:
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """One column of the table; `spec` says how its values are written in binary, None where only their text form is
-    known.
+    """One column of the table.
+
+    `spec` says how its values are written in binary, None where only their text form is known.
     """
 
     name: str
@@ -182,8 +184,9 @@ def _hint(name: str, candidates: Iterable[str]) -> str:
 
 
 def describe(session: Session, table: str) -> Operation[Target]:
-    """The table with all its columns. Raises UndefinedTable, with similar names, or ProgrammingError for a name that
-    is none.
+    """The table with all its columns.
+
+    Raises UndefinedTable, with similar names, or ProgrammingError for a name that is none.
     """
     parts = parse_table(table)
     sql = ".".join([quoted(part) for part in parts])
@@ -211,8 +214,9 @@ def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Oper
 
 
 def _resolve(session: Session, oids: set[int]) -> Operation[dict[int, Spec | None]]:
-    """How each type is written in binary; the server is asked only for types the driver does not know, down to what
-    they are made of.
+    """How each type is written in binary.
+
+    The server is asked only for types the driver does not know, down to what they are made of.
     """
     types: dict[int, tuple[Any, ...]] = {}
     wanted = {oid for oid in oids if encode_spec(oid) is None}

@@ -23,8 +23,9 @@ _PLAIN: Final = re.compile(r'[^\s"{},\\]+')
 
 
 def parse_array(text: str, element: Callable[[str], Any]) -> list[Any]:
-    """The nested lists of an array's text form, None for NULL; lower bounds are read and dropped, as the binary form
-    drops them.
+    """The nested lists of an array's text form, None for NULL.
+
+    Lower bounds are read and dropped, as the binary form drops them.
     """
     bounds = _BOUNDS.match(text)
     start = bounds.end() if bounds else len(text) - len(text.lstrip())

@@ -31,8 +31,9 @@ _NUMPY_UNITS_US: Final = ("", "generic", "Y", "M", "W", "D", "h", "m", "s", "ms"
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A value to be sent as JSON whatever it is: `Json("text")` is the JSON string, where a bare str is JSON text
-    itself.
+    """A value to be sent as JSON whatever it is.
+
+    `Json("text")` is the JSON string, where a bare str is JSON text itself.
     """
 
     value: Any
@@ -107,8 +108,9 @@ def to_int(value: Any) -> int:
 
 
 def _whole(value: float | Decimal) -> int:
-    """The int of a number without a fraction. An exponent beyond every integer type is refused before it is
-    multiplied out.
+    """The int of a number without a fraction.
+
+    An exponent beyond every integer type is refused before it is multiplied out.
     """
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() > 20:
         raise ValueError("out of range")
@@ -263,8 +265,9 @@ def to_uuid(value: Any) -> UUID:
 
 
 def to_json(value: Any) -> str | bytes:
-    """JSON text: a str or bytes is JSON text already, anything else is written by `json.dumps`; `Json` wraps a str to
-    be written.
+    """The JSON text of a value.
+
+    A str or bytes is JSON text already, anything else is written by `json.dumps`; `Json` wraps a str to be written.
     """
     if isinstance(value, Json):
         value = value.value
@@ -320,8 +323,9 @@ _CASTS: Final[tuple[tuple[type, str], ...]] = (
 
 
 def text_parameter(number: int) -> Hook:
-    """The hook of parameter `$number` that the server took for text: a value that is not text is refused with the
-    cast to write.
+    """The hook of parameter `$number` that the server took for text.
+
+    A value that is not text is refused with the cast to write.
     """
 
     def hook(value: Any) -> str:

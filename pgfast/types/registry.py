@@ -85,8 +85,9 @@ def encode_spec(oid: int) -> Spec | None:
 
 
 def parameter_spec(oid: int, number: int) -> Spec:
-    """How the value of `$number` is written: as `encode_spec`, with the cast to write in the error where the server
-    took it for text.
+    """How the value of `$number` is written.
+
+    As `encode_spec`, with the cast to write in the error where the server took it for text.
     """
     if oid in (const.OID_TEXT, const.OID_UNKNOWN):
         return (const.KIND_STR, 0, 0, text_parameter(number))

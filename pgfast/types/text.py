@@ -45,8 +45,9 @@ _FALSE: Final = ("false", "no", "off", "0")
 
 
 def parse_bool(text: str) -> bool:
-    """True or False from the words the server takes: true, yes, on, 1 and the opposites, or a beginning that is one
-    word's alone.
+    """True or False from the words the server takes.
+
+    These are true, yes, on, 1 and the opposites, or a beginning that is one word's alone.
     """
     word = text.strip().lower()
     if word and word != "o":  # "o" begins both on and off
@@ -69,8 +70,9 @@ def parse_int(text: str) -> int:
 
 
 def parse_float(text: str) -> float:
-    """The float, with NaN, Infinity and inf; a number that would overflow to infinity is refused as the server
-    refuses it.
+    """The float, with NaN, Infinity and inf.
+
+    A number that would overflow to infinity is refused as the server refuses it.
     """
     word = text.strip()
     if not _FLOAT.fullmatch(word):
@@ -207,8 +209,9 @@ def _timestamp_match(text: str) -> re.Match[str]:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """The naive datetime of `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]`; an offset is refused, which the server would drop
-    silently.
+    """The naive datetime of `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]`.
+
+    An offset is refused, which the server would drop silently.
     """
     match = _timestamp_match(text)
     if match["offset"]:
@@ -218,8 +221,9 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def parse_timestamptz(text: str, zone: tzinfo | None = None) -> datetime:
-    """The datetime in UTC of a timestamp with an offset; one without is read in `zone`, and refused where `zone` is
-    None.
+    """The datetime in UTC of a timestamp with an offset.
+
+    One without is read in `zone`, and refused where `zone` is None.
     """
     match = _timestamp_match(text)
     found = _dated(_zone_of, match, "timestamp") or zone

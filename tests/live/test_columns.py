@@ -82,10 +82,19 @@ def with_null(expression: str) -> str:
 
 @each_type
 def test_each_type_has_its_arrow_type_and_value(
-    conn: pgfast.Connection, expression: str, kind: pa.DataType, arrow: Any, numpy: Any
+    conn: pgfast.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    expression: str,
+    kind: pa.DataType,
+    arrow: Any,
+    numpy: Any,
 ) -> None:
     columns = conn.fetch_columns(with_null(expression))
-    for table in (columns.to_arrow(), pa.table(columns)):
+    tables = [columns.to_arrow(), pa.table(columns)]
+    with monkeypatch.context() as patch:
+        patch.setattr("pgfast.columns._loaded_pyarrow", lambda: None)  # as in a program without pyarrow
+        tables += [pa.table(columns), pa.Table.from_batches([pa.record_batch(batch) for batch in columns.batches])]
+    for table in tables:
         table.validate(full=True)
         assert table.schema.field("v").type.equals(kind)
         assert table["v"].null_count == 1
@@ -190,7 +199,19 @@ def test_duckdb_and_readers_of_batches_take_columns(conn: pgfast.Connection) -> 
     assert pa.schema(columns).names == pa.schema(columns.batches[0]).names == ["i", "s"]
 
 
-def test_exported_memory_outlives_the_columns_and_the_connection(dsn: str) -> None:
+def test_an_error_of_the_consumer_is_not_lost(conn: pgfast.Connection) -> None:
+    columns = conn.fetch_columns("SELECT 1 AS a")
+    with pytest.raises(ValueError, match="field names"):
+        pa.table(columns, schema=pa.schema([("b", pa.int8())]))
+    assert pa.table(columns, schema=pa.schema([("a", pa.int64())]))["a"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["with pyarrow", "without"])
+def test_exported_memory_outlives_the_columns_and_the_connection(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    if not loaded:
+        monkeypatch.setattr("pgfast.columns._loaded_pyarrow", lambda: None)
     with pgfast.connect(dsn) as conn:
         table = pa.table(conn.fetch_columns("SELECT i, repeat('x', i) AS s FROM generate_series(0, 999) AS i"))
     assert table["s"].to_pylist() == ["x" * i for i in range(1000)]
