@@ -584,8 +584,8 @@ def source_values(
         floats = st.floats(width=32, allow_nan=False) if single else st.floats(allow_nan=False)
         return struct.pack(f"<{need}{'f' if single else 'd'}", *[draw(floats) for _ in range(need)]), None, 0, ()
     if layout == const.LAYOUT_DECIMAL128:
-        numbers = st.integers(-(2**127), 2**127 - 1) | st.integers(-(10**6), 10**6)
-        data = b"".join(draw(numbers).to_bytes(16, "little", signed=True) for _ in range(need))
+        coefficients = st.integers(-(2**127), 2**127 - 1) | st.integers(-(10**6), 10**6)
+        data = b"".join(draw(coefficients).to_bytes(16, "little", signed=True) for _ in range(need))
         return data, None, draw(st.integers(0, 38)), ()
     if layout == const.LAYOUT_MONTH_DAY_NANO:
         small = st.integers(-(2**31), 2**31 - 1)
