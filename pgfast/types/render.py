@@ -51,8 +51,8 @@ _RENDERERS: Final[dict[type, Callable[[Any], str]]] = {
 def render(value: Any) -> str:
     """The text form of a str, bool, number, bytes, date, time, interval or UUID.
 
-    Subclasses, enum members and NumPy scalars of these are written as what they stand for. Raises TypeError for anything
-    else: its text is the caller's to write.
+    Subclasses, enum members and NumPy scalars of these are written as what they stand for. Raises TypeError for
+    anything else: its text is the caller's to write.
     """
     if isinstance(value, Enum):
         value = value.value

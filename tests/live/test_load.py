@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -620,3 +622,29 @@ def test_columns_are_fetched_on_an_async_connection(dsn: str) -> None:
             return [columns.to_arrow().to_pylist(), len(columns)]
 
     assert asyncio.run(run()) == [[{"a": 1, "b": "x"}], 1]
+
+
+def test_without_pyarrow_a_parquet_file_names_the_extra(
+    conn: pgfast.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "items.parquet"
+    pq.write_table(ARROW, path)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ImportError, match=r"pip install 'pgfast\[arrow\]'"):
+        conn.load("item", path)
+    assert items(conn) == []
+
+
+def test_polars_comes_and_goes_without_pyarrow(dsn: str) -> None:
+    program = f"""
+import sys
+sys.modules["pyarrow"] = None
+import pgfast, polars
+with pgfast.connect({dsn!r}) as conn:
+    frame = conn.fetch_columns("SELECT i, i::text AS s, i / 4.0 AS n FROM generate_series(1, 5) AS i").to_polars()
+    conn.execute("CREATE TEMP TABLE back (i int, s text, n numeric)")
+    assert conn.load("back", frame).rows == 5
+    assert conn.fetch_columns("SELECT * FROM back").to_polars().equals(frame)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
