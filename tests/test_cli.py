@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -279,6 +281,32 @@ def test_query_that_fails_is_one_line_with_the_servers_hint(dsn: str) -> None:
     said = failed("query", dsn, "select relnam from pg_class")
     assert 'column "relnam" does not exist' in said
     assert "HINT" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
+def test_interrupted_query_exits_with_130_and_is_cancelled_on_the_server(dsn: str, conn: pgfast.Connection) -> None:
+    mark = uuid.uuid4().hex
+    path = os.pathsep.join(path for path in sys.path if path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "pgfast.cli", "query", dsn, f"select pg_sleep(600), '{mark}'"],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        running = (
+            "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'PgSleep' and query like $1"
+        )
+        deadline = time.monotonic() + 60
+        while conn.execute(running, [f"%{mark}%"]).fetchone() != (1,):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "pgfast: interrupted\n")
+    while conn.execute(running, [f"%{mark}%"]).fetchone() != (0,):
+        assert time.monotonic() < deadline
 
 
 SQL: Final = (
