@@ -164,9 +164,10 @@ SELECT t.*, whole FROM generate_series(5, 6) AS whole LEFT JOIN (SELECT
 
 def test_pandas_keeps_integers_with_nulls_and_the_time_zone(conn: pgfast.Connection) -> None:
     frame = conn.fetch_columns(MIXED).to_pandas()
-    assert frame.dtypes.astype(str)[["i", "b", "f", "d", "tz", "iv", "whole"]].tolist() == [
-        *("Int32", "boolean", "float64", "datetime64[s]", "datetime64[us, UTC]", "timedelta64[us]", "int32")
+    assert frame.dtypes.astype(str)[["i", "b", "f", "d", "tz", "whole"]].tolist() == [
+        *("Int32", "boolean", "float64", "datetime64[s]", "datetime64[us, UTC]", "int32")
     ]
+    assert frame.dtypes["iv"].kind == "m"  # pandas 2 has nanoseconds here, pandas 3 microseconds
     assert frame["i"].tolist() == [1, pd.NA]
     assert frame["n"].tolist() == [Decimal("1.25"), None]
     assert frame["tz"][0] == pd.Timestamp("2024-01-01", tz="UTC")

@@ -95,7 +95,7 @@ def test_values_that_lose_nothing_become_the_kinds_own(kind: int, value: Any, wa
         (const.KIND_TIMESTAMP, np.datetime64("NaT", "ns")),
         (const.KIND_TIMESTAMP, pd.NaT),
         (const.KIND_TIMESTAMPTZ, pd.NaT),
-        (const.KIND_DATE, np.datetime64("NaT")),
+        (const.KIND_DATE, np.datetime64("NaT", "D")),
         (const.KIND_INTERVAL, np.timedelta64("NaT", "s")),
     ],
 )
