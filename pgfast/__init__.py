@@ -9,7 +9,9 @@ from __future__ import annotations
 from . import errors
 from ._version import __version__
 from .api import AsyncConnection, Connection, connect
+from .bulk.report import LoadReport
 from .codec import IMPLEMENTATION
+from .columns import Columns
 from .connections.aio import AsyncCopy, AsyncCursor, AsyncTransaction
 from .connections.dbapi import (
     BINARY,
@@ -63,6 +65,7 @@ __all__ = [
     "AsyncTransaction",
     "Binary",
     "Column",
+    "Columns",
     "Connection",
     "ConnectionInfo",
     "Copy",
@@ -77,6 +80,7 @@ __all__ = [
     "InterfaceError",
     "InternalError",
     "Interval",
+    "LoadReport",
     "NotSupportedError",
     "Notify",
     "OperationalError",
