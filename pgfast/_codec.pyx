@@ -721,12 +721,6 @@ cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t
 
 # ---------------------------------------------------------------- runs of DataRow
 
-cdef int check_run(Py_buffer* view, Py_ssize_t start, Py_ssize_t stop) except -1:
-    if not 0 <= start <= stop <= view.len:
-        raise buffer_misuse(f"run {start}:{stop} lies outside its block of {view.len} bytes")
-    return 0
-
-
 cdef inline Py_ssize_t frame_at(const uint8_t* p, Py_ssize_t at, Py_ssize_t stop) noexcept nogil:
     """Where the frame at `at` ends; -1 where the run ends inside it."""
     cdef int32_t length
@@ -738,24 +732,51 @@ cdef inline Py_ssize_t frame_at(const uint8_t* p, Py_ssize_t at, Py_ssize_t stop
     return at + 1 + length
 
 
+@cython.final
+@cython.auto_pickle(False)
+cdef class _Run:
+    """The frames of a run, one after the other. The block is pinned: a call on the way may run any code."""
+
+    cdef Py_buffer view
+    cdef bint held
+    cdef const uint8_t* base
+    cdef Py_ssize_t at, stop
+    cdef const uint8_t* payload  # of the frame that `next` found
+    cdef Py_ssize_t size
+
+    def __cinit__(self, bytearray block not None, Py_ssize_t start, Py_ssize_t stop):
+        PyObject_GetBuffer(block, &self.view, PyBUF_SIMPLE)
+        self.held = True
+        if not 0 <= start <= stop <= self.view.len:
+            raise buffer_misuse(f"run {start}:{stop} lies outside its block of {self.view.len} bytes")
+        self.base = <const uint8_t*>self.view.buf
+        self.at = start
+        self.stop = stop
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+    cdef bint next(self) except -1:
+        """Whether there is another frame, whose payload is then at hand."""
+        cdef Py_ssize_t end
+        if self.at == self.stop:
+            return False
+        end = frame_at(self.base, self.at, self.stop)
+        if end < 0:
+            raise buffer_misuse("the run ends inside a frame")
+        self.payload = self.base + self.at + HEAD
+        self.size = end - self.at - HEAD
+        self.at = end
+        return True
+
+
 def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
     """The rows of a run of DataRow, one tuple each."""
-    cdef Py_buffer view
-    cdef const uint8_t* p
-    cdef Py_ssize_t end
+    cdef _Run run = _Run(block, start, stop)
     cdef list rows = []
-    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)  # pins the block: a call may run any code
-    try:
-        check_run(&view, start, stop)
-        p = <const uint8_t*>view.buf
-        while start < stop:
-            end = frame_at(p, start, stop)
-            if end < 0:
-                raise buffer_misuse("the run ends inside a frame")
-            rows.append(decode_tuple(plan, p + start + HEAD, end - start - HEAD, HEAD))
-            start = end
-    finally:
-        PyBuffer_Release(&view)
+    while run.next():
+        rows.append(decode_tuple(plan, run.payload, run.size, HEAD))
     return rows
 
 
@@ -884,31 +905,25 @@ def decode_columns(
     ColumnSink sink not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count
 ):
     """The position reached in a run of DataRow whose rows went into the sink."""
-    cdef Py_buffer view
+    cdef _Run run = _Run(block, start, stop)
     cdef Fault found
-    cdef const uint8_t* p
+    cdef const uint8_t* p = run.base
     cdef Py_ssize_t end = 0
     cdef int code = 0
-    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
-    try:
-        check_run(&view, start, stop)
-        p = <const uint8_t*>view.buf
-        with nogil:
-            while start < stop:
-                end = frame_at(p, start, stop)
-                if end < 0 or sink.is_full():
-                    break
-                code = sink_tuple(sink.columns, sink.count, p + start + HEAD, end - start - HEAD, HEAD, &found)
-                if code:
-                    break
-                sink.gathered += 1
-                start = end
-        if code:
-            raise fault_of(&found)
-        if end < 0:
-            raise buffer_misuse("the run ends inside a frame")
-    finally:
-        PyBuffer_Release(&view)
+    with nogil:
+        while start < stop:
+            end = frame_at(p, start, stop)
+            if end < 0 or sink.is_full():
+                break
+            code = sink_tuple(sink.columns, sink.count, p + start + HEAD, end - start - HEAD, HEAD, &found)
+            if code:
+                break
+            sink.gathered += 1
+            start = end
+    if code:
+        raise fault_of(&found)
+    if end < 0:
+        raise buffer_misuse("the run ends inside a frame")
     return start
 
 
@@ -1028,22 +1043,10 @@ def decode_copy_rows(
     Py_ssize_t count
 ):
     """The rows completed by a run of CopyData in binary COPY format."""
-    cdef Py_buffer view
-    cdef const uint8_t* p
-    cdef Py_ssize_t end
+    cdef _Run run = _Run(block, start, stop)
     cdef list rows = []
-    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
-    try:
-        check_run(&view, start, stop)
-        p = <const uint8_t*>view.buf
-        while start < stop:
-            end = frame_at(p, start, stop)
-            if end < 0:
-                raise buffer_misuse("the run ends inside a frame")
-            copy_payload(state, plan, rows, None, p + start + HEAD, end - start - HEAD)
-            start = end
-    finally:
-        PyBuffer_Release(&view)
+    while run.next():
+        copy_payload(state, plan, rows, None, run.payload, run.size)
     return rows
 
 
@@ -1073,34 +1076,20 @@ def decode_copy_columns(
     Py_ssize_t count
 ):
     """The position reached in a run of CopyData in binary COPY format whose rows went into the sink."""
-    cdef Py_buffer view
+    cdef _Run run = _Run(block, start, stop)
     cdef Fault found
-    cdef const uint8_t* p
-    cdef Py_ssize_t end
     cdef bint plain
     cdef int code = 0
-    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
-    try:
-        check_run(&view, start, stop)
-        p = <const uint8_t*>view.buf
-        while start < stop:
-            plain = state.header and not state.trailer and PyByteArray_GET_SIZE(state.carry) == 0
-            with nogil:
-                start = copy_fast(state, sink, plain, p, start, stop, &found, &code)
-            if code:
-                raise fault_of(&found)
-            if start == stop:
-                break
-            end = frame_at(p, start, stop)
-            if end < 0:
-                raise buffer_misuse("the run ends inside a frame")
-            if sink.is_full():
-                break
-            copy_payload(state, None, None, sink, p + start + HEAD, end - start - HEAD)
-            start = end
-    finally:
-        PyBuffer_Release(&view)
-    return start
+    while True:
+        plain = state.header and not state.trailer and PyByteArray_GET_SIZE(state.carry) == 0
+        with nogil:
+            run.at = copy_fast(state, sink, plain, run.base, run.at, stop, &found, &code)
+        if code:
+            raise fault_of(&found)
+        start = run.at
+        if not run.next() or sink.is_full():
+            return start
+        copy_payload(state, None, None, sink, run.payload, run.size)
 
 
 cdef inline int octal(uint8_t code) noexcept nogil:
@@ -1217,22 +1206,10 @@ def decode_copy_text(
     CopyState state not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count
 ):
     """The lines completed by a run of CopyData in text COPY format, each a tuple of str, None for `\\N`."""
-    cdef Py_buffer view
-    cdef const uint8_t* p
-    cdef Py_ssize_t end
+    cdef _Run run = _Run(block, start, stop)
     cdef list rows = []
-    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
-    try:
-        check_run(&view, start, stop)
-        p = <const uint8_t*>view.buf
-        while start < stop:
-            end = frame_at(p, start, stop)
-            if end < 0:
-                raise buffer_misuse("the run ends inside a frame")
-            text_payload(state, rows, p + start + HEAD, end - start - HEAD)
-            start = end
-    finally:
-        PyBuffer_Release(&view)
+    while run.next():
+        text_payload(state, rows, run.payload, run.size)
     return rows
 
 
