@@ -17,6 +17,8 @@ def fetch_columns(session: Session, query: str | bytes, params: Params = None) -
     found, values = read_query(session, query, params)
     if found.several:
         raise ProgrammingError("fetch_columns takes one statement; execute the others first")
+    if found.copies:
+        raise ProgrammingError("fetch_columns takes a statement that gives rows; use cursor.copy() for COPY")
     yield from ensure_begin(session)
     consumer = ColumnsConsumer(session.registry)
     result = yield from execute(session, found.sql, values, consumer)

@@ -209,8 +209,8 @@ class Link(asyncio.BufferedProtocol):
             return
         deadline = Deadline(sockets.GRACE_S)
         try:
-            await self.cancel(deadline)
-            await self._drive(operations.recover(session, self.unsent, was_idle), deadline)
+            while not await self._recovered(was_idle, deadline):
+                pass
         except Error as exc:
             session.die(OperationalError(f"an interrupted operation could not be cancelled: {exc}"))
             self.close()
@@ -218,6 +218,21 @@ class Link(asyncio.BufferedProtocol):
             session.die(OperationalError("the cancelling of an interrupted operation was itself interrupted"))
             self.close()
             raise
+
+    async def _recovered(self, was_idle: bool, deadline: Deadline) -> bool:
+        """Whether cancelling once has brought the session to rest.
+
+        A request that arrives between two statements of a pipeline is forgotten by the server (postgres.c,
+        ProcessClientReadInterrupt), so it must be made again.
+        """
+        await self.cancel(deadline)
+        try:
+            recovering = operations.recover(self.session, self.unsent, was_idle)
+            await self._drive(recovering, deadline.sooner(sockets.CANCEL_AGAIN_S))
+        except TimeoutError:
+            deadline.remaining()
+            return False
+        return True
 
     async def cancel(self, deadline: Deadline) -> None:
         """Ask the server, over a connection of its own, to cancel what the session is doing."""

@@ -42,6 +42,11 @@ class Deadline:
         left = self.remaining()
         return Deadline(None if left is None else left / parts)
 
+    def sooner(self, seconds: float) -> Deadline:
+        """The deadline so many seconds from now, or this one where it is nearer."""
+        left = self.remaining()
+        return Deadline(seconds if left is None else min(seconds, left))
+
     def passed(self) -> TimeoutError:
         """The exception for a wait that outlasted it."""
         return TimeoutError("timed out" if self.seconds is None else f"timed out after {self.seconds:g} s")

@@ -20,6 +20,8 @@ from .conninfo import ConnInfo
 #: How long, in seconds, an interrupted operation may take to cancel what the server does and to bring the session to
 #: rest. Then the connection is closed.
 GRACE_S: Final = 2.0
+#: Seconds after which the cancelling is asked for again, because a request may come at a moment when it is forgotten.
+CANCEL_AGAIN_S: Final = 0.25
 #: The SQLSTATE with which a server refuses by pg_hba.conf, where another encryption may be let in
 #: (invalid_authorization_specification).
 _REFUSED: Final = "28000"

@@ -150,8 +150,8 @@ class Link:
             return
         deadline = Deadline(sockets.GRACE_S)
         try:
-            self.cancel(deadline)
-            self._drive(operations.recover(session, self.unsent, was_idle), deadline)
+            while not self._recovered(was_idle, deadline):
+                pass
         except Error as exc:
             session.die(OperationalError(f"an interrupted operation could not be cancelled: {exc}"))
             self.close()
@@ -159,6 +159,21 @@ class Link:
             session.die(OperationalError("the cancelling of an interrupted operation was itself interrupted"))
             self.close()
             raise
+
+    def _recovered(self, was_idle: bool, deadline: Deadline) -> bool:
+        """Whether cancelling once has brought the session to rest.
+
+        A request that arrives between two statements of a pipeline is forgotten by the server (postgres.c,
+        ProcessClientReadInterrupt), so it must be made again.
+        """
+        self.cancel(deadline)
+        try:
+            recovering = operations.recover(self.session, self.unsent, was_idle)
+            self._drive(recovering, deadline.sooner(sockets.CANCEL_AGAIN_S))
+        except TimeoutError:
+            deadline.remaining()
+            return False
+        return True
 
     def cancel(self, deadline: Deadline) -> None:
         """Ask the server, over a connection of its own, to cancel what the session is doing. Any thread may call it."""
@@ -214,7 +229,7 @@ class Link:
             size = self._sock.recv_into(view)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
-        except OSError:  # reported by the write that follows
+        except OSError:  # the connection is gone, which the caller says
             return -1
         self.session.received.commit(size)
         return size or -1
@@ -229,8 +244,11 @@ class Link:
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as exc:
                 reading = isinstance(exc, ssl.SSLWantReadError)
                 self._wait(_READ if reading else _READ | _WRITE, deadline)
-                if self._receive_now() > 0:
+                received = self._receive_now()
+                if received > 0:
                     return blocks
+                if received < 0:  # nobody will take the rest, and waiting for room would end at once for ever
+                    raise self.session.lost() from None
             except OSError as exc:
                 # The server may have said why before it hung up.
                 while self._receive_now() > 0:
@@ -241,8 +259,8 @@ class Link:
                     del blocks[0]
                 else:
                     blocks[0] = blocks[0][sent:]
-        if listen:
-            self._receive_now()
+        if listen and self._receive_now() < 0:
+            raise self.session.lost()
         return blocks
 
     def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:

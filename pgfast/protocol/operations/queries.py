@@ -52,8 +52,10 @@ def execute_query(
     so does COPY.
     """
     found, values = read_query(session, sql, params)
+    if found.copies and values:
+        raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
     yield from ensure_begin(session)
-    if params is None and (found.several or found.copies):
+    if found.copies or (params is None and found.several):
         return (yield from query(session, found.sql))
     rows = Rows(session)
     result = yield from execute(session, found.sql, values, rows, prepare)
@@ -70,6 +72,8 @@ def execute_many(
 ) -> Operation[tuple[int, list[Result]]]:
     """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
     found = statements.with_parameters(_text(sql), _standard_strings(session))
+    if found.copies:
+        raise ProgrammingError("COPY cannot be executed many times over; use cursor.copy()")
     yield from ensure_begin(session)
     arranged = (found.arrange(params) for params in params_rows)
     return (yield from executemany(session, found.sql, arranged, returning, prepare))
