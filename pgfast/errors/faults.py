@@ -77,7 +77,7 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     ),
     FAULT_TIME_RANGE: (
         DataError,
-        "time at offset {at} is outside what Python's time can hold (24:00, or an offset of a day); cast it to text",
+        "time at offset {at} is beyond what Python and Arrow hold (24:00, or an offset of a day); cast it to text",
     ),
     FAULT_CALL: (DataError, "value at offset {at} could not be read: {value}"),
     FAULT_DECIMAL_RANGE: (

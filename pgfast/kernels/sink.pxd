@@ -206,6 +206,8 @@ cdef inline int store_fixed(SinkColumn* column, const uint8_t* p) noexcept nogil
         memcpy(out, &v16, 2)
     elif kind == KIND_TIME:
         us = load_i64(p)
+        if us == US_PER_DAY:
+            return FAULT_TIME_RANGE
         if us < 0 or us > US_PER_DAY:
             return FAULT_VALUE
         memcpy(out, &us, 8)

@@ -65,9 +65,11 @@ def _date(data: bytes, at: int, column: int) -> bytes:
 
 
 def _time(data: bytes, at: int, column: int) -> bytes:
-    """Microseconds since midnight, 24:00 included."""
+    """Microseconds since midnight; 24:00 is beyond what Arrow's time of day holds."""
     us = wire.decode_i64(data, at, column)
-    if not 0 <= us <= const.US_PER_DAY:
+    if us == const.US_PER_DAY:
+        raise fault(faults.FAULT_TIME_RANGE, at, column)
+    if not 0 <= us < const.US_PER_DAY:
         raise fault(faults.FAULT_VALUE, at, column)
     return I64LE.pack(us)
 

@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pgfast import _codec_py, const
-from pgfast.errors import Error
+from pgfast.errors import Error, faults
 from pgfast.interval import Interval
 
 from ..conftest import CODECS
@@ -769,11 +769,10 @@ def test_timestamps_before_and_after_the_epoch_agree(us: int) -> None:
     assert found[1][0][0] == datetime(2000, 1, 1) + timedelta(microseconds=us)
 
 
-def test_midnight_at_the_end_of_the_day_is_a_fault_in_rows_only() -> None:
+def test_midnight_at_the_end_of_the_day_is_a_fault() -> None:
     rows = [reference.row([struct.pack(">q", 86400 * 10**6)])]
-    spec = (const.KIND_TIME, 0, 0, None)
-    assert agree(lambda m: m.decode_rows(m.Plan([spec]), *as_run(m, const.DATA_ROW, rows)))[0] == "fault"
-    assert (
-        agree(lambda m: m.decode_columns(m.ColumnSink([(*spec[:2], 0, 0)]), *as_run(m, const.DATA_ROW, rows)))[0]
-        == "ok"
-    )
+    found = agree(lambda m: m.decode_rows(m.Plan([(const.KIND_TIME, 0, 0, None)]), *as_run(m, const.DATA_ROW, rows)))
+    assert found[2] == faults.FAULT_TIME_RANGE
+    sink = [(const.KIND_TIME, 0, 0, 0)]
+    found = agree(lambda m: m.decode_columns(m.ColumnSink(sink), *as_run(m, const.DATA_ROW, rows)))
+    assert found[2] == faults.FAULT_TIME_RANGE
