@@ -7,6 +7,8 @@ pure.
 
 import os
 import sys
+import sysconfig
+import tempfile
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -21,9 +23,32 @@ def warn(reason):
     print(f"WARNING: {text}", file=sys.stderr)
 
 
+def compiler_works():
+    """Whether a C file that includes Python.h can be compiled; otherwise the reason has been told.
+
+    It is tried before anything is built, because a package that has an extension on its list gets a wheel with the
+    platform's tag, and pip would keep that wheel, empty of it, after a compiler is there.
+    """
+    from distutils.ccompiler import new_compiler
+    from distutils.sysconfig import customize_compiler
+
+    with tempfile.TemporaryDirectory() as directory:
+        probe = os.path.join(directory, "probe.c")
+        with open(probe, "w") as file:
+            file.write("#include <Python.h>\nint pgfast_probe(void) { return 0; }\n")
+        try:
+            compiler = new_compiler()
+            customize_compiler(compiler)
+            compiler.compile([probe], output_dir=directory, include_dirs=[sysconfig.get_path("include")])
+        except Exception as exc:  # whatever a compiler that is missing or broken raises
+            warn(f"there is no C compiler that can build for this Python ({type(exc).__name__}: {exc})")
+            return False
+    return True
+
+
 def extensions():
     """The extension module, translated to C; nothing where that is not wanted or cannot be done."""
-    if MODE == "skip":
+    if MODE == "skip" or (MODE != "require" and not compiler_works()):
         return []
     arguments = [] if sys.platform == "win32" else ["-O3"]
     codec = Extension("pgfast._codec", ["pgfast/_codec.pyx"], extra_compile_args=arguments)

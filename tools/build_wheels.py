@@ -45,6 +45,18 @@ def unpack(sdist: Path, directory: Path) -> Path:
     return single(directory, "pgfast-*")
 
 
+def build(sdist: Path, scratch: Path, name: str, pure: bool, **variables: str) -> Path:
+    """The wheel built from the sdist with these variables; it must be pure, or must not."""
+    sources = unpack(sdist, scratch / f"sources-{name}")
+    wheels = scratch / f"wheel-{name}"
+    command = (sys.executable, "-m", "build", "--wheel", "--outdir", str(wheels), str(sources))
+    call(*command, directory=scratch, **variables)
+    wheel = single(wheels, "pgfast-*.whl")
+    if wheel.name.endswith("-none-any.whl") != pure:
+        raise SystemExit(f"build_wheels: the build {name} made {wheel.name}")
+    return wheel
+
+
 def test(wheel: Path, implementation: str, scratch: Path) -> None:
     """Installs the wheel in an environment of its own and runs tools/check_wheel.py there."""
     environment = scratch / f"venv-{implementation}"
@@ -67,15 +79,11 @@ def main() -> None:
         sdist = single(scratch / "sdist", "pgfast-*.tar.gz")
         built = [sdist]
         for mode, implementation, ending in KINDS:
-            sources = unpack(sdist, scratch / f"sources-{mode}")
-            wheels = scratch / f"wheel-{mode}"
-            command = (sys.executable, "-m", "build", "--wheel", "--outdir", str(wheels), str(sources))
-            call(*command, directory=scratch, PGFAST_BUILD=mode)
-            wheel = single(wheels, "pgfast-*.whl")
-            if wheel.name.endswith("-none-any.whl") != (ending is not None):
-                raise SystemExit(f"build_wheels: PGFAST_BUILD={mode} made {wheel.name}")
+            wheel = build(sdist, scratch, mode, ending is not None, PGFAST_BUILD=mode)
             test(wheel, implementation, scratch)
             built.append(wheel)
+        if os.name == "posix":  # elsewhere the compiler is not found by CC
+            build(sdist, scratch, "no-compiler", True, PGFAST_BUILD="", CC=str(scratch / "no-such-compiler"))
         for path in built:
             (target / path.name).write_bytes(path.read_bytes())
             print(f"{target / path.name}: {path.stat().st_size:,} bytes")
