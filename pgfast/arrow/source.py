@@ -57,7 +57,12 @@ class ArrayText:
         self._parse = parse
 
     def tolist(self) -> list[Any]:
-        """The nested lists the text stands for."""
+        """The nested lists the text stands for.
+
+        Bounds are refused: the binary form that is made of the lists has none, and they would be lost.
+        """
+        if self._text.lstrip().startswith("["):
+            raise ValueError("an array with bounds would lose them; write it without")
         return parse_array(self._text, self._parse)
 
     def __repr__(self) -> str:

@@ -1,7 +1,8 @@
 """Intervals in text form, both ways.
 
 Law of this file: months, days and microseconds are counted apart and never carried into each other. A text that the
-server would read differently under another IntervalStyle is refused.
+server would read differently under another IntervalStyle is refused, and what is written has a sign at every field:
+under sql_standard a leading minus holds for all the fields behind it when none of them has a sign of its own.
 
 Sources: docs, "Interval Input" and "Interval Output"; ISO 8601 section 4.4.3.2; server: datetime.c (DecodeInterval,
 EncodeInterval).
@@ -144,30 +145,31 @@ def _parse_words(word: str, total: _Sum) -> None:
     """The styles postgres, postgres_verbose and sql_standard."""
     ago = word.endswith(" ago")
     rest = word.removesuffix(" ago").removeprefix("@").strip()
-    bare: list[str] = []  # the signs of fields without a unit: only these depend on IntervalStyle
+    signs: list[str] = []
     if not rest:
         raise ValueError(_WRONG)
     while rest:
         if match := _CLOCK.match(rest):
             total.clock(match[1], match[2], match[3], match[4])
-            bare.append(match[1])
+            signs.append(match[1])
         elif match := _YEAR_MONTH.match(rest):
             total.add(match[1] + match[2], "year")
             total.add(match[1] + match[3], "month")
-            bare.append(match[1])
+            signs.append(match[1])
         elif match := _PAIR.match(rest):
             if match[2] not in _UNITS:
                 raise ValueError(_WRONG)
             total.add(match[1], _UNITS[match[2]])
+            signs.append(_sign(match[1]))
         elif match := _DAY.match(rest):
             total.add(match[1], "day")
-            bare.append(match[1][0] if match[1][0] in "+-" else "")
+            signs.append(_sign(match[1]))
         elif rest == "0":
             break
         else:
             raise ValueError(_WRONG)
         rest = rest[match.end() :].strip()
-    if len(bare) > 1 and bare[0] == "-" and not all(bare):
+    if signs and signs[0] == "-" and not all(signs):
         raise ValueError(
             "ambiguous: the leading minus holds for all fields under one IntervalStyle only; sign each field"
         )
@@ -175,8 +177,14 @@ def _parse_words(word: str, total: _Sum) -> None:
         total.months, total.days, total.us = -total.months, -total.days, -total.us
 
 
+def _sign(amount: str) -> str:
+    """The sign an amount is written with, empty where there is none."""
+    return amount[0] if amount[0] in "+-" else ""
+
+
 def render_interval(value: timedelta | Interval) -> str:
-    """`n mons n days n us`, which the server reads the same under every IntervalStyle."""
+    """`+n mons -n days +n us`, each field signed, which the server reads the same under every IntervalStyle."""
     if isinstance(value, Interval):
-        return f"{value.months} mons {value.days} days {value.microseconds} us"
-    return f"{value.days} days {value.seconds} secs {value.microseconds} us"
+        return f"{value.months:+d} mons {value.days:+d} days {value.microseconds:+d} us"
+    microseconds = value.seconds * const.US_PER_SECOND + value.microseconds
+    return f"{value.days:+d} days {microseconds:+d} us"

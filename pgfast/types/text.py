@@ -39,6 +39,13 @@ _TIME_ONLY: Final = re.compile(rf"{_TIME}(?:\s*(?P<offset>{_OFFSET}))?", re.ASCI
 _TIMESTAMP: Final = re.compile(rf"{_DATE}(?:[T ]\s*{_TIME}(?:\s*(?P<offset>{_OFFSET}))?)?", re.ASCII | re.IGNORECASE)
 _ESCAPED: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})|\\")
 
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2}|[ \t\n\r])*", re.ASCII | re.IGNORECASE)
+_UUID: Final = re.compile(r"(\{)?[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}(?(1)\})", re.ASCII | re.IGNORECASE)
+
+#: What the server skips around a value; str.strip() without it would skip more.
+_SPACE: Final = " \t\n\v\f\r"
+#: The widest offset from UTC the server takes is 15:59:59.
+_WIDEST_OFFSET: Final = timedelta(hours=16)
 _F32: Final = Struct("<f")
 _TRUE: Final = ("true", "yes", "on", "1")
 _FALSE: Final = ("false", "no", "off", "0")
@@ -49,7 +56,7 @@ def parse_bool(text: str) -> bool:
 
     These are true, yes, on, 1 and the opposites, or a beginning that is one word's alone.
     """
-    word = text.strip().lower()
+    word = text.strip(_SPACE).lower()
     if word and word != "o":  # "o" begins both on and off
         if any(full.startswith(word) for full in _TRUE):
             return True
@@ -60,7 +67,7 @@ def parse_bool(text: str) -> bool:
 
 def parse_int(text: str) -> int:
     """The whole number in decimal digits."""
-    word = text.strip()
+    word = text.strip(_SPACE)
     if not _INTEGER.fullmatch(word):
         raise ValueError("not a whole number")
     digits = word.lstrip("+-").lstrip("0") or "0"
@@ -72,15 +79,22 @@ def parse_int(text: str) -> int:
 def parse_float(text: str) -> float:
     """The float, with NaN, Infinity and inf.
 
-    A number that would overflow to infinity is refused as the server refuses it.
+    A number that would overflow to infinity, or become zero without being it, is refused as the server refuses it.
     """
-    word = text.strip()
+    word = text.strip(_SPACE)
     if not _FLOAT.fullmatch(word):
         raise ValueError("not a number")
     value = float(word)
     if math.isinf(value) and word.lstrip("+-")[0] not in "iI":
         raise ValueError("out of range for a double")
+    if value == 0 and _nonzero(word):
+        raise ValueError("out of range for a double: it would become 0")
     return value
+
+
+def _nonzero(word: str) -> bool:
+    """Whether a digit before the exponent is not 0."""
+    return not set("123456789").isdisjoint(word.lower().partition("e")[0])
 
 
 def parse_float4(text: str) -> float:
@@ -89,12 +103,14 @@ def parse_float4(text: str) -> float:
         value: float = _F32.unpack(_F32.pack(parse_float(text)))[0]
     except OverflowError:
         raise ValueError("out of range for a real") from None
+    if value == 0 and _nonzero(text):
+        raise ValueError("out of range for a real: it would become 0")
     return value
 
 
 def parse_numeric(text: str) -> Decimal:
     """The Decimal with exactly the digits written."""
-    word = text.strip()
+    word = text.strip(_SPACE)
     if not _FLOAT.fullmatch(word):
         raise ValueError("not a number")
     try:
@@ -104,13 +120,19 @@ def parse_numeric(text: str) -> Decimal:
 
 
 def parse_bytea(text: str) -> bytes:
-    """The bytes of the hex form (`\\x...`) or the escape form."""
-    if text[:2] in ("\\x", "\\X"):
+    """The bytes of the hex form (`\\x...`) or the escape form.
+
+    In the escape form other characters than ASCII's are refused: which bytes they are is the server's encoding's to
+    say.
+    """
+    if text[:2] == "\\x":
+        if not _HEX.fullmatch(text, 2):
+            raise ValueError("not bytea: two hexadecimal digits a byte are wanted behind \\x")
         return bytes.fromhex(text[2:])
     try:
-        raw = text.encode("utf-8")
+        raw = text.encode("ascii")
     except UnicodeEncodeError:
-        raise ValueError("not encodable in UTF-8") from None
+        raise ValueError("not ASCII; write it in the hex form") from None
 
     def unescape(match: re.Match[bytes]) -> bytes:
         code = match[1]
@@ -148,14 +170,14 @@ def _zone_of(match: re.Match[str]) -> timezone | None:
     if match["utc"]:
         return timezone.utc
     offset = timedelta(hours=int(match["oh"]), minutes=int(match["om"] or 0), seconds=int(match["os"] or 0))
-    if offset >= timedelta(days=1) or int(match["om"] or 0) > 59 or int(match["os"] or 0) > 59:
+    if offset >= _WIDEST_OFFSET or int(match["om"] or 0) > 59 or int(match["os"] or 0) > 59:
         raise ValueError("the offset from UTC is not one")
     return timezone(-offset if match["sign"] == "-" else offset)
 
 
 def parse_date(text: str) -> date:
     """The date of ISO 8601, `YYYY-MM-DD`."""
-    word = text.strip()
+    word = text.strip(_SPACE)
     match = _DATE_ONLY.fullmatch(word)
     if match is None:
         if _infinite(word) or word.endswith("BC"):
@@ -175,7 +197,7 @@ def _dated(make: Callable[..., Any], match: re.Match[str], what: str, *rest: Any
 
 def parse_time(text: str) -> time:
     """The time of day, `HH:MM[:SS[.ffffff]]`, without an offset."""
-    match = _TIME_ONLY.fullmatch(text.strip())
+    match = _TIME_ONLY.fullmatch(text.strip(_SPACE))
     if match is None:
         raise ValueError("not a time (HH:MM:SS)")
     if match["offset"]:
@@ -186,7 +208,7 @@ def parse_time(text: str) -> time:
 
 def parse_timetz(text: str) -> time:
     """The time of day with its offset, `HH:MM[:SS[.ffffff]]+HH[:MM[:SS]]`."""
-    match = _TIME_ONLY.fullmatch(text.strip())
+    match = _TIME_ONLY.fullmatch(text.strip(_SPACE))
     if match is None or match["offset"] is None:
         raise ValueError("not a time with time zone (HH:MM:SS+HH)")
     value: time = _dated(_time_of, match, "time", _dated(_zone_of, match, "time"))
@@ -199,7 +221,7 @@ def _timestamp_of(match: re.Match[str], zone: tzinfo | None) -> datetime:
 
 
 def _timestamp_match(text: str) -> re.Match[str]:
-    word = text.strip()
+    word = text.strip(_SPACE)
     match = _TIMESTAMP.fullmatch(word)
     if match is None:
         if _infinite(word) or word.endswith("BC"):
@@ -223,25 +245,30 @@ def parse_timestamp(text: str) -> datetime:
 def parse_timestamptz(text: str, zone: tzinfo | None = None) -> datetime:
     """The datetime in UTC of a timestamp with an offset.
 
-    One without is read in `zone`, and refused where `zone` is None.
+    One without is read in `zone`, and refused where `zone` is None. Of an hour that happens twice it is the second
+    one, in an hour that never happens the offset before it holds: so the server reads them.
     """
     match = _timestamp_match(text)
     found = _dated(_zone_of, match, "timestamp") or zone
     if found is None:
         raise ValueError("not a timestamp with time zone: it has no offset such as +00")
     try:
-        value: datetime = _timestamp_of(match, found).astimezone(timezone.utc)
+        local = _timestamp_of(match, found)
+        second = local.replace(fold=1)
+        before, after = local.utcoffset(), second.utcoffset()
+        if before is not None and after is not None and after < before:
+            local = second
+        value: datetime = local.astimezone(timezone.utc)
     except (ValueError, OverflowError) as exc:
         raise ValueError(f"not a timestamp: {exc}") from None
     return value
 
 
 def parse_uuid(text: str) -> UUID:
-    """The UUID, with or without hyphens and braces."""
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        raise ValueError("not a UUID") from None
+    """The UUID, with or without braces, and with or without a hyphen behind any four digits."""
+    if not _UUID.fullmatch(text):
+        raise ValueError("not a UUID")
+    return UUID(text)
 
 
 def parse_json(text: str) -> Any:

@@ -62,6 +62,16 @@ def test_floats_that_overflow_are_refused_as_the_server_refuses_them() -> None:
         text.parse_float("1_0.5")
 
 
+def test_floats_that_would_become_zero_are_refused_as_the_server_refuses_them() -> None:
+    assert [text.parse_float(word) for word in ("0e-400", "-0.0", "5e-324")] == [0.0, 0.0, 5e-324]
+    for word in ("1e-400", "2E-324"):
+        with pytest.raises(ValueError, match="would become 0"):
+            text.parse_float(word)
+    assert text.parse_float4("0.00") == 0
+    with pytest.raises(ValueError, match="would become 0"):
+        text.parse_float4("1e-50")
+
+
 def test_single_precision_is_read_as_the_binary_form_gives_it() -> None:
     assert text.parse_float4("0.1") == 0.10000000149011612
     with pytest.raises(ValueError, match="out of range"):
@@ -83,7 +93,7 @@ def test_bytea_is_read_in_hex_and_in_escape_form() -> None:
     assert text.parse_bytea("\\x00FF0a") == b"\x00\xff\n"
     assert text.parse_bytea("a\\\\b\\001\\377") == b"a\\b\x01\xff"
     assert text.parse_bytea("") == b""
-    for word in ("\\x0", "\\xzz", "a\\b", "\\400"):
+    for word in ("\\x0", "\\xzz", "\\x0 0", "a\\b", "\\400", "\\X00", "é"):
         with pytest.raises(ValueError):
             text.parse_bytea(word)
 
@@ -121,7 +131,7 @@ def test_times_with_zone_need_an_offset() -> None:
     assert text.parse_timetz("12:00:00-08") == time(12, tzinfo=east(-8))
     assert text.parse_timetz("12:00:00.25+05:30:15") == time(12, 0, 0, 250000, east(5, 30, 15))
     assert text.parse_timetz("12:00:00Z") == time(12, tzinfo=UTC)
-    for word in ("12:00:00", "12:00:00+24", "12:00:00+01:75"):
+    for word in ("12:00:00", "12:00:00+16", "12:00:00+01:75"):
         with pytest.raises(ValueError, match="not a time"):
             text.parse_timetz(word)
 
@@ -148,6 +158,19 @@ def test_a_timestamp_that_names_no_zone_is_read_in_the_given_one_only() -> None:
     assert text.parse_timestamptz("2024-07-01 12:00+00", berlin) == datetime(2024, 7, 1, 12, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("word", "utc_hour"),
+    [("2020-10-25 01:59", 23), ("2020-10-25 02:00", 1), ("2020-10-25 02:59", 1), ("2020-10-25 03:00", 2)],
+)
+def test_of_an_hour_that_happens_twice_the_second_is_taken(word: str, utc_hour: int) -> None:
+    assert text.parse_timestamptz(word, ZoneInfo("Europe/Berlin")).hour == utc_hour
+
+
+def test_in_an_hour_that_never_happens_the_offset_before_it_holds() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    assert text.parse_timestamptz("2020-03-29 02:30", berlin) == datetime(2020, 3, 29, 1, 30, tzinfo=UTC)
+
+
 def test_a_timestamp_beyond_pythons_years_in_utc_is_refused() -> None:
     with pytest.raises(ValueError, match="not a timestamp"):
         text.parse_timestamptz("9999-12-31 23:59:59-12")
@@ -157,8 +180,15 @@ def test_uuids_are_read_in_each_form_the_server_takes() -> None:
     wanted = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
     for word in (str(wanted), str(wanted).upper(), wanted.hex, f"{{{wanted}}}"):
         assert text.parse_uuid(word) == wanted
-    with pytest.raises(ValueError, match="not a UUID"):
-        text.parse_uuid("a0eebc99")
+    for word in (
+        "a0eebc99",
+        f" {wanted}",
+        "a-0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        f"{{{wanted}",
+        f"urn:uuid:{wanted}",
+    ):
+        with pytest.raises(ValueError, match="not a UUID"):
+            text.parse_uuid(word)
 
 
 def test_every_type_of_the_first_set_has_a_parser() -> None:
