@@ -1,19 +1,20 @@
 """Loading columns: batches of source columns, whatever they came from, encoded a block at a time.
 
 Law of this file: a batch says how long it is and gives its columns for a span of rows; here they become blocks.
-Columns of Python objects are made for a few thousand rows at a time, so that memory stays flat.
+Columns of Python objects are made for so many rows at a time as take about a megabyte, so that memory stays flat.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..arrow import ArrowBatch, ArrowField, Family, Route, arrow_type, route, source_column, type_name
 from ..arrow.objects import objects
 from ..codec import encode_copy_columns, encode_copy_text
 from ..errors import DatabaseError, DataError, NotSupportedError, fault
-from .feed import BINARY, BLOCK_SIZE, TEXT, BlockWriter
+from .feed import BINARY, BLOCK_SIZE, HAND_OVER_S, TEXT, BlockWriter
 from .report import Meter
 from .target import Target
 from .textform import TextRows
@@ -22,10 +23,31 @@ from .zones import session_zone
 if TYPE_CHECKING:
     from ..codec import SourceColumn
 
-#: Rows whose Python objects exist together.
+#: Rows whose Python objects exist together at most, to begin with, and the bytes sent for them that are aimed at.
 OBJECT_ROWS: Final = 4096
-#: Rows turned to text together.
-_TEXT_ROWS: Final = 500
+_FIRST_ROWS: Final = 64
+_OBJECT_BYTES: Final = 1 << 20
+
+
+class _Span:
+    """How many rows are made into Python objects together, by what those before them took."""
+
+    __slots__ = ("_before", "_meter", "_out", "rows")
+
+    def __init__(self, out: BlockWriter, meter: Meter) -> None:
+        self._out = out
+        self._meter = meter
+        self._before = self._written()
+        self.rows = _FIRST_ROWS
+
+    def _written(self) -> int:
+        return self._meter.size_bytes + self._out.buffer.size_bytes
+
+    def took(self, rows: int) -> None:
+        """These rows have been written since the last call."""
+        written = self._written()
+        self.rows = max(1, min(OBJECT_ROWS, 4 * self.rows, rows * _OBJECT_BYTES // max(written - self._before, 1)))
+        self._before = written
 
 
 class ColumnBatch(Protocol):
@@ -44,10 +66,12 @@ class ColumnBatch(Protocol):
 def binary_blocks(target: Target, batches: Iterator[ColumnBatch], meter: Meter) -> Iterator[memoryview]:
     """The batches in binary COPY format."""
     out = BlockWriter(binary=True)
+    span = _Span(out, meter)
+    handed_over = monotonic()
     for batch in batches:
-        step = batch.rows if batch.native else OBJECT_ROWS
-        for start in range(0, batch.rows, max(step, 1)):
-            stop = min(start + step, batch.rows)
+        start = 0
+        while start < batch.rows:
+            stop = batch.rows if batch.native else min(start + span.rows, batch.rows)
             try:
                 sources, at = batch.sources(start, stop), 0
                 while at < stop - start:
@@ -56,8 +80,15 @@ def binary_blocks(target: Target, batches: Iterator[ColumnBatch], meter: Meter) 
                     at = reached
                     if out.full:
                         yield meter.block(out.take())
+                        handed_over = monotonic()
             except DatabaseError as exc:
                 raise target.placed(exc, meter.rows) from exc.__cause__
+            span.took(stop - start)
+            start = stop
+        # A stream may be long in giving its next batch.
+        if monotonic() >= handed_over + HAND_OVER_S and out.buffer.size_bytes:
+            yield meter.block(out.take())
+            handed_over = monotonic()
     yield meter.block(out.finish())
 
 
@@ -131,17 +162,23 @@ class ArrowPlan:
 
     def _text_blocks(self, batches: Iterator[ArrowBatch], meter: Meter) -> Iterator[memoryview]:
         out, text = BlockWriter(binary=False), TextRows(self._target, self._texts)
+        span = _Span(out, meter)
+        handed_over = monotonic()
         for batch in batches:
-            for start in range(0, batch.rows, _TEXT_ROWS):
-                stop = min(start + _TEXT_ROWS, batch.rows)
+            start = 0
+            while start < batch.rows:
+                stop = min(start + span.rows, batch.rows)
                 text.restart()
                 try:
                     columns = self._objects(batch, start, stop)
                     meter.rows += encode_copy_text(out.buffer, [text.row(row) for row in zip(*columns, strict=True)])
                 except DatabaseError as exc:
                     raise self._target.placed(exc, meter.rows) from exc.__cause__
-                if out.full:
+                span.took(stop - start)
+                start = stop
+                if out.full or (monotonic() >= handed_over + HAND_OVER_S and out.buffer.size_bytes):
                     yield meter.block(out.take())
+                    handed_over = monotonic()
         yield meter.block(out.finish())
 
     def _objects(self, batch: ArrowBatch, start: int, stop: int) -> list[list[Any]]:

@@ -19,6 +19,10 @@ Blocks: TypeAlias = Iterator[memoryview] | AsyncIterator[memoryview]
 #: Bytes after which a block is handed to the socket. Rows are not split, so a block may be longer by one row.
 BLOCK_SIZE: Final = 2 * const.COPY_BLOCK_SIZE
 
+#: Seconds after which a block is handed over though it is not full: the socket, the deadline and, on asyncio, the other
+#: tasks are looked at between blocks.
+HAND_OVER_S: Final = 0.1
+
 BINARY: Final = "binary"
 TEXT: Final = "text"
 SERVER_CSV: Final = "server csv"
@@ -88,3 +92,8 @@ class BlockWriter:
 def copy_options(path: str) -> str:
     """COPY's options for a way that is not a file's own."""
     return "FORMAT binary" if path == BINARY else "FORMAT text"
+
+
+def path_of(options: str) -> str:
+    """The way that COPY's options stand for."""
+    return {copy_options(path): path for path in (BINARY, TEXT)}.get(options, SERVER_CSV)

@@ -1,7 +1,8 @@
 """Loading a Parquet file by pyarrow.
 
-Law of this file: a few thousand rows at a time, never a row group as a whole; only the columns that are loaded are
-read.
+Law of this file: so many rows at a time as take about two megabytes once they are decoded, never a row group as a
+whole; only the columns that are loaded are read. What the file says of its size is that of its encoding, which tells
+nothing of long values that come again and again; so the batches themselves are measured.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from .feed import BINARY, copy_options
 from .report import Meter
 from .target import Target
 
-#: What one batch should take in memory, and the most rows it has.
+#: What one batch should take in memory; the rows of the first one, and of any at most.
 _BATCH_BYTES: Final = 2 << 20
-_BATCH_ROWS: Final = 16384
+_FIRST_ROWS: Final = 64
+_BATCH_ROWS: Final = 2048
+#: How far a batch may be from the size aimed at before the rows left are read in batches of another.
+_TOLERANCE: Final = 4
 #: Bytes of a column chunk read at a time; without it pyarrow reads whole chunks.
 _BUFFER_SIZE: Final = 1 << 18
 
@@ -38,13 +42,17 @@ class ParquetFeed:
         except ImportError as exc:
             raise ImportError("reading Parquet needs pyarrow; pip install 'pgfast[arrow]'") from exc
         self._path = path
-        self._errors: tuple[type[Exception], ...] = (import_module("pyarrow").ArrowException,)
+        self._errors: tuple[type[Exception], ...] = (import_module("pyarrow").ArrowException, OSError)
         try:
             self._file = self._library.ParquetFile(path, buffer_size=_BUFFER_SIZE, pre_buffer=False)
         except self._errors as exc:
+            if _is_the_systems(exc):
+                raise
             raise DataError(f"{path}: not a readable Parquet file: {exc}") from exc
         self.fields = read_schema(move(self._file.schema_arrow.__arrow_c_schema__(), ArrowSchema)).children
         self._plan: ArrowPlan | None = None
+        self._table = ""
+        self._batch_rows = _FIRST_ROWS
         self._wanted: list[str] = []
 
     @property
@@ -55,7 +63,7 @@ class ParquetFeed:
     def prepare(self, target: Target, zone: str | None) -> str:
         """Decide how each column goes."""
         by_name = {field.name: field for field in self.fields}
-        self._wanted = list(target.names)
+        self._wanted, self._table = list(target.names), target.table
         self._plan = ArrowPlan(target, [by_name[name] for name in self._wanted], zone)
         return self._plan.path
 
@@ -70,19 +78,48 @@ class ParquetFeed:
 
     def _batches(self) -> Iterator[ArrowBatch]:
         try:
-            # One thread: it decodes several times faster than a server takes rows, and holds half the memory.
-            for batch in self._file.iter_batches(self._batch_rows(), columns=self._wanted, use_threads=False):
-                yield from ArrowReader(batch.select(self._wanted))
+            for group in range(self._file.metadata.num_row_groups):
+                done, again = 0, True
+                while again:
+                    again = False
+                    for batch in self._read(group, done):
+                        yield from ArrowReader(batch.select(self._wanted))
+                        first, done = done == 0, done + len(batch)
+                        if again := self._resized(batch, first):
+                            break
         except self._errors as exc:
-            raise DataError(f"{self._path}: {exc}") from exc
+            if _is_the_systems(exc):
+                raise
+            raise DataError(f"COPY {self._table}: {self._path}: {exc}") from exc
 
-    def _batch_rows(self) -> int:
-        """Rows that take about _BATCH_BYTES, by what the file says of its row groups."""
-        metadata = self._file.metadata
-        size_bytes: int = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-        rows: int = metadata.num_rows
-        return max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(size_bytes, 1)))
+    def _read(self, group: int, skipped: int) -> Iterator[Any]:
+        """Batches of a row group, from its row `skipped` on."""
+        # One thread: it decodes several times faster than a server takes rows, and holds half the memory.
+        for batch in self._file.iter_batches(
+            self._batch_rows, row_groups=[group], columns=self._wanted, use_threads=False
+        ):
+            if skipped < len(batch):
+                yield batch.slice(skipped) if skipped else batch
+            skipped = max(0, skipped - len(batch))
+
+    def _resized(self, batch: Any, first: bool) -> bool:
+        """Whether the rows left of the group must be read in batches of another size, which is then set.
+
+        Every change decodes the rows before it once more. So the size grows at the `first` batch of a group only, and
+        shrinks by no less than _TOLERANCE.
+        """
+        fitting = max(1, min(_BATCH_ROWS, _BATCH_BYTES * len(batch) // max(batch.nbytes, 1)))
+        grows = first and fitting > self._batch_rows * _TOLERANCE
+        if not grows and self._batch_rows <= fitting * _TOLERANCE:
+            return False
+        self._batch_rows = fitting
+        return True
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _is_the_systems(exc: Exception) -> bool:
+    """Whether this is an error of the operating system: those of pyarrow are of the same class and have no number."""
+    return isinstance(exc, OSError) and exc.errno is not None

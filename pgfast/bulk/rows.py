@@ -1,27 +1,53 @@
 """Loading rows: any iterable, or async iterable, of tuples, lists or dicts.
 
-Law of this file: rows are pulled as the socket takes them, a block at a time, and none is kept. What the iterator
-raises reaches the caller unchanged.
+Law of this file: rows are pulled as the socket takes them, a block at a time, and none is kept. A block whose rows are
+long in coming is handed over before it is full, so that a timeout and a lost server are noticed whatever the source
+does. What the iterator raises reaches the caller unchanged.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain
+from time import monotonic
 from typing import Any, ClassVar, Final
 
 from ..codec import Plan, encode_copy_rows, encode_copy_text
 from ..errors import DatabaseError
-from .feed import BINARY, BLOCK_SIZE, TEXT, BlockWriter, copy_options
+from .feed import BINARY, BLOCK_SIZE, HAND_OVER_S, TEXT, BlockWriter, copy_options
 from .report import Meter
 from .target import Target
 from .textform import TextRows
 
-#: Rows pulled together from an async iterable to begin with; then as many as make a block.
-_FIRST_PULL: Final = 64
-_MOST_PULLED: Final = 8192
-#: Rows turned to text together.
-_TEXT_ROWS: Final = 500
+#: Rows of an async iterable that are at most gathered before they are written; each may be as large as it likes.
+_MOST_GATHERED: Final = 16
+#: Iterators that cannot keep a load waiting, so that no clock need be looked at.
+_READY: Final[tuple[type, ...]] = (type(iter([])), type(iter(())))
+
+
+class Paced:
+    """An iterator of rows, of which a block takes as many as come within HAND_OVER_S."""
+
+    __slots__ = ("_ready", "_rows", "paused")
+
+    def __init__(self, rows: Iterator[Any], ready: bool = False) -> None:
+        """`ready` says that the rows are in memory, and that nothing is waited for."""
+        self._rows = rows
+        self._ready = ready
+        self.paused = False
+
+    def next_rows(self) -> Iterator[Any]:
+        """The rows for one block; `paused` tells afterwards whether more may come."""
+        self.paused = False
+        return self._rows if self._ready else self._until(monotonic() + HAND_OVER_S)
+
+    def _until(self, stop: float) -> Iterator[Any]:
+        for row in self._rows:
+            yield row
+            # Asked for the next row: the one before has been written.
+            if monotonic() >= stop:
+                self.paused = True
+                return
 
 
 class RowWriter:
@@ -36,8 +62,13 @@ class RowWriter:
         self._text = TextRows(target)
         self.out = BlockWriter(path == BINARY)
 
-    def write(self, rows: Iterator[Any]) -> bool:
-        """Write rows until the block is full (False) or the iterator has ended (True)."""
+    def write(self, rows: Paced) -> bool:
+        """Write rows until the block should be taken (False) or the rows have ended (True)."""
+        ended = self._write(rows.next_rows())
+        return ended and not rows.paused
+
+    def _write(self, rows: Iterator[Any]) -> bool:
+        """Whether the iterator ended before the block was full."""
         if self._plan is None:
             return self._write_text(rows)
         try:
@@ -49,14 +80,15 @@ class RowWriter:
 
     def _write_text(self, rows: Iterator[Any]) -> bool:
         while not self.out.full:
-            taken = list(islice(rows, _TEXT_ROWS))
+            try:
+                row = next(rows)
+            except StopIteration:
+                return True
             self._text.restart()
             try:
-                self._meter.rows += encode_copy_text(self.out.buffer, [self._text.row(row) for row in taken])
+                self._meter.rows += encode_copy_text(self.out.buffer, (self._text.row(row),))
             except DatabaseError as exc:
                 raise self._target.placed(exc, self._meter.rows) from exc.__cause__
-            if len(taken) < _TEXT_ROWS:
-                return True
         return False
 
 
@@ -97,44 +129,52 @@ class RowFeed:
         writer = RowWriter(self._target, self._path, meter)
         if isinstance(self._rest, AsyncIterator):
             return _pulled_blocks(writer, self._first, self._rest, meter)
-        return _blocks(writer, chain(self._first, self._rest), meter)
+        rows = Paced(chain(self._first, self._rest), isinstance(self._rest, _READY))
+        return _blocks(writer, rows, meter)
 
     def close(self) -> None:
         """Nothing: the iterator is the caller's."""
 
 
-def _blocks(writer: RowWriter, rows: Iterator[Any], meter: Meter) -> Iterator[memoryview]:
+def _blocks(writer: RowWriter, rows: Paced, meter: Meter) -> Iterator[memoryview]:
     while not writer.write(rows):
         yield meter.block(writer.out.take())
     yield meter.block(writer.out.finish())
 
 
 def text_blocks(target: Target, rows: Iterator[Any], meter: Meter) -> Iterator[memoryview]:
-    """Rows in text COPY format."""
-    return _blocks(RowWriter(target, TEXT, meter), rows, meter)
+    """Rows that are in memory, in text COPY format."""
+    return _blocks(RowWriter(target, TEXT, meter), Paced(rows, ready=True), meter)
 
 
 async def _pulled_blocks(
     writer: RowWriter, first: list[Any], rest: AsyncIterator[Any], meter: Meter
 ) -> AsyncIterator[memoryview]:
-    pulled, wanted = list(first), _FIRST_PULL
+    gathered, wanted = list(first), 1
+    stop = monotonic() + HAND_OVER_S
     async for row in rest:
-        pulled.append(row)
-        if len(pulled) < wanted:
+        gathered.append(row)
+        late = monotonic() >= stop
+        if len(gathered) < wanted and not late:
             continue
-        for block in _written(writer, pulled, meter):
+        before = meter.size_bytes + writer.out.buffer.size_bytes
+        for block in _written(writer, gathered, meter):
             yield block
-        # As many rows as make a block, so that wide rows are not gathered by the thousand.
-        average = (meter.size_bytes + writer.out.buffer.size_bytes) / max(meter.rows, 1)
-        wanted = max(1, min(_MOST_PULLED, int(BLOCK_SIZE / max(average, 1))))
-        pulled = []
-    for block in _written(writer, pulled, meter):
+        if late:
+            if writer.out.buffer.size_bytes:
+                yield meter.block(writer.out.take())
+            stop = monotonic() + HAND_OVER_S
+        taken = meter.size_bytes + writer.out.buffer.size_bytes - before
+        # As many rows as half a block holds, by those just written.
+        wanted = max(1, min(_MOST_GATHERED, 2 * wanted, len(gathered) * BLOCK_SIZE // (2 * max(taken, 1))))
+        gathered = []
+    for block in _written(writer, gathered, meter):
         yield block
     yield meter.block(writer.out.finish())
 
 
 def _written(writer: RowWriter, rows: list[Any], meter: Meter) -> Iterator[memoryview]:
     """The blocks that these rows fill."""
-    iterator = iter(rows)
-    while not writer.write(iterator):
+    paced = Paced(iter(rows), ready=True)
+    while not writer.write(paced):
         yield meter.block(writer.out.take())

@@ -88,3 +88,59 @@ def test_a_file_loads_in_flat_memory(dsn: str, tmp_path: Path, kind: str) -> Non
     written(tmp_path, kind, 1)
     assert path.stat().st_size > 1.9 * LIMIT_BYTES
     assert growth(dsn, "path", str(path)) < LIMIT_BYTES
+
+
+#: The hard cases: rows by which nothing can be told of the next ones.
+UNEVEN: Final = """
+import asyncio, random, sys
+import pgfast
+
+dsn, kind, path = sys.argv[1:]
+pad = "x" * 1_000_000
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+def texts(count):
+    for number in range(count):
+        yield (None, f"{number}" + (pad if number > 300 else ""))
+
+async def pulled(count):
+    for row in texts(count):
+        yield row
+
+async def run():
+    async with await pgfast.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await conn.execute("CREATE TEMP TABLE big (id point, pad text)" if kind == "text" else
+                           "CREATE TEMP TABLE big (id int, pad text)")
+        source = {"text": texts, "async": pulled, "path": lambda count: path}[kind]
+        await conn.load("big", path + ".first" if kind == "path" else source(310), format="parquet")
+        before = peak()
+        await conn.load("big", source(600), format="parquet")
+        print(peak() - before)
+
+asyncio.run(run())
+"""
+
+
+def uneven_growth(dsn: str, kind: str, path: str = "") -> int:
+    done = subprocess.run([sys.executable, "-c", UNEVEN, dsn, kind, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("kind", ["text", "async"])
+def test_wide_rows_behind_narrow_ones_are_not_gathered(dsn: str, kind: str) -> None:
+    assert uneven_growth(dsn, kind) < LIMIT_BYTES
+
+
+def test_a_small_file_of_long_values_that_come_again_loads_in_flat_memory(dsn: str, tmp_path: Path) -> None:
+    random.seed(2)
+    words = [random.randbytes(WIDTH // 2).hex() for _ in range(20)]
+    path = tmp_path / "again.parquet"
+    for rows, name in ((ROWS, path), (1, Path(f"{path}.first"))):
+        pads = pa.array([words[number % 20] if number > 2000 else "short" for number in range(rows)])
+        pq.write_table(pa.table({"id": pa.array(range(rows), pa.int32()), "pad": pads}), name, row_group_size=rows)
+    assert path.stat().st_size < 10**6
+    assert uneven_growth(dsn, "path", str(path)) < LIMIT_BYTES
