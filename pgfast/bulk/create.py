@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..arrow import ArrowField, ArrowReader, Family, arrow_type, is_arrow
 from ..arrow.cdata import ArrowSchema, move
 from ..arrow.schema import read_schema
-from ..errors import InterfaceError
+from ..errors import InterfaceError, NotSupportedError
 from ..types.text import parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_uuid
 from .csv import dialect_of, first_record, records
 from .sources import FileOptions, file_format
@@ -58,7 +58,12 @@ def create_table_sql(table: str, source: Any, options: FileOptions | None = None
     file the first 10,000 records are looked at. Raises NotSupportedError for a type without PostgreSQL counterpart.
     """
     name = ".".join([quoted(part) for part in parse_table(table)])
-    columns = list(_columns(source, options or FileOptions()))
+    try:
+        columns = list(_columns(source, options or FileOptions()))
+    except NotSupportedError as exc:
+        if isinstance(source, (str, os.PathLike)):
+            raise NotSupportedError(f"{os.fspath(source)}: {exc}") from exc
+        raise
     if not columns:
         raise InterfaceError("the source has no columns")
     lines = ",\n".join([f"    {quoted(column)} {kind}" for column, kind in columns])

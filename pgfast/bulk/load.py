@@ -12,17 +12,16 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, Final
 
-from ..errors import InterfaceError
+from ..errors import DatabaseError, InterfaceError
 from ..protocol.operations import Operation, Pull, copy_in, ensure_begin, release, rollback_to, savepoint
 from ..protocol.session import Session
-from .feed import Blocks, Feed, Reread
+from .feed import SERVER_CSV, Blocks, Feed, Reread, path_of
 from .report import LoadReport, Meter, Progress
 from .rows import RowFeed
 from .sources import FileOptions, open_columns
-from .target import Target, coded_error, describe
+from .target import DUPLICATE_COLUMN, UNDEFINED_COLUMN, Target, coded_error, describe
 
 _SAVEPOINT: Final = "pgfast_load"
-_UNDEFINED_COLUMN: Final = "42703"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,17 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
             feed = yield from _open_rows(source)
         yield from ensure_begin(session)
         target = _chosen((yield from describe(session, table)), feed, options.columns)
-        path = feed.prepare(target, session.parameters.get("TimeZone"))
-        rows, size_bytes = yield from _copy(session, target, feed, options.progress)
+        feed.prepare(target, session.parameters.get("TimeZone"))
+        try:
+            rows, size_bytes = yield from _copy(session, target, feed, options.progress)
+        except DatabaseError as exc:
+            # The server counts the lines of a file that it reads itself, and rows in all else.
+            target.located(exc, "line" if path_of(feed.copy_options()) == SERVER_CSV else "row")
+            raise
     finally:
         if feed is not None:
             feed.close()
+    path = path_of(feed.copy_options())  # a source that was read again may have gone another way than it began
     return LoadReport(table, target.names, rows, size_bytes, perf_counter() - started, feed.kind, path)
 
 
@@ -84,9 +89,11 @@ def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
         for name in columns:
             if name not in names:
                 raise coded_error(
-                    _UNDEFINED_COLUMN,
+                    UNDEFINED_COLUMN,
                     f"COPY {table.table}: the source has no column {name!r}; it has {', '.join(names)}",
                 )
+            if list(names).count(name) > 1:
+                raise coded_error(DUPLICATE_COLUMN, f"COPY {table.table}: the source has two columns {name!r}")
     wanted = columns if columns is not None else names
     target = table.writable() if wanted is None else table.filling(wanted)
     if not target.columns:

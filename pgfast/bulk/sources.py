@@ -74,6 +74,11 @@ def _gives_rows(source: Any) -> bool:
     return isinstance(source, (Iterable, AsyncIterable)) or hasattr(type(source), "__getitem__")
 
 
+def _is_query(source: Any) -> bool:
+    """Whether this is a frame whose rows are computed when they are asked for, as polars' LazyFrame."""
+    return callable(getattr(source, "collect", None)) and not isinstance(source, (Iterable, AsyncIterable))
+
+
 def open_columns(source: Any, options: FileOptions) -> Feed | None:
     """The feed of a path, an Arrow source or a dict of columns; None where the source gives rows.
 
@@ -85,6 +90,10 @@ def open_columns(source: Any, options: FileOptions) -> Feed | None:
         return ArrowFeed(source)
     if isinstance(source, Mapping):
         return NumpyFeed(source)
+    if _is_query(source):
+        raise InterfaceError(
+            f"a {type(source).__name__} has no rows before it is computed; load what its .collect() gives"
+        )
     if isinstance(source, (bytes, bytearray, memoryview)) or not _gives_rows(source):
         raise InterfaceError(
             f"cannot load from {type(source).__name__}: pass an iterable of rows, a dict of columns, "

@@ -10,13 +10,14 @@ reads, enum_recv a label).
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
-from ..errors import DatabaseError, DataError, Error, ProgrammingError, reason
+from ..errors import DatabaseError, DataError, Error, ProgrammingError, reason, shorten
 from ..errors.faults import FAULT_NUL, FAULT_VALUE_TYPE
 from ..errors.sqlstates import lookup
 from ..protocol.operations import Operation, fetch
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from ..codec import Spec
 
 _PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))\s*')
+#: The server folds these and no other letters in an encoding of many bytes (scansup.c, downcase_identifier).
+_FOLDED: Final = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 _UNDEFINED_TABLE: Final = "42P01"
-_UNDEFINED_COLUMN: Final = "42703"
-_DUPLICATE_COLUMN: Final = "42701"
+UNDEFINED_COLUMN: Final = "42703"
+DUPLICATE_COLUMN: Final = "42701"
 
 #: Receive functions that take the text of the value: such a type travels in binary though the driver does not know it.
 _TEXT_RECEIVERS: Final = frozenset(
@@ -71,7 +74,7 @@ def parse_table(table: str) -> tuple[str, ...]:
     parts: list[str] = []
     at = 0
     while match := _PART.match(table, at):
-        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2].lower())
+        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2].translate(_FOLDED))
         at = match.end()
         if at == len(table) and len(parts) <= 2 and "\0" not in table:
             return tuple(parts)
@@ -138,10 +141,10 @@ class Target:
         for name in names:
             if name not in known:
                 text = f"COPY {self.table}: the table has no column {name!r}{_hint(name, known)}"
-                raise coded_error(_UNDEFINED_COLUMN, text)
+                raise coded_error(UNDEFINED_COLUMN, text)
         if len(set(names)) < len(names):
             twice = next(name for name in names if list(names).count(name) > 1)
-            raise coded_error(_DUPLICATE_COLUMN, f"COPY {self.table}: column {twice!r} is named twice")
+            raise coded_error(DUPLICATE_COLUMN, f"COPY {self.table}: column {twice!r} is named twice")
         return Target(self.table, self.sql, tuple([known[name] for name in names]))
 
     def writable(self) -> Target:
@@ -174,6 +177,40 @@ class Target:
         made.fault = info
         made.__cause__ = exc.__cause__
         return made
+
+    def located(self, exc: DatabaseError, unit: str = "row") -> None:
+        """Say table, row, column and value in an error the server raised for a value, as in the client's own.
+
+        The server counts what it reads, the rows of the stream or the lines of a file (`unit`), and tells it in words
+        of its language in the context of the error; where those are not understood the error stays as it is. Class,
+        sqlstate and diag are kept.
+        """
+        context = exc.diag.context
+        found = None if context is None else self._place().search(context)
+        if context is None or found is None:
+            return
+        column = found["column"] or (exc.diag.column_name if exc.diag.column_name in self.names else None)
+        where = f"COPY {self.table}, {unit} {found['number']}" + ("" if column is None else f", column {column}")
+        said, *rest = str(exc).split("\nCONTEXT:  ", 1)
+        value = found["value"] if found["column"] else None
+        if value is not None and value.removesuffix("...") not in said:
+            said = (
+                said.replace("\n", f" (the value is {shorten(value)})\n", 1)
+                if "\n" in said
+                else (f"{said} (the value is {shorten(value)})")
+            )
+        outer = context[: found.start()].strip() if rest else ""
+        exc.args = (f"{where}: {said}" + (f"\nCONTEXT:  {outer}" if outer else ""),)
+
+    def _place(self) -> re.Pattern[str]:
+        """`COPY t, line 2, column s: "value"` in any language that keeps the order."""
+        table = re.escape(parse_table(self.table)[-1])
+        names = "|".join([re.escape(name) for name in sorted(self.names, key=len, reverse=True)])
+        return re.compile(
+            rf"^COPY {table}, \w+ (?P<number>\d+)(?:, \w+ (?P<column>{names}))?"
+            r"(?:\s?: (?:[\"»«„“]\s?(?P<value>.*?)\s?[\"»«“”]|.*))?\Z",
+            re.MULTILINE | re.DOTALL,
+        )
 
 
 def _hint(name: str, candidates: Iterable[str]) -> str:

@@ -339,15 +339,17 @@ def test_an_error_of_the_server_keeps_its_class_and_context(conn: pgfast.Connect
     with pytest.raises(errors.UniqueViolation) as caught:
         conn.load("item", rows_then((1, "again", None, None)))
     assert caught.value.diag.constraint_name == "item_pkey"
-    assert "COPY item, line 1201" in str(caught.value)
+    assert str(caught.value).startswith("COPY item, row 1201: duplicate key value")
+    assert caught.value.diag.context == "COPY item, line 1201"
     assert after(conn) == KEPT
-    with pytest.raises(errors.StringDataRightTruncation, match="COPY item, line 1201, column name"):
+    with pytest.raises(errors.StringDataRightTruncation, match="COPY item, row 1201, column name: value too long"):
         conn.load("item", rows_then((1300, "much too long a name", None, None)))
     assert after(conn) == KEPT
 
 
 def test_a_numeric_beyond_its_column_is_refused_by_the_server(conn: pgfast.Connection) -> None:
-    assert "numeric field overflow" in refused(conn, errors.NumericValueOutOfRange, [(1, "x", Decimal(10) ** 9, None)])
+    said = refused(conn, errors.NumericValueOutOfRange, [(1, "x", Decimal(10) ** 9, None)])
+    assert said.startswith("COPY item, row 1, column price: numeric field overflow")
 
 
 def test_an_error_in_the_text_form_keeps_row_and_column(conn: pgfast.Connection) -> None:
@@ -360,7 +362,7 @@ def test_an_error_in_the_text_form_keeps_row_and_column(conn: pgfast.Connection)
     assert "key 'n' is missing" in refused(conn, DataError, [{"a": None, "n": 1}, {"a": None}], "hosts")
     assert "holds a NUL" in refused(conn, DataError, [("a\0", None, None)], "hosts")
     assert "takes strings" in refused(conn, DataError, pa.table({"a": [1]}), "hosts")
-    with pytest.raises(errors.InvalidTextRepresentation, match="COPY hosts, line 1, column a"):
+    with pytest.raises(errors.InvalidTextRepresentation, match="COPY hosts, row 1, column a: invalid input syntax"):
         conn.load("hosts", [("no host", None, None)])
 
 
