@@ -1,7 +1,8 @@
 """Loading a dict of columns: NumPy arrays, or lists.
 
-Law of this file: NumPy is imported only when one of its arrays is there. NaT is NULL; NaN is NaN, as it is in the
-server; a masked value is NULL. datetime64 counts from 1970-01-01 00:00 UTC and goes to timestamptz as such.
+Law of this file: NumPy is imported only when one of its arrays is there. NaT and pandas' NA are NULL; NaN is NaN, as
+it is in the server; a masked value is NULL. datetime64 counts from 1970-01-01 00:00 UTC and goes to timestamptz as
+such.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..errors import DataError, InterfaceError
 from ..types.catalogue import KIND_NAMES
 from .arrays import OBJECT_ROWS, binary_blocks
 from .feed import BINARY, TEXT, copy_options
+from .missing import without_missing
 from .report import Meter
 from .rows import text_blocks
 from .target import Target
@@ -80,7 +82,7 @@ class _Objects:
         if self.mask is not None:
             nulls = self.mask[start:stop].tolist()
             values = [None if null else value for value, null in zip(values, nulls, strict=True)]
-        return values
+        return without_missing(values)
 
 
 class _Batch:

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import chain
 from time import monotonic
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..codec import Plan, encode_copy_rows, encode_copy_text
 from ..errors import DatabaseError
 from .feed import BINARY, BLOCK_SIZE, HAND_OVER_S, TEXT, BlockWriter, copy_options
+from .missing import null_for_missing, row_without_missing
 from .report import Meter
 from .target import Target
 from .textform import TextRows
+
+if TYPE_CHECKING:
+    from ..codec import Spec
 
 #: Rows of an async iterable that are at most gathered before they are written; each may be as large as it likes.
 _MOST_GATHERED: Final = 16
@@ -58,7 +62,7 @@ class RowWriter:
     def __init__(self, target: Target, path: str, meter: Meter) -> None:
         self._target = target
         self._meter = meter
-        self._plan = Plan(target.specs(), target.names) if path == BINARY else None
+        self._plan = Plan(_specs(target), target.names) if path == BINARY else None
         self._text = TextRows(target)
         self.out = BlockWriter(path == BINARY)
 
@@ -86,10 +90,15 @@ class RowWriter:
                 return True
             self._text.restart()
             try:
-                self._meter.rows += encode_copy_text(self.out.buffer, (self._text.row(row),))
+                self._meter.rows += encode_copy_text(self.out.buffer, (self._text.row(row_without_missing(row)),))
             except DatabaseError as exc:
                 raise self._target.placed(exc, self._meter.rows) from exc.__cause__
         return False
+
+
+def _specs(target: Target) -> list[Spec]:
+    """The target's encode specs, which take pandas' NA for NULL."""
+    return [(kind, element, oid, null_for_missing(call)) for kind, element, oid, call in target.specs()]
 
 
 class RowFeed:
