@@ -324,6 +324,43 @@ def test_query_writes_csv(dsn: str, tmp_path: Path) -> None:
     assert [(int(i), Decimal(p), n or None) for i, p, n in read[1:]] == expected()
 
 
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("select 1 a -- one", "a\n1\n"),
+        ("select 1 a; -- one", "a\n1\n"),
+        ("values (null, '', 'x,\"y')", 'column1,column2,column3\n,"","x,""y"\n'),
+        ("select null a, '' b, 'x,\"y' c; /* the same by rows */", 'a,b,c\n,"","x,""y"\n'),
+        ("show default_transaction_isolation", "default_transaction_isolation\nread committed\n"),
+        ("explain (costs off) select 1", "QUERY PLAN\nResult\n"),
+    ],
+)
+def test_query_writes_whatever_gives_rows_as_csv(dsn: str, tmp_path: Path, sql: str, text: str) -> None:
+    path = tmp_path / "out.csv"
+    succeeded("query", dsn, sql, "--output", str(path))
+    assert path.read_text() == text
+
+
+def test_query_without_rows_writes_no_file(dsn: str, tmp_path: Path) -> None:
+    said = failed("query", dsn, "set statement_timeout = 0", "--output", str(tmp_path / "out.csv"))
+    assert "there are no rows to write: the server answered SET" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_query_of_several_statements_runs_none(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:
+    for output in ([], ["--output", str(tmp_path / "out.csv")]):
+        said = failed("query", dsn, f"create table {table} (a int); select 1", *output)
+        assert said == "pgfast: more than one statement; run them one by one\n"
+    assert conn.execute("select to_regclass(%s)", (table,)).fetchone() == (None,)
+
+
+def test_load_that_cannot_create_the_table_names_the_file(dsn: str, table: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"s": [{"x": 1}]}), path)
+    said = failed("load", str(path), "--to", dsn, "--table", table, "--create")
+    assert said.startswith(f"pgfast: {path}: column s: the Arrow type struct")
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 def test_query_writes_arrow_with_exact_types(dsn: str, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out.{suffix}"

@@ -50,7 +50,7 @@ def _rows_of(path: Path) -> int | None:
         return None  # the load itself will say that pyarrow is wanted
     try:
         return int(pyarrow.parquet.read_metadata(path).num_rows)
-    except pyarrow.ArrowException:
+    except (pyarrow.ArrowException, OSError):
         return None  # the load itself will say what is wrong with the file
 
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import pgfast
 
+from ..protocol.statements import plain
+from ..types.render import render_any
 from . import show
 
 #: What the name of an output file may end in.
 SUFFIXES: Final = (".csv", ".parquet", ".arrow")
+#: What the server quotes in CSV.
+_QUOTED: Final = re.compile(r'[",\r\n]')
 _NUMBERS: Final = frozenset({20, 21, 23, 26, 700, 701, 1700})
 
 
 def run_query(dsn: str, sql: str, output: Path | None, rows: int) -> None:
-    """Runs the statement and shows or writes what comes."""
+    """Runs the statement and shows or writes what comes. Raises ProgrammingError, before any, for several of them."""
+    if plain(sql).several:
+        raise pgfast.ProgrammingError("more than one statement; run them one by one")
     with pgfast.connect(dsn, autocommit=True) as conn:
         if output is None:
             _show(conn, sql, rows)
@@ -74,13 +81,39 @@ def _umask() -> int:
 
 
 def _write_csv(conn: Any, sql: str, path: Path, _: str) -> int:
-    """The server's own CSV with a header line; memory stays flat. Number of rows."""
-    statement = f"COPY ({sql.strip().rstrip(';')}) TO STDOUT (FORMAT csv, HEADER)"
-    with path.open("wb") as file, conn.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            for block in copy:
-                file.write(block)
-        return int(cursor.rowcount)
+    """The server's own CSV with a header line; memory stays flat. Number of rows.
+
+    What COPY does not take inside, such as SHOW and EXPLAIN, is run as it is: it gives few rows, and those of text.
+    """
+    # A line of its own for the parenthesis: the statement may end in a comment.
+    statement = f"COPY ({sql.strip().rstrip(';')}\n) TO STDOUT (FORMAT csv, HEADER)"
+    try:
+        with path.open("wb") as file, conn.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                for block in copy:
+                    file.write(block)
+            return int(cursor.rowcount)
+    except pgfast.errors.SyntaxError:
+        # Nothing was run. Where the statement itself is wrong, the server will say so of what the user wrote.
+        return _write_rows(conn.execute(sql), path)
+
+
+def _write_rows(cursor: Any, path: Path) -> int:
+    """The rows of a cursor as CSV in the form the server gives it. Number of rows."""
+    if cursor.description is None:
+        raise pgfast.ProgrammingError(f"there are no rows to write: the server answered {cursor.statusmessage}")
+    rows = [[None if value is None else render_any(value) for value in row] for row in cursor]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for row in [[column[0] for column in cursor.description], *rows]:
+            file.write(",".join([_csv_field(value) for value in row]) + "\n")
+    return len(rows)
+
+
+def _csv_field(value: str | None) -> str:
+    """One value as the server writes it: NULL is empty, and what would be read otherwise stands in quotes."""
+    if value is None:
+        return ""
+    return '"' + value.replace('"', '""') + '"' if not value or _QUOTED.search(value) else value
 
 
 def _write_arrow(conn: Any, sql: str, path: Path, suffix: str) -> int:
