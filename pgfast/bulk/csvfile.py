@@ -1,0 +1,219 @@
+"""CSV files as text: how they are written, their bytes in UTF-8, and their records.
+
+Law of this file: a quote opens or closes wherever it stands, as the server reads it, and a quote inside an unquoted
+field is told. The records are for errors and for what a file begins with; its values are read elsewhere.
+
+Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadAttributesCSV); RFC 4180.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ..errors import DataError, InterfaceError
+from .sources import FileOptions
+
+#: The longest record that is looked at; what is longer has a quote that was never closed.
+RECORD_LIMIT: Final = 1 << 30
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the file is written."""
+
+    header: bool
+    delimiter: str
+    null: str
+    quote: str
+    encoding: str
+
+    @property
+    def utf8(self) -> bool:
+        """Whether the bytes are UTF-8 as they lie, but for a byte order mark."""
+        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
+
+    @property
+    def reading_encoding(self) -> str:
+        """The encoding with a byte order mark skipped, which is no part of the text."""
+        return "utf-8-sig" if self.utf8 else self.encoding
+
+
+def dialect_of(path: Path, options: FileOptions) -> Dialect:
+    """The dialect, with a tab between fields where the name ends in .tsv.
+
+    Raises InterfaceError for options that cannot be.
+    """
+    delimiter = options.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
+    for name, value in (("delimiter", delimiter), ("quote", options.quote)):
+        if len(value) != 1 or not value.isascii() or value in "\r\n":
+            raise InterfaceError(f"{name} must be one ASCII character, not {value!r}")
+    if delimiter == options.quote:
+        raise InterfaceError("delimiter and quote must be different characters")
+    return Dialect(options.header, delimiter, options.null, options.quote, options.encoding)
+
+
+class UnreadableRecord(ValueError):
+    """What stands in the file is no record: how many came before it, the line on which it begins, and why."""
+
+    def __init__(self, number: int, line: int, why: str) -> None:
+        super().__init__(f"line {line}: {why}")
+        self.number = number
+        self.line = line
+        self.why = why
+
+
+class Record(NamedTuple):
+    """The line on which a record ends, and its fields; a blank line has none."""
+
+    line: int
+    fields: list[str]
+
+
+def records(path: Path, dialect: Dialect) -> Iterator[Record]:
+    """The records of the file. Raises UnreadableRecord, and LookupError or UnicodeDecodeError for its encoding."""
+    for record, _astray in scanned(path, dialect):
+        yield record
+
+
+def scanned(path: Path, dialect: Dialect) -> Iterator[tuple[Record, bool]]:
+    """As `records`, and whether a quote stands inside a field of the record that is not quoted."""
+    quote = dialect.quote
+    number, line, quotes, length = 0, 0, 0, 0
+    begun: list[str] = []
+    with path.open(encoding=dialect.reading_encoding, errors="surrogateescape", newline="") as file:
+        for line, text in enumerate(file, 1):
+            if not begun and quote not in text:
+                body = text.rstrip("\r\n")
+                yield Record(line, body.split(dialect.delimiter) if body else []), False
+                number += bool(body)
+                continue
+            begun.append(text)
+            quotes += text.count(quote)
+            length += len(text)
+            if length > RECORD_LIMIT:
+                break
+            if quotes % 2 == 0:
+                yield _quoted_record(line, "".join(begun).rstrip("\r\n"), dialect)
+                number, quotes, length, begun = number + 1, 0, 0, []
+    if begun:
+        raise UnreadableRecord(number, line - len(begun) + 1, "a quoted field is not closed")
+
+
+def _quoted_record(line: int, text: str, dialect: Dialect) -> tuple[Record, bool]:
+    """The record of a text with an even number of quotes: every second part between them is quoted."""
+    fields: list[str] = []
+    field: list[str] = []
+    astray = False
+    parts = text.split(dialect.quote)
+    last = len(parts) - 1
+    for index, part in enumerate(parts):
+        if index % 2:
+            field.append(part)
+        elif not part and 0 < index < last:
+            field.append(dialect.quote)  # nothing between a closing quote and the next one: it was doubled
+        else:
+            begins, ends = part[:1] in ("", dialect.delimiter), part[-1:] in ("", dialect.delimiter)
+            astray |= (index > 0 and not begins) or (index < last and not ends)
+            pieces = part.split(dialect.delimiter)
+            field.append(pieces[0])
+            for piece in pieces[1:]:
+                fields.append("".join(field))
+                field = [piece]
+    fields.append("".join(field))
+    return Record(line, fields), astray
+
+
+def first_record(path: Path, dialect: Dialect) -> list[str]:
+    """The fields of the first record, an empty list for an empty file.
+
+    Raises DataError where a header is wanted and there is none.
+    """
+    try:
+        first = next(records(path, dialect), Record(0, [])).fields
+    except (UnreadableRecord, LookupError, UnicodeDecodeError) as exc:
+        raise DataError(f"{path}: {exc}") from exc
+    if dialect.header and not first:
+        raise DataError(f"{path}: the file is empty; a header is wanted (header=False where there is none)")
+    if dialect.header and len(set(first)) < len(first):
+        twice = next(name for name in first if first.count(name) > 1)
+        raise DataError(f"{path}: the header names {twice!r} twice")
+    return first
+
+
+class Utf8File(io.RawIOBase):
+    """The file in UTF-8 without a byte order mark, whatever encoding it is in."""
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        """Raises LookupError for an unknown encoding; reading raises UnicodeDecodeError where bytes are none."""
+        self._decoder = None if dialect.utf8 else codecs.getincrementaldecoder(dialect.encoding)()
+        self._ready = bytearray()
+        self._file = path.open("rb")
+        if self._decoder is None and self._file.read(3) != codecs.BOM_UTF8:
+            self._file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = -1 if size is None else size
+        if self._decoder is None:
+            return self._file.read(wanted)
+        while wanted < 0 or not self._ready:
+            raw = self._file.read(_CHUNK)
+            self._ready += self._decoder.decode(raw, final=not raw).encode()
+            if not raw:
+                break
+        data = bytes(self._ready if wanted < 0 else self._ready[:wanted])
+        del self._ready[: len(data)]
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class WatchedFile(Utf8File):
+    """A file that tells of itself, as far as it was read, what a reader of columns does not tell.
+
+    `inside`: the end lies in a quoted field. `hexadecimal`: 0x stands somewhere.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        super().__init__(path, dialect)
+        self._quote = dialect.quote.encode()
+        self._marks = frozenset((b"", dialect.delimiter.encode(), b"\n", b"\r"))
+        self._rest = b"\n"  # the first and last byte since the last quote, where that is not inside
+        self._last = b""
+        self._astray = False
+        self.inside = False
+        self.hexadecimal = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self._watch(data)
+        return data
+
+    def _watch(self, data: bytes) -> None:
+        joined = self._last + data
+        self.hexadecimal = self.hexadecimal or b"0x" in joined or b"0X" in joined
+        self._last = data[-1:]
+        parts = data.split(self._quote)
+        if not self.inside:
+            parts[0] = self._rest + parts[0]
+        unquoted = parts[1::2] if self.inside else parts[::2]
+        self.inside ^= len(parts) % 2 == 0
+        rest = b"" if self.inside else unquoted.pop()
+        self._rest = rest[:1] + rest[-1:]
+        if not ({part[:1] for part in unquoted} | {part[-1:] for part in unquoted}) <= self._marks:
+            self._astray = True
+
+    @property
+    def astray(self) -> bool:
+        """Whether a quote stands inside a field that does not begin with one, or goes on behind one that closes it."""
+        return self._astray or self._rest[:1] not in self._marks

@@ -1,0 +1,243 @@
+"""CSV files against the server's own COPY: the same is stored, or the load is refused where the server refuses."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pgfast
+from pgfast import DataError, Error
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[pgfast.Connection]:
+    with pgfast.connect(dsn, autocommit=True) as made:
+        yield made
+
+
+def written(tmp_path: Path, text: str | bytes, encoding: str = "utf-8", name: str = "a.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return path
+
+
+def stored(conn: pgfast.Connection) -> list[Any]:
+    return conn.execute("SELECT t::text FROM t").fetchall()
+
+
+def server_reads(conn: pgfast.Connection, text: str) -> list[Any] | None:
+    """What the server's COPY stores of the text, None where it refuses it. The table is empty afterwards."""
+    try:
+        with conn.cursor() as cursor, cursor.copy("COPY t FROM STDIN (FORMAT csv, HEADER)") as copy:
+            copy.write(text)
+    except Error:
+        return None
+    found = stored(conn)
+    conn.execute("TRUNCATE t")
+    return found
+
+
+def field(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
+
+
+VALUES = [
+    ("int", "12 -7 +5 007 0x1F 0xFFFFFFFF 1_000 0b1 2147483648 1.0 x"),
+    ("int8", "9223372036854775807 9223372036854775808 0xFFFFFFFFFFFFFFFF"),
+    ("oid", "4294967295 -1 4294967296"),
+    ("bool", "t TRUE tRue of o 1 2"),
+    ("float8", "0 -0.0 0e5 1e-400 2e-324 5e-324 1e400 inf -Infinity nan 0x1p3 1_0 x"),
+    ("float4", "0.1 1e-50 1e39 Inf 0.000"),
+    ("numeric", "1e2 NaN Infinity 1_0 0x10 .5 x"),
+    ("numeric(8,2)", "1.005 1e2 99999999 NaN Infinity x"),
+    ("date", "2020-01-02 0001-01-01 0000-12-31 infinity -infinity 10000-01-01 20200101 2020-13-01 epoch x"),
+    ("time", "10:00 24:00:00 23:59:60 1:2:3 10:00:00.1234567 25:00 10:00:00+02"),
+    ("timetz", "10:00+02 24:00:00+00 10:00 10:00+20"),
+    (
+        "timestamp",
+        "2020-01-01 2020-01-01T10 2020-01-01T10:00 infinity 0000-01-01T00:00:00 2020-02-30 2020-01-01T10:00Z",
+    ),
+    (
+        "timestamptz",
+        "2020-01-01T10:00+02 2020-01-01T10:00:00.5Z 2020-01-01 infinity 2020-01-01T10+02 2020-01-01T10:00+16",
+    ),
+    ("bytea", "\\x00ff \\X00 \\x0 abc\\001 é a\\b"),
+    (
+        "uuid",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 a-0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 {a0eebc999c0b4ef8bb6d6bb9bd380a11}",
+    ),
+    ("int[]", "{1,2} [2:3]={1,2} {{1},{2}} {1,x} {}"),
+    ("jsonb", '{"a":1} [] NaN {'),
+    ("interval", "P1Y infinity 1:02 1day"),
+    ("interval minute to second", "1:02"),
+    ('"char"', "a ab \\101"),
+    ("point", "(1,2) x"),
+]
+SPACED = [
+    ("date", "0001-01-01 BC"),
+    ("int", " 5 "),
+    ("float8", " 1.5 "),
+    ("uuid", " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    ("timestamp", "2020-01-01 10"),
+    ("timestamp", "2020-01-01 10:00:00 BC"),
+    ("timestamptz", "2020-01-01 10:00:00 Europe/Paris"),
+    ("interval", "1.5 days"),
+    ("interval", "-1 days 00:00:05"),
+    ("interval", "-1 day 2 hours"),
+    ("interval", "-1 mon 5 days"),
+    ("interval", "-1 days +02:03:00"),
+    ("bool", " yes "),
+    ("text", "a\u00a0"),
+]
+CASES = [(kind, word) for kind, words in VALUES for word in words.split(" ")] + SPACED
+
+
+@pytest.mark.parametrize(("kind", "word"), CASES)
+@pytest.mark.parametrize("settings", [("UTC", "postgres"), ("Europe/Berlin", "sql_standard")], ids=["utc", "berlin"])
+def test_a_value_is_stored_or_refused_as_by_the_server(
+    conn: pgfast.Connection, tmp_path: Path, kind: str, word: str, settings: tuple[str, str]
+) -> None:
+    conn.execute("SELECT set_config('timezone', %s, false), set_config('intervalstyle', %s, false)", settings)
+    conn.execute(f"CREATE TEMP TABLE t (n int, v {kind})")
+    text = f"n,v\n1,\n2,{field(word)}\n"
+    wanted = server_reads(conn, text)
+    if wanted is None:
+        with pytest.raises(Error, match=r"COPY t, row 2(, column v)?: "):
+            conn.load("t", written(tmp_path, text))
+        wanted = []
+    else:
+        conn.load("t", written(tmp_path, text))
+    assert stored(conn) == wanted
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "+03", "Australia/Lord_Howe"])
+def test_local_times_are_the_servers_instants(conn: pgfast.Connection, tmp_path: Path, zone: str) -> None:
+    conn.execute("SELECT set_config('timezone', %s, false)", (zone,))
+    conn.execute("CREATE TEMP TABLE t (v timestamptz)")
+    days = ("2020-03-29", "2020-04-05", "2020-10-04", "2020-10-25")
+    times = [f"{day} {hour:02}:{minute}:00" for day in days for hour in range(4) for minute in (10, 50)]
+    text = "v\n" + "\n".join([*times, "2020-06-01"]) + "\n"
+    wanted = server_reads(conn, text)
+    conn.load("t", written(tmp_path, text))
+    assert stored(conn) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'i,s\n1,a"b"c\n',
+        'i,s\n1,5" pipe\n2,6" pipe\n',
+        'i,s\n1, "x,y"\n',
+        'i,s\n1,"a"b\n2,c\n',
+        'i,s\n1,5",\n2,6",\n',
+        'i,s\n1,5" pipe\n',
+        'i,s\n1,"a""b"\n2,""\n3,""""\n',
+        'i,s\n1,"a\r\n\r\nb"\n2,"c,"\n',
+        '"i","s"\n"1","x"',
+        'i,s\n1,"x"y',
+    ],
+)
+def test_quotes_are_read_as_by_the_server(conn: pgfast.Connection, tmp_path: Path, text: str) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    wanted = server_reads(conn, text)
+    if wanted is None:
+        with pytest.raises(Error, match="COPY t"):
+            conn.load("t", written(tmp_path, text))
+        wanted = []
+    else:
+        conn.load("t", written(tmp_path, text))
+    assert stored(conn) == wanted
+
+
+def test_a_quote_astray_is_refused_by_line_where_the_server_cannot_read_the_file(
+    conn: pgfast.Connection, tmp_path: Path
+) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    text = 'i,x,s\n1,"a\nb",c\n2,y,5" pipe\n3,y,6" pipe\n'
+    with pytest.raises(DataError, match=r"COPY t, row 2: a quote inside a field .* \(line 5 of a.csv\)"):
+        conn.load("t", written(tmp_path, text), ["i", "s"])
+
+
+def test_a_quote_astray_is_seen_wherever_the_file_is_cut(tmp_path: Path) -> None:
+    from pgfast.bulk.csvfile import Dialect, WatchedFile
+
+    dialect = Dialect(True, ",", "", '"', "utf-8")
+    for text, astray in (('"a","b""c"\n"",d\n', False), ('a,b"c"\n', True), ('"a"b,c\n', True), ('"a" ,0x1\n', True)):
+        for size in range(1, len(text) + 1):
+            with WatchedFile(written(tmp_path, text), dialect) as file:
+                while file.read(size):
+                    pass
+                assert (file.astray, file.inside, file.hexadecimal) == (astray, False, "0x" in text)
+
+
+@pytest.mark.parametrize("size", [200_000, 1_000_000, 20_000_000])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_long_fields_load(conn: pgfast.Connection, tmp_path: Path, size: int, quote: str) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    limit = csv.field_size_limit()
+    report = conn.load("t", written(tmp_path, f"i,s\n1,{quote}{'x' * size}{quote}\n2,y\n"))
+    assert (report.rows, report.path) == (2, "binary")
+    assert conn.execute("SELECT length(s) FROM t ORDER BY i").fetchall() == [(size,), (1,)]
+    assert csv.field_size_limit() == limit
+
+
+def test_a_bad_value_behind_a_long_one_is_named(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    path = written(tmp_path, f'i,s\n1,"{"x" * 300_000}\n"\nx,y\n')
+    with pytest.raises(DataError, match=r"COPY t, row 2, column i: 'x' does not fit: .* \(line 4 of a.csv\)"):
+        conn.load("t", path)
+
+
+def test_a_long_first_field_without_a_header_and_many_columns_load(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (s text, i int)")
+    conn.load("t", written(tmp_path, "x" * 200_000 + ",1\n"), header=False)
+    assert conn.execute("SELECT length(s), i FROM t").fetchall() == [(200_000, 1)]
+    conn.execute(f"CREATE TEMP TABLE w ({', '.join(f'c{n} text' for n in range(400))})")
+    names = ",".join(f"c{n}" for n in range(400))
+    conn.load("w", written(tmp_path, f"{names}\n{','.join(['x' * 2000] * 400)}\n"))
+    assert conn.execute("SELECT length(c0), length(c399) FROM w").fetchall() == [(2000, 2000)]
+
+
+@pytest.mark.parametrize("text", ["i,s", "i,s\n", "\ufeffi,s", "i,s\r\n\r\n"])
+def test_a_header_alone_is_no_rows(conn: pgfast.Connection, tmp_path: Path, text: str) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    assert conn.load("t", written(tmp_path, text)).rows == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252", "cp037"])
+@pytest.mark.parametrize("arrow", [True, False], ids=["pyarrow", "server"])
+def test_each_encoding_python_knows_is_read(
+    conn: pgfast.Connection, tmp_path: Path, encoding: str, arrow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not arrow:
+        monkeypatch.setattr("pgfast.bulk.csv.find_spec", lambda name: None)
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    word = "∀x" if encoding.startswith("utf") else "Zoë"
+    path = written(tmp_path, f'i,s\n1,{word}\n2,"b"\n', encoding)
+    assert conn.load("t", path, encoding=encoding).path == ("binary" if arrow else "server csv")
+    assert conn.execute("SELECT s FROM t ORDER BY i").fetchall() == [(word,), ("b",)]
+
+
+def test_bytes_that_are_no_text_of_the_encoding_are_refused(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    with pytest.raises(DataError, match="codec can't decode"):
+        conn.load("t", written(tmp_path, b"i,s\n1,a\n2,\x81\n"), encoding="cp1252")
+    assert stored(conn) == []
+
+
+def test_what_the_server_writes_is_read_back(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (d date, s timestamp, z timestamptz, m time, i interval, a int[])")
+    conn.execute(
+        "INSERT INTO t VALUES ('infinity', '-infinity', 'infinity', '24:00', 'infinity', '[0:1]={1,2}'), "
+        "('0044-03-15 BC', '10000-01-01', '0044-03-15 BC', '00:00', '-1 mon +2 days', '{}')"
+    )
+    wanted = stored(conn)
+    with conn.cursor() as cursor, cursor.copy("COPY t TO STDOUT (FORMAT csv, HEADER)") as copy:
+        path = written(tmp_path, b"".join(bytes(block) for block in copy))
+    conn.execute("TRUNCATE t")
+    assert conn.load("t", path).path == "text"
+    assert stored(conn) == wanted
