@@ -294,6 +294,8 @@ def test_interrupted_query_exits_with_130_and_is_cancelled_on_the_server(dsn: st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background of a shell the signal is ignored, and the child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no other thread runs here)
     ) as process:
         running = (
             "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'PgSleep' and query like $1"
