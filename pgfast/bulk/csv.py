@@ -205,7 +205,7 @@ class CsvFeed:
                 self._watch(source, readings)
                 raise self._misread(done, str(exc)) from exc
             except UnicodeDecodeError as exc:
-                raise DataError(f"COPY {self._target.table}: {self._path.name}: {exc}") from exc
+                raise self._undecodable(exc) from exc
             self._watch(source, readings)
             if source.inside:
                 raise self._misread(done, "there is a quote without another that belongs to it")
@@ -255,8 +255,7 @@ class CsvFeed:
 
     def _misquoted(self) -> DataError:
         why = "a quote inside a field that is not quoted: quote the field, and double the quote in it"
-        found = (each for each in scanned(self._path, self._dialect) if each[0].fields)
-        for number, (record, astray) in enumerate(found):
+        for number, (record, astray) in enumerate(self._scanned()):
             if astray:
                 return self._at(why, number - 1, None, record.line)
         return DataError(f"COPY {self._target.table}: {self._path.name}: {why}")
@@ -309,7 +308,12 @@ class CsvFeed:
         if exc.fault is None or ", row " not in where:
             return exc
         row = int(where.partition(", row ")[2].partition(",")[0]) - 1
-        record = next(self._records(row), Record(0, []))
+        try:
+            record = next(self._records(row), None)
+        except UnreadableRecord as unreadable:
+            return self._at(unreadable.why, row, None, unreadable.line)
+        if record is None:
+            return exc
         if self._way == BINARY and exc.fault.code != FAULT_NUL:
             mistake = self._mistake(record, row)
             if mistake is None:
@@ -323,10 +327,22 @@ class CsvFeed:
     def _records(self, skipped: int) -> Iterator[Record]:
         """The data's records from number `skipped` on."""
         wanted = skipped + (1 if self._dialect.header else 0)
-        found = (each for each in records(self._path, self._dialect) if each.fields or self._width == 1)
-        for number, record in enumerate(found):
+        for number, (record, _astray) in enumerate(self._scanned()):
             if number >= wanted:
                 yield record if record.fields else Record(record.line, [""])
+
+    def _scanned(self) -> Iterator[tuple[Record, bool]]:
+        """The records, the header's too, and of each whether a quote is astray in it; a blank line is one only in a
+        file of one column."""
+        try:
+            for record, astray in scanned(self._path, self._dialect):
+                if record.fields or self._width == 1:
+                    yield record, astray
+        except UnicodeDecodeError as exc:
+            raise self._undecodable(exc) from exc
+
+    def _undecodable(self, exc: UnicodeDecodeError) -> DataError:
+        return DataError(f"COPY {self._target.table}: {self._path.name}: {exc}")
 
     def _at(self, text: str, row: int, column: int | None, line: int) -> DataError:
         return self._target.error(f"{text} (line {line} of {self._path.name})", row, column)

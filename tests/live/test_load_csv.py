@@ -229,6 +229,21 @@ def test_bytes_that_are_no_text_of_the_encoding_are_refused(conn: pgfast.Connect
     assert stored(conn) == []
 
 
+def test_a_character_cut_in_two_is_refused(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    for text in ("i,s\n1,a\n", "i,s\nx,a\n" + "1,b\n" * 50_000):
+        path = written(tmp_path, text.encode("utf-16-le") + b"\x00\xd8", name="cut.csv")
+        with pytest.raises(DataError, match=r"COPY t(: cut.csv: .* codec can't decode|, row 1, column i: 'x')"):
+            conn.load("t", path, encoding="utf-16-le")
+    assert stored(conn) == []
+
+
+def test_a_fault_in_a_record_that_is_not_closed_is_named(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    with pytest.raises(DataError, match=r"COPY t, row 2: a quoted field is not closed \(line 3 of a.csv\)"):
+        conn.load("t", written(tmp_path, 'i,s\n1,a\n2,"b\0'))
+
+
 def test_what_the_server_writes_is_read_back(conn: pgfast.Connection, tmp_path: Path) -> None:
     conn.execute("CREATE TEMP TABLE t (d date, s timestamp, z timestamptz, m time, i interval, a int[])")
     conn.execute(
