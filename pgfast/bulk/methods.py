@@ -54,7 +54,7 @@ socket takes them; memory stays flat however many come.
 
 For files: `format` is "csv" or "parquet" (default: by name and content); `header`, `delimiter`, `null`, `quote` and
 `encoding` are as in COPY. `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
-for the whole load.
+for the whole load; while the source is busy with one row, nobody looks at it.
 
 In a transaction that is already open, or that the load begins when autocommit is off, the load is a part of it,
 behind a savepoint: a load that fails leaves the transaction as it was. A timeout or a cancelled task leaves the
@@ -62,7 +62,7 @@ transaction as any interrupted statement does: it must be rolled back.
 
 Raises DataError for a value that does not fit, naming row (counted from 1 over the whole load) and column,
 UndefinedTable and UndefinedColumn with similar names, InterfaceError for what is no source, FileNotFoundError, the
-server's own errors, and whatever the source itself raises.
+server's own errors, which name row and column as well where it tells them, and whatever the source itself raises.
 """,
     "fetch_columns": """The rows of a query as Columns: Arrow-layout buffers decoded straight from the wire.
 
