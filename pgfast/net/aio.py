@@ -86,6 +86,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         self._ended = True
+        self._transport = None  # a transport that has said goodbye may not even be aborted
         self._cause = self._cause or exc
         if not self._gone.done():
             self._gone.set_result(None)
@@ -339,7 +340,8 @@ class Link(asyncio.BufferedProtocol):
     async def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:
         context, hostname = settings
         left = deadline.remaining()
-        assert self._transport is not None
+        if self._transport is None:
+            raise self._lost()
         if self._raw:
             raise OperationalError(
                 "the server sent unencrypted bytes after its consent to TLS; the connection was closed"
