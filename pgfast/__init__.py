@@ -44,8 +44,8 @@ from .errors import (
     ProgrammingError,
     Warning,
 )
-from .interval import Interval
 from .protocol.backend import Notification as Notify
+from .values import Array, Interval, Multirange, Range
 
 #: PEP 249: threads may share the module and its connections; parameters are `%(name)s`, `%s` and `$1` as well.
 apilevel = "2.0"
@@ -59,6 +59,7 @@ __all__ = [
     "NUMBER",
     "ROWID",
     "STRING",
+    "Array",
     "AsyncConnection",
     "AsyncCopy",
     "AsyncCursor",
@@ -81,10 +82,12 @@ __all__ = [
     "InternalError",
     "Interval",
     "LoadReport",
+    "Multirange",
     "NotSupportedError",
     "Notify",
     "OperationalError",
     "ProgrammingError",
+    "Range",
     "Rollback",
     "Time",
     "TimeFromTicks",

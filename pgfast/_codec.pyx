@@ -41,7 +41,7 @@ from uuid import UUID, SafeUUID
 from . import const
 from .errors import fault
 from .errors.faults import buffer_misuse
-from .interval import Interval
+from .values import Interval
 from .kernels import decode_py, encode_py
 
 cdef extern from "Python.h":

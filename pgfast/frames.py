@@ -16,7 +16,7 @@ from uuid import UUID
 import numpy as np
 
 from .errors import NotSupportedError
-from .interval import Interval
+from .values import Interval
 from .types.intervals import make_interval
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast._version": 0,
     "pgfast.const": 0,
     "pgfast.errors": 0,
-    "pgfast.interval": 0,
+    "pgfast.values": 0,
     "pgfast._codec": 1,
     "pgfast._codec_py": 1,
     "pgfast.codec": 1,

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from .. import const
 from ..errors import DataError, fault, faults
-from ..interval import Interval
+from ..values import Interval
 from .incoming import ArrayView
 from .schema import Family
 

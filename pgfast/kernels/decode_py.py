@@ -18,7 +18,7 @@ from uuid import UUID
 
 from .. import const
 from ..errors import fault, faults
-from ..interval import Interval
+from ..values import Interval
 
 Call = Callable[[Any], Any] | None
 Decoder = Callable[[bytes, int, int], Any]

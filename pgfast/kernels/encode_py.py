@@ -19,7 +19,7 @@ from uuid import UUID
 
 from .. import const
 from ..errors import DatabaseError, fault, faults
-from ..interval import Interval
+from ..values import Interval
 from .decode_py import ARRAY_HEAD, DIMENSION, F32, F64, I16, I32, I64, INTERVAL, MIN_INT32, NUMERIC_HEAD, TIMETZ, U32
 
 Call = Callable[[Any], Any] | None

@@ -21,7 +21,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from .. import const
-from ..interval import Interval
+from ..values import Interval
 
 Hook = Callable[[Any], Any]
 

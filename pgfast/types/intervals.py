@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from .. import const
-from ..interval import Interval
+from ..values import Interval
 
 _US: Final = {
     "microsecond": 1,

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from ..interval import Interval
+from ..values import Interval
 from .arrays import render_array
 from .intervals import render_interval
 

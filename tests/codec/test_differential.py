@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from pgfast import _codec_py, const
 from pgfast.errors import Error, faults
-from pgfast.interval import Interval
+from pgfast.values import Interval
 
 from ..conftest import CODECS
 from . import reference
