@@ -18,7 +18,7 @@ from .errors import DataError, fault, faults
 from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
-from .kernels.sink_py import SinkColumn
+from .kernels.sink_py import MAX_NESTING, SinkColumn
 from .kernels.source_py import Source
 
 __all__ = [
@@ -258,8 +258,10 @@ class WriteBuffer:
 class Plan:
     """What to do with each column, decided once for a statement.
 
-    `specs`: one (kind, element kind, element OID, call) for each column, kinds as const.KIND_*; the elements of
-    arrays only.
+    `specs`: one (kind, OID, call, children) for each column, kinds as const.KIND_*. The children are specs of what a
+    container is made of: the element of an array, the attributes of a composite, the bound of a range, the range of a
+    multirange; their OIDs are what the container says of them on the wire, 0 where that is not to be checked. Nothing
+    in text format can be a child.
     `keys`: the names under which `encode_copy_rows` finds the values of rows that are mappings, in column order.
     `call` reads or writes what the kernels cannot: see `decode_rows` and `encode_bind`. A plan may serve any number
     of calls.
@@ -271,16 +273,11 @@ class Plan:
         self._decoders = []
         self._encoders = []
         formats = bytearray()
-        for kind, element, oid, call in specs:
-            if not (const.KIND_CALL <= kind <= const.KIND_ARRAY and const.KIND_CALL <= element < const.KIND_ARRAY):
-                raise buffer_misuse(f"kind {kind} of elements {element} is unknown")
-            if kind == const.KIND_ARRAY:
-                self._decoders.append(decode_py.array_decoder(element, oid, call))
-                self._encoders.append(encode_py.array_encoder(element, oid, call))
-            else:
-                self._decoders.append(decode_py.scalar_decoder(kind, call))
-                self._encoders.append(encode_py.scalar_encoder(kind, call))
-            formats += b"\0\0" if kind == const.KIND_TEXT_CALL else b"\0\1"
+        for spec in specs:
+            _check_spec(spec, 0)
+            self._decoders.append(decode_py.decoder(spec))
+            self._encoders.append(encode_py.encoder(spec))
+            formats += b"\0\0" if spec[0] == const.KIND_TEXT_CALL else b"\0\1"
         if keys and len(keys) != len(specs):
             raise buffer_misuse(f"{len(keys)} keys for {len(specs)} columns")
         self._keys = tuple(keys)
@@ -341,6 +338,23 @@ class Plan:
         return values
 
 
+#: Children a spec of a kind must have.
+_CHILDREN: Final = {const.KIND_ARRAY: 1, const.KIND_VECTOR: 1, const.KIND_RANGE: 1, const.KIND_MULTIRANGE: 1}
+
+
+def _check_spec(spec: Spec, depth: int) -> None:
+    kind, oid, _call, children = spec
+    wanted = len(children) if kind == const.KIND_COMPOSITE else _CHILDREN.get(kind, 0)
+    if not const.KIND_CALL <= kind <= const.KIND_UINT8 or len(children) != wanted or depth == MAX_NESTING:
+        raise buffer_misuse(f"kind {kind} of {len(children)} children is no spec")
+    if not 0 <= oid <= encode_py.MAX_UINT32 or (depth and kind == const.KIND_TEXT_CALL):
+        raise buffer_misuse(f"kind {kind} with OID {oid} cannot be a child")
+    if kind == const.KIND_MULTIRANGE and children[0][0] != const.KIND_RANGE:
+        raise buffer_misuse("a multirange is made of ranges")
+    for child in children:
+        _check_spec(child, depth + 1)
+
+
 def _fields(block: bytearray, start: int, stop: int, base: int, width: int) -> Iterator[tuple[int, int]]:
     """(begin, end) of each field of the tuple at block[start:stop]; end is -1 for NULL."""
     if stop - start < 2:
@@ -396,9 +410,11 @@ def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int)
 class ColumnSink:
     """Columns in Arrow layout, grown row by row and cut into batches.
 
-    `specs`: one (kind, element kind, precision, scale) for each column; a numeric of precision 0 becomes exact text,
-    of precision 1 to 38 a decimal128. It is `full` at `batch_rows` rows, or when a column that int32 offsets must
-    reach has `batch_bytes`. After a fault it must be thrown away.
+    `specs`: one (kind, precision, scale, children, labels) for each column. A numeric of precision 0 becomes exact
+    text, of precision 1 to 38 a decimal128, of 39 to 76 a decimal256; an array of one dimension a list of its one
+    child; a composite a struct of its children; an enum a dictionary that begins with `labels`, to which others are
+    added as they come. It is `full` at `batch_rows` rows, or when a column that int32 offsets must reach has
+    `batch_bytes`. After a fault it must be thrown away.
     """
 
     __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_rows")
@@ -408,7 +424,7 @@ class ColumnSink:
     ) -> None:
         if batch_rows < 1 or batch_bytes < 1:
             raise buffer_misuse("batch_rows and batch_bytes must be at least 1")
-        self._columns = [SinkColumn(*spec) for spec in specs]
+        self._columns = [SinkColumn(*spec, 0) for spec in specs]
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._rows = 0
@@ -433,9 +449,10 @@ class ColumnSink:
     def cut(self) -> tuple[int, list[ColumnBuffers]]:
         """The batch as (rows, [ColumnBuffers]), given away for good; the sink begins a new one.
 
-        ColumnBuffers is (length, null count, validity or None, offsets or None, data or None, child or None):
-        validity is a bitmap, least significant bit first, None where nothing is NULL; offsets are int32[length + 1];
-        a list has a child instead of data.
+        ColumnBuffers is (length, null count, validity or None, offsets or None, data or None, children, dictionary or
+        None): validity is a bitmap, least significant bit first, None where nothing is NULL; offsets are
+        int32[length + 1]; lists and structs have children instead of data; an enum's data are int32 indices into its
+        dictionary, which is a column of text.
         """
         rows, self._rows = self._rows, 0
         return rows, [column.cut() for column in self._columns]

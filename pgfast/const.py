@@ -100,6 +100,13 @@ NUMERIC_MAX_SCALE: Final = 0x3FFF
 #: Digits allowed before the decimal point (docs: Numeric Types).
 NUMERIC_MAX_WHOLE_DIGITS: Final = 131072
 
+# ---------------------------------------------------------------- ranges (rangetypes.h)
+RANGE_EMPTY: Final = 0x01
+RANGE_LB_INC: Final = 0x02
+RANGE_UB_INC: Final = 0x04
+RANGE_LB_INF: Final = 0x08
+RANGE_UB_INF: Final = 0x10
+
 # ---------------------------------------------------------------- binary COPY (docs: COPY, Binary Format)
 COPY_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
 #: Signature, flags 0, no header extension: what `encode_copy_*` expects to have been written first.
@@ -131,7 +138,14 @@ KIND_UUID: Final = 18
 KIND_JSON: Final = 19  # text through call (loads / dumps)
 KIND_JSONB: Final = 20  # version byte 1, then as KIND_JSON
 KIND_CHAR: Final = 21  # "char", one byte
-KIND_ARRAY: Final = 22  # of the spec's element kind
+KIND_ARRAY: Final = 22  # of the spec's one child
+KIND_VECTOR: Final = 23  # int2vector, oidvector: an array of one dimension that begins at 0
+KIND_ENUM: Final = 24  # text through call
+KIND_COMPOSITE: Final = 25  # an attribute for each child
+KIND_RECORD: Final = 26  # a composite that says itself what it is made of
+KIND_RANGE: Final = 27  # of the spec's one child
+KIND_MULTIRANGE: Final = 28  # of ranges, which are the spec's one child
+KIND_UINT8: Final = 29  # unsigned 64 bits
 
 # ---------------------------------------------------------------- layouts
 # How the values of a source column of `encode_copy_columns` lie in memory (Arrow columnar format).
@@ -161,6 +175,7 @@ LAYOUT_VAR32: Final = 22  # int32 offsets[n+1] + bytes (utf8, binary)
 LAYOUT_VAR64: Final = 23  # int64 offsets[n+1] + bytes
 LAYOUT_VIEW: Final = 24  # 16-byte views in `offsets`, long values in `variadic`
 LAYOUT_FIXED: Final = 25  # `scale` bytes each
+LAYOUT_DECIMAL256: Final = 26  # as LAYOUT_DECIMAL128, 32 bytes, `scale` 0 to 76
 
 _INTEGERS: Final = (LAYOUT_I8, LAYOUT_I16, LAYOUT_I32, LAYOUT_I64, LAYOUT_U8, LAYOUT_U16, LAYOUT_U32, LAYOUT_U64)
 _BYTES: Final = (LAYOUT_VAR32, LAYOUT_VAR64, LAYOUT_VIEW)
@@ -173,10 +188,11 @@ COLUMN_PAIRS: Final[frozenset[tuple[int, int]]] = frozenset(
         *(
             (layout, kind)
             for layout in _INTEGERS
-            for kind in (KIND_INT2, KIND_INT4, KIND_INT8, KIND_OID, KIND_FLOAT8, KIND_NUMERIC)
+            for kind in (KIND_INT2, KIND_INT4, KIND_INT8, KIND_OID, KIND_UINT8, KIND_FLOAT8, KIND_NUMERIC)
         ),
         *((layout, kind) for layout in (LAYOUT_F32, LAYOUT_F64) for kind in (KIND_FLOAT4, KIND_FLOAT8)),
         (LAYOUT_DECIMAL128, KIND_NUMERIC),
+        (LAYOUT_DECIMAL256, KIND_NUMERIC),
         (LAYOUT_DATE32, KIND_DATE),
         (LAYOUT_DATE64, KIND_DATE),
         (LAYOUT_TIME32, KIND_TIME),
@@ -185,7 +201,7 @@ COLUMN_PAIRS: Final[frozenset[tuple[int, int]]] = frozenset(
         (LAYOUT_TIMESTAMP, KIND_TIMESTAMPTZ),
         (LAYOUT_DURATION, KIND_INTERVAL),
         (LAYOUT_MONTH_DAY_NANO, KIND_INTERVAL),
-        *((layout, kind) for layout in _BYTES for kind in (KIND_STR, KIND_BYTES, KIND_JSON, KIND_JSONB)),
+        *((layout, kind) for layout in _BYTES for kind in (KIND_STR, KIND_ENUM, KIND_BYTES, KIND_JSON, KIND_JSONB)),
         *((layout, KIND_NUMERIC) for layout in _BYTES),  # decimal text, as numeric_in reads it
         (LAYOUT_FIXED, KIND_BYTES),
         (LAYOUT_FIXED, KIND_UUID),

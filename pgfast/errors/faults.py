@@ -38,6 +38,11 @@ FAULT_DECIMAL_RANGE: Final = 19
 FAULT_INTERVAL_RANGE: Final = 20
 FAULT_DIMENSIONS: Final = 21  # value: number of dimensions
 FAULT_COLUMN_SIZE: Final = 22
+FAULT_COMPOSITE: Final = 23
+FAULT_COMPOSITE_SHAPE: Final = 24  # value: what stands there, a number of attributes or the OID of one
+FAULT_RANGE: Final = 25
+FAULT_RANGE_BOUND: Final = 26
+FAULT_LOWER_BOUND: Final = 27  # value: the lower bound
 # Encoding: `at` is the row's index within the call; value: the Python value, or a number where said.
 FAULT_VALUE_TYPE: Final = 32
 FAULT_VALUE_RANGE: Final = 33
@@ -53,6 +58,8 @@ FAULT_SOURCE_BUFFER: Final = 42
 FAULT_SUBMICROSECOND: Final = 43  # value: the integer
 FAULT_TIMEZONE: Final = 44  # value: the Python value
 FAULT_NUMERIC_TEXT: Final = 45  # value: the text
+FAULT_COMPOSITE_WIDTH: Final = 46  # value: (values given, attributes of the type)
+FAULT_LOWER_BOUNDS: Final = 47  # value: the Array
 
 _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_FRAME_LENGTH: (ProtocolError, "message length {value} is less than 4, the length of the length word itself"),
@@ -82,7 +89,7 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_CALL: (DataError, "value at offset {at} could not be read: {value}"),
     FAULT_DECIMAL_RANGE: (
         DataError,
-        "numeric at offset {at} does not fit the column's decimal128; cast it to text or to another numeric(p,s)",
+        "numeric at offset {at} does not fit the column's decimal type; cast it to text or to another numeric(p,s)",
     ),
     FAULT_INTERVAL_RANGE: (DataError, "interval at offset {at} does not fit; cast it to text"),
     FAULT_DIMENSIONS: (
@@ -90,6 +97,17 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         "array at offset {at} has {value} dimensions, a column of lists holds one; fetch rows instead",
     ),
     FAULT_COLUMN_SIZE: (DataError, "value at offset {at} would take the column's batch beyond 2147483647 bytes"),
+    FAULT_COMPOSITE: (ProtocolError, "malformed composite at offset {at}"),
+    FAULT_COMPOSITE_SHAPE: (
+        DataError,
+        "composite at offset {at} has other attributes than its type had when it was looked up ({value} stands there)",
+    ),
+    FAULT_RANGE: (ProtocolError, "malformed range at offset {at}"),
+    FAULT_RANGE_BOUND: (DataError, "range at offset {at} has a bound that reads as None, which stands for no bound"),
+    FAULT_LOWER_BOUND: (
+        DataError,
+        "array at offset {at} begins at subscript {value}, a column of lists at 1; fetch rows or cast it to text",
+    ),
 }
 
 _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
@@ -110,6 +128,8 @@ _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         "{value} does not fit: a type with time zone wants a value with tzinfo and an offset, one without wants none",
     ),
     FAULT_NUMERIC_TEXT: (DataError, "{value} is not a number"),
+    FAULT_COMPOSITE_WIDTH: (DataError, "{value[0]} values for a composite type of {value[1]} attributes"),
+    FAULT_LOWER_BOUNDS: (DataError, "{value} has other dimensions than lower bounds, or a bound beyond 32 bits"),
 }
 
 _WIDTH: Final = 60
@@ -136,7 +156,7 @@ def reason(code: int, at: int, value: object = None) -> str:
     shown = shorten(value)
     if isinstance(value, tuple) and code == FAULT_COERCE:
         shown = (shorten(value[0]), str(value[1]))
-    elif code == FAULT_ROW_WIDTH:
+    elif code in (FAULT_ROW_WIDTH, FAULT_COMPOSITE_WIDTH):
         shown = value
     return _ENCODE[code][1].format(value=shown, type=type(value).__name__)
 

@@ -5,27 +5,46 @@ without the length word, None where the coercion hook made it NULL, or raises wh
 its own exact Python type by itself and hands everything else to the hook, so a subclass with ideas of its own never
 reaches a kernel.
 
-Sources: the server's *_recv functions (numeric.c, date.c, timestamp.c, arrayfuncs.c, uuid.c, jsonb.c).
+Sources: the server's *_recv functions (numeric.c, date.c, timestamp.c, arrayfuncs.c, uuid.c, jsonb.c, rowtypes.c,
+rangetypes.c, multirangetypes.c).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from .. import const
 from ..errors import DatabaseError, fault, faults
-from ..values import Interval
-from .decode_py import ARRAY_HEAD, DIMENSION, F32, F64, I16, I32, I64, INTERVAL, MIN_INT32, NUMERIC_HEAD, TIMETZ, U32
+from ..values import Array, Interval, Multirange, Range
+from .decode_py import (
+    ARRAY_HEAD,
+    DIMENSION,
+    F32,
+    F64,
+    I16,
+    I32,
+    I64,
+    INTERVAL,
+    MIN_INT32,
+    NUMERIC_HEAD,
+    TIMETZ,
+    U32,
+    U64,
+)
+
+if TYPE_CHECKING:
+    from .shapes import Spec
 
 Call = Callable[[Any], Any] | None
 Encoder = Callable[[Any, int, int], "bytes | None"]
 
 MAX_UINT32: Final = 2**32 - 1
+MAX_UINT64: Final = 2**64 - 1
 NULL_LENGTH: Final = I32.pack(-1)
 BYTES_TYPES: Final = (bytes, bytearray, memoryview)
 
@@ -234,9 +253,12 @@ def encode_timestamptz(value: datetime, row: int, column: int) -> bytes:
 
 
 def encode_interval(value: timedelta | Interval, row: int, column: int) -> bytes:
-    """Microseconds, days, months."""
+    """Microseconds, days, months; of a timedelta whole days and a rest of the same sign."""
     if type(value) is timedelta:
-        return INTERVAL.pack(value.seconds * const.US_PER_SECOND + value.microseconds, value.days, 0)
+        days, us = value.days, value.seconds * const.US_PER_SECOND + value.microseconds
+        if days < 0 < us:
+            days, us = days + 1, us - const.US_PER_DAY
+        return INTERVAL.pack(us, days, 0)
     assert type(value) is Interval
     fields = (value.microseconds, value.days, value.months)
     if any(type(field) is not int for field in fields):
@@ -267,12 +289,14 @@ def encode_char(value: str, row: int, column: int) -> bytes:
 #: kind -> (the Python types it takes by itself, the encoder)
 _OWN: Final[dict[int, tuple[tuple[type, ...], Encoder]]] = {
     const.KIND_STR: ((str,), encode_str),
+    const.KIND_ENUM: ((str,), encode_str),
     const.KIND_BYTES: (BYTES_TYPES, encode_bytes),
     const.KIND_BOOL: ((bool,), encode_bool),
     const.KIND_INT2: ((int,), _integer(I16.pack, -(2**15), 2**15 - 1)),
     const.KIND_INT4: ((int,), _integer(I32.pack, MIN_INT32, const.MAX_INT32)),
     const.KIND_INT8: ((int,), _integer(I64.pack, const.MIN_INT64, const.MAX_INT64)),
     const.KIND_OID: ((int,), _integer(U32.pack, 0, MAX_UINT32)),
+    const.KIND_UINT8: ((int,), _integer(U64.pack, 0, MAX_UINT64)),
     const.KIND_FLOAT4: ((float,), encode_f32),
     const.KIND_FLOAT8: ((float,), encode_f64),
     const.KIND_NUMERIC: ((Decimal, int), encode_numeric),
@@ -295,8 +319,8 @@ def coerced(call: Call, value: Any, row: int, column: int) -> Any:
         raise fault(faults.FAULT_COERCE, row, column, (value, exc)) from exc
 
 
-def _own_encoder(kind: int, call: Call) -> Encoder:
-    types, encode = _OWN[kind]
+def _own_encoder(types: tuple[type, ...], encode: Encoder, call: Call) -> Encoder:
+    """The encoder that writes values of these types by itself and hands all others to the hook."""
 
     def encode_own(value: Any, row: int, column: int) -> bytes | None:
         if type(value) in types:
@@ -333,64 +357,170 @@ def _called_encoder(kind: int, call: Call) -> Encoder:
     return encode_called
 
 
-def scalar_encoder(kind: int, call: Call) -> Encoder:
-    """The encoder of a kind that is not an array."""
-    return _own_encoder(kind, call) if kind in _OWN else _called_encoder(kind, call)
+def encoder(spec: Spec) -> Encoder:
+    """The encoder of a type and of all it is made of."""
+    kind, _oid, call, children = spec
+    if kind in _OWN:
+        return _own_encoder(*_OWN[kind], call)
+    if kind in (const.KIND_ARRAY, const.KIND_VECTOR):
+        return array_encoder(children[0], kind == const.KIND_VECTOR, call)
+    if kind == const.KIND_COMPOSITE:
+        return _own_encoder((tuple, list), composite_encoder(children), call)
+    if kind == const.KIND_RANGE:
+        return _own_encoder((Range,), range_encoder(children[0]), call)
+    if kind == const.KIND_MULTIRANGE:
+        return _own_encoder((Multirange,), multirange_encoder(children[0]), call)
+    if kind == const.KIND_RECORD:
+        return _refused
+    return _called_encoder(kind, call)
 
 
-def _flatten(value: Any, depth: int, dims: list[int], into: list[Any]) -> bool:
+def _refused(value: Any, row: int, column: int) -> bytes:
+    """The server reads no anonymous records (record_recv)."""
+    raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
+
+
+def measured(data: bytes | None) -> bytes:
+    """The part of a container behind its length word; None is NULL."""
+    return NULL_LENGTH if data is None else I32.pack(len(data)) + data
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def nesting(element_kind: int) -> tuple[type, ...]:
+    """The Python types that stand for a dimension inside an array, where they are not its elements."""
+    if element_kind in (const.KIND_JSON, const.KIND_JSONB):
+        return ()
+    if element_kind == const.KIND_COMPOSITE:
+        return (list,)
+    return (list, tuple)
+
+
+def _flatten(value: Any, depth: int, dims: list[int], nests: tuple[type, ...], into: list[Any]) -> bool:
     """Append the leaves of one nested list; False where it is not the rectangle `dims` says."""
     if len(value) != dims[depth]:
         return False
     if depth == len(dims) - 1:
-        if any(type(item) in (list, tuple) for item in value):
+        if any(type(item) in nests for item in value):
             return False
         into.extend(value)
         return True
-    return all(type(item) in (list, tuple) and _flatten(item, depth + 1, dims, into) for item in value)
+    return all(type(item) in nests and _flatten(item, depth + 1, dims, nests, into) for item in value)
 
 
-def _shape(value: Any, nested: bool) -> list[int]:
+def _shape(value: Any, nests: tuple[type, ...]) -> list[int]:
     """The lengths down the first elements; more than six of them where the value nests deeper than an array can."""
     dims = [len(value)]
-    while nested and dims[-1] and type(value[0]) in (list, tuple) and len(dims) <= const.MAX_DIMENSIONS:
+    while dims[-1] and type(value[0]) in nests and len(dims) <= const.MAX_DIMENSIONS:
         value = value[0]
         dims.append(len(value))
     return dims
 
 
-def array_encoder(element_kind: int, element_oid: int, call: Call) -> Encoder:
-    """The encoder of an array: a list or tuple, nested once for each dimension, or anything with `tolist()`.
+def _lower_bounds(value: Any, dims: list[int], row: int, column: int) -> tuple[int, ...]:
+    """The lower bounds of an Array of these dimensions."""
+    bounds = value.lower_bounds
+    good = type(bounds) is tuple and len(bounds) == len(dims) and all(type(bound) is int for bound in bounds)
+    if not good or any(
+        not MIN_INT32 <= bound <= const.MAX_INT32 - length for bound, length in zip(bounds, dims, strict=True)
+    ):
+        raise fault(faults.FAULT_LOWER_BOUNDS, row, column, value)
+    return tuple(bounds)
 
-    Elements of JSON kinds are never walked into: what is inside the outermost list is an element.
+
+def array_encoder(element: Spec, vector: bool, call: Call) -> Encoder:
+    """The encoder of an array: a list or tuple, nested once for each dimension, or what `call` or `tolist()` gives.
+
+    Elements of JSON kinds are never walked into: what is inside the outermost list is an element. Of composites only
+    a list is a dimension.
     """
-    encode = scalar_encoder(element_kind, call)
-    nested = element_kind not in (const.KIND_JSON, const.KIND_JSONB)
+    encode, oid, nests = encoder(element), element[1], nesting(element[0])
 
-    def encode_array(value: Any, row: int, column: int) -> bytes:
+    def encode_array(value: Any, row: int, column: int) -> bytes | None:
         items = value
-        if type(items) not in (list, tuple) and hasattr(items, "tolist"):
-            items = coerced(type(items).tolist, items, row, column)
-        if type(items) not in (list, tuple):
+        if type(items) not in (list, tuple, Array):
+            if hasattr(items, "tolist"):
+                items = coerced(type(items).tolist, items, row, column)
+            elif call is not None:
+                items = coerced(call, items, row, column)
+                if items is None:
+                    return None
+        if type(items) not in (list, tuple, Array):
             raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
-        dims = _shape(items, nested)
+        dims = _shape(items, nests)
         flat: list[Any] = []
-        if not nested:
+        if not nests:
             flat.extend(items)
-        elif len(dims) > const.MAX_DIMENSIONS or not _flatten(items, 0, dims, flat):
+        elif len(dims) > const.MAX_DIMENSIONS or not _flatten(items, 0, dims, nests, flat):
             raise fault(faults.FAULT_ARRAY_SHAPE, row, column, value)
         if not flat:
-            return ARRAY_HEAD.pack(0, 0, element_oid)
-        parts, nulls = [], 0
-        for item in flat:
-            data = None if item is None else encode(item, row, column)
-            if data is None:
-                nulls = 1
-                parts.append(NULL_LENGTH)
-            else:
-                parts.append(I32.pack(len(data)))
-                parts.append(data)
-        head = [ARRAY_HEAD.pack(len(dims), nulls, element_oid), *[DIMENSION.pack(length, 1) for length in dims]]
+            return ARRAY_HEAD.pack(0, 0, oid)
+        bounds = (1,) * len(dims)
+        if vector:
+            if len(dims) > 1:
+                raise fault(faults.FAULT_ARRAY_SHAPE, row, column, value)
+            bounds = (0,)
+        elif type(items) is Array:
+            bounds = _lower_bounds(items, dims, row, column)
+        parts = [measured(None if item is None else encode(item, row, column)) for item in flat]
+        head = [ARRAY_HEAD.pack(len(dims), int(NULL_LENGTH in parts), oid), *map(DIMENSION.pack, dims, bounds)]
         return b"".join(head + parts)
 
     return encode_array
+
+
+# ---------------------------------------------------------------- composites and ranges
+
+
+def composite_encoder(children: Sequence[Spec]) -> Encoder:
+    """The encoder of the attributes of a composite, from a tuple or list."""
+    fields = [(U32.pack(child[1]), encoder(child)) for child in children]
+
+    def encode_composite(value: Any, row: int, column: int) -> bytes:
+        values = tuple(value)
+        if len(values) != len(fields):
+            raise fault(faults.FAULT_COMPOSITE_WIDTH, row, column, (len(values), len(fields)))
+        out = I32.pack(len(fields))
+        for (oid, encode), item in zip(fields, values, strict=True):
+            out += oid + measured(None if item is None else encode(item, row, column))
+        return out
+
+    return encode_composite
+
+
+def range_encoder(bound: Spec) -> Encoder:
+    """The encoder of a Range. A bound that its type's hook turns into NULL is refused."""
+    encode = encoder(bound)
+
+    def encode_range(value: Any, row: int, column: int) -> bytes:
+        if value.isempty:
+            return bytes([const.RANGE_EMPTY])
+        flags = (const.RANGE_LB_INC if value.bounds[0] == "[" else 0) | (
+            const.RANGE_UB_INC if value.bounds[1] == "]" else 0
+        )
+        out = b""
+        for infinite, limit in ((const.RANGE_LB_INF, value.lower), (const.RANGE_UB_INF, value.upper)):
+            if limit is None:
+                flags |= infinite
+                continue
+            data = encode(limit, row, column)
+            if data is None:
+                raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
+            out += measured(data)
+        return bytes([flags]) + out
+
+    return encode_range
+
+
+def multirange_encoder(child: Spec) -> Encoder:
+    """The encoder of a Multirange; the server sorts and joins its ranges."""
+    encode = encoder(child)
+
+    def encode_multirange(value: Any, row: int, column: int) -> bytes:
+        out = I32.pack(len(value))
+        for one in value:
+            out += measured(encode(one, row, column))
+        return out
+
+    return encode_multirange

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-#: A column of a Plan: kind, element kind and element OID (arrays only), call.
-Spec: TypeAlias = "tuple[int, int, int, Callable[[Any], Any] | None]"
-#: A column of a ColumnSink: kind, element kind, precision, scale.
-SinkSpec: TypeAlias = "tuple[int, int, int, int]"
-#: A finished column: length, null count, validity, offsets, data, child.
+#: A type in a Plan: kind, OID (as its container writes it; 0: not checked), call, what it is made of.
+Spec: TypeAlias = "tuple[int, int, Callable[[Any], Any] | None, tuple[Spec, ...]]"
+#: A column of a ColumnSink: kind, precision, scale, what it is made of, labels (enums only).
+SinkSpec: TypeAlias = "tuple[int, int, int, tuple[SinkSpec, ...], tuple[bytes, ...]]"
+#: A finished column: length, null count, validity, offsets, data, children, dictionary.
 ColumnBuffers: TypeAlias = (
-    "tuple[int, int, memoryview | None, memoryview | None, memoryview | None, ColumnBuffers | None]"
+    "tuple[int, int, memoryview | None, memoryview | None, memoryview | None, tuple[ColumnBuffers, ...], "
+    "ColumnBuffers | None]"
 )
 #: A column to be encoded: layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary.
 SourceColumn: TypeAlias = (

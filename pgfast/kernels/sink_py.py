@@ -3,19 +3,23 @@
 Law of this file: a column only grows, at row edges, by one value at a time; what it hands out at a cut is never
 touched again.
 
-Sources: the Arrow columnar format (fixed-size, variable-size binary and list layouts); the server's *_send functions.
+Sources: the Arrow columnar format (fixed-size, variable-size binary, list, struct and dictionary layouts); the server's
+*_send functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from .. import const
 from ..errors import fault, faults
 from ..errors.faults import buffer_misuse
 from . import decode_py as wire
+
+if TYPE_CHECKING:
+    from .shapes import ColumnBuffers, SinkSpec
 
 I16LE: Final = Struct("<h")
 I32LE: Final = Struct("<i")
@@ -100,8 +104,15 @@ def _uuid(data: bytes, at: int, column: int) -> bytes:
     return data
 
 
-def decimal128_storer(precision: int, scale: int) -> Callable[[bytes, int, int], bytes]:
-    """A storer of numerics as little-endian 128-bit integers with `scale` decimal places.
+#: How deep columns may nest.
+MAX_NESTING: Final = 32
+#: Most digits a decimal128 and a decimal256 hold.
+DIGITS_128: Final = 38
+DIGITS_256: Final = 76
+
+
+def decimal_storer(width: int, precision: int, scale: int) -> Callable[[bytes, int, int], bytes]:
+    """A storer of numerics as little-endian integers of `width` bytes with `scale` decimal places.
 
     NaN, infinities, digits beyond the scale and values beyond the precision are a fault.
     """
@@ -113,12 +124,12 @@ def decimal128_storer(precision: int, scale: int) -> Callable[[bytes, int, int],
         if not digits[0].isdigit():
             raise fault(faults.FAULT_DECIMAL_RANGE, at, column)
         whole, _, fraction = digits.partition(".")
-        if fraction[scale:].strip("0") or len(whole) > 38:
+        if fraction[scale:].strip("0") or len(whole) > DIGITS_256:
             raise fault(faults.FAULT_DECIMAL_RANGE, at, column)
         value = int(whole + fraction[:scale].ljust(scale, "0"))
         if value >= limit:
             raise fault(faults.FAULT_DECIMAL_RANGE, at, column)
-        return (-value if text[0] == "-" else value).to_bytes(16, "little", signed=True)
+        return (-value if text[0] == "-" else value).to_bytes(width, "little", signed=True)
 
     return store
 
@@ -128,6 +139,7 @@ _FIXED: Final[dict[int, tuple[int, Callable[[bytes, int, int], bytes]]]] = {
     const.KIND_INT4: (4, _swapped(wire.I32, I32LE)),
     const.KIND_INT8: (8, _swapped(wire.I64, I64LE)),
     const.KIND_OID: (4, _swapped(wire.U32, U32LE)),
+    const.KIND_UINT8: (8, _reversed(8)),
     const.KIND_FLOAT4: (4, _reversed(4)),
     const.KIND_FLOAT8: (8, _reversed(8)),
     const.KIND_DATE: (4, _date),
@@ -177,48 +189,74 @@ _VARIABLE: Final[dict[int, Callable[[bytes, int, int], bytes]]] = {
 }
 
 
+_LISTS: Final = (const.KIND_ARRAY, const.KIND_VECTOR)
+
+
 class SinkColumn:
-    """One growing column: a validity bit for each value, and data, offsets or a child by its kind."""
+    """One growing column: a validity bit for each value, and data, offsets, children or labels by its kind."""
 
-    __slots__ = ("_bits", "_store", "_width", "child", "data", "length", "nulls", "offsets", "validity")
+    __slots__ = (
+        "_bits",
+        "_kind",
+        "_labels",
+        "_offsets_kept",
+        "_store",
+        "_width",
+        "children",
+        "data",
+        "length",
+        "nulls",
+        "offsets",
+        "validity",
+    )
 
-    def __init__(self, kind: int, element: int, precision: int, scale: int) -> None:
-        self.child: SinkColumn | None = None
+    def __init__(
+        self, kind: int, precision: int, scale: int, children: Sequence[SinkSpec], labels: Sequence[bytes], depth: int
+    ) -> None:
+        self._kind = kind
         self._bits = kind == const.KIND_BOOL
         self._width = 0
         self._store: Callable[[bytes, int, int], bytes] | None = None
-        if kind == const.KIND_ARRAY:
-            if element == const.KIND_ARRAY:
-                raise buffer_misuse("the elements of an array column cannot be arrays")
-            self.child = SinkColumn(element, 0, precision, scale)
-        elif kind == const.KIND_NUMERIC and precision:
-            if not (1 <= precision <= 38 and 0 <= scale <= 38):
-                raise buffer_misuse(f"decimal128({precision}, {scale}) is not a layout")
-            self._width, self._store = 16, decimal128_storer(precision, scale)
+        self._labels: dict[bytes, int] | None = None
+        wanted = len(children) if kind == const.KIND_COMPOSITE else int(kind in _LISTS)
+        if len(children) != wanted or depth == MAX_NESTING or (labels and kind != const.KIND_ENUM):
+            raise buffer_misuse(f"kind {kind} of {len(children)} children is no column")
+        self.children = [SinkColumn(*child, depth + 1) for child in children]
+        if kind == const.KIND_NUMERIC and precision:
+            if not 1 <= precision <= DIGITS_256 or not 0 <= scale <= precision:
+                raise buffer_misuse(f"a decimal of {precision} digits, {scale} of them after the point, is no layout")
+            self._width = 16 if precision <= DIGITS_128 else 32
+            self._store = decimal_storer(self._width, precision, scale)
+        elif kind == const.KIND_ENUM:
+            self._width = 4
+            self._labels = {label: index for index, label in enumerate(labels)}
+            if len(self._labels) != len(labels):
+                raise buffer_misuse("two labels of an enum are the same")
         elif kind in _FIXED:
             self._width, self._store = _FIXED[kind]
-        elif not self._bits:
+        elif not self._bits and kind not in _LISTS and kind != const.KIND_COMPOSITE:
             if kind not in _VARIABLE:
                 raise buffer_misuse(f"kind {kind} is unknown")
             self._store = _VARIABLE[kind]
+        self._offsets_kept = not (self._width or self._bits or kind == const.KIND_COMPOSITE)
         self.clear()
 
     def clear(self) -> None:
-        """Begin a new batch in fresh memory."""
+        """Begin a new batch in fresh memory; an enum keeps its labels."""
         self.length = 0
         self.nulls = 0
         self.validity = bytearray()
         self.data = bytearray()
-        self.offsets = bytearray() if self._width or self._bits else bytearray(4)
-        if self.child is not None:
-            self.child.clear()
+        self.offsets = bytearray(4) if self._offsets_kept else bytearray()
+        for child in self.children:
+            child.clear()
 
     @property
     def size_bytes(self) -> int:
         """Bytes that count against `batch_bytes`: those that int32 offsets must reach."""
-        if self.child is not None:
-            return 4 * self.child.length + self.child.size_bytes
-        return 0 if self._width or self._bits else len(self.data)
+        if self.children:
+            return 4 * self.children[0].length + sum([child.size_bytes for child in self.children])
+        return len(self.data) if self._offsets_kept else 0
 
     def append(self, data: bytes | None, at: int, column: int) -> None:
         """Take one field; None is NULL."""
@@ -230,19 +268,32 @@ class SinkColumn:
         if data is None:
             self.nulls += 1
             self.data += bytes(self._width)
+            if self._kind == const.KIND_COMPOSITE:
+                for child in self.children:
+                    child.append(None, at, column)
         else:
-            if self.child is not None:
+            if self._kind in _LISTS:
                 self._append_list(data, at, column)
-            elif self._store is None:
+            elif self._kind == const.KIND_COMPOSITE:
+                self._append_attributes(data, at, column)
+            elif self._bits:
                 if wire.decode_bool(data, at, column):
                     self.data[index] |= 1 << bit
             else:
-                self._append_value(self._store(data, at, column), at, column)
+                self._append_value(self._stored(data, at, column), at, column)
             self.validity[index] |= 1 << bit
         self.length += 1
-        if self.offsets:
-            end = len(self.data) if self.child is None else self.child.length
+        if self._offsets_kept:
+            end = self.children[0].length if self.children else len(self.data)
             self.offsets += I32LE.pack(end)
+
+    def _stored(self, data: bytes, at: int, column: int) -> bytes:
+        if self._labels is None:
+            assert self._store is not None
+            return self._store(data, at, column)
+        if data not in self._labels:
+            self._labels[_text(data, at, column)] = len(self._labels)
+        return I32LE.pack(self._labels[data])
 
     def _append_value(self, value: bytes, at: int, column: int) -> None:
         if not self._width and len(self.data) + len(value) > const.MAX_INT32:
@@ -250,27 +301,44 @@ class SinkColumn:
         self.data += value
 
     def _append_list(self, data: bytes, at: int, column: int) -> None:
-        assert self.child is not None
-        dims, pos = wire.array_extent(data, 0, at, column)
+        vector = self._kind == const.KIND_VECTOR
+        dims, bounds, pos = wire.array_extent(data, 0, vector, at, column)
         if len(dims) > 1:
             raise fault(faults.FAULT_DIMENSIONS, at, column, len(dims))
+        if not vector and bounds and bounds[0] != 1:
+            raise fault(faults.FAULT_LOWER_BOUND, at, column, bounds[0])
         for _ in range(dims[0] if dims else 0):
-            start, stop = wire.element(data, pos, at, column)
-            self.child.append(None if stop < 0 else data[start:stop], at + start, column)
+            start, stop = wire.part(data, pos, faults.FAULT_ARRAY, at, column)
+            self.children[0].append(None if stop < 0 else data[start:stop], at + start, column)
             pos = start if stop < 0 else stop
         if pos != len(data):
             raise fault(faults.FAULT_ARRAY, at + pos, column)
 
-    def cut(self) -> tuple[Any, ...]:
+    def _append_attributes(self, data: bytes, at: int, column: int) -> None:
+        parts = wire.composite_parts(data, at, column)
+        if len(parts) != len(self.children):
+            raise fault(faults.FAULT_COMPOSITE_SHAPE, at, column, len(parts))
+        for (_oid, _pos, start, stop), child in zip(parts, self.children, strict=True):
+            child.append(None if stop < 0 else data[start:stop], at + start, column)
+
+    def _dictionary(self, labels: Sequence[bytes]) -> ColumnBuffers:
+        """The labels as a column of text."""
+        ends, total = bytearray(4), 0
+        for label in labels:
+            total += len(label)
+            ends += I32LE.pack(total)
+        return (len(labels), 0, None, memoryview(ends), memoryview(b"".join(labels)), (), None)
+
+    def cut(self) -> ColumnBuffers:
         """What has been gathered, as ColumnBuffers; the column begins anew."""
-        view = memoryview
-        buffers = (
+        buffers: ColumnBuffers = (
             self.length,
             self.nulls,
-            view(self.validity) if self.nulls else None,
-            view(self.offsets) if self.offsets else None,
-            view(self.data) if self.child is None else None,
-            None if self.child is None else self.child.cut(),
+            memoryview(self.validity) if self.nulls else None,
+            memoryview(self.offsets) if self._offsets_kept else None,
+            None if self._kind in _LISTS or self._kind == const.KIND_COMPOSITE else memoryview(self.data),
+            tuple([child.cut() for child in self.children]),
+            None if self._labels is None else self._dictionary(list(self._labels)),
         )
         self.clear()
         return buffers

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
 from ..errors import fault, faults
 from . import decode_py as forms
 from . import encode_py as wire
-from .sink_py import F32LE, F64LE, I16LE, I32LE, I64LE, MONTH_DAY_NANO, U32LE
+from .sink_py import DIGITS_128, DIGITS_256, F32LE, F64LE, I16LE, I32LE, I64LE, MONTH_DAY_NANO, U32LE
+
+if TYPE_CHECKING:
+    from .shapes import Spec
 
 Getter = Callable[[int, int, int], Any]  # (index into the memory, row, column) -> field bytes or None
 
@@ -39,6 +42,8 @@ _FORMS: Final[dict[int, Struct]] = {
     const.LAYOUT_TIMESTAMP: I64LE,
     const.LAYOUT_DURATION: I64LE,
 }
+#: layout -> bytes of a value, most decimal places.
+_DECIMALS: Final = {const.LAYOUT_DECIMAL128: (16, DIGITS_128), const.LAYOUT_DECIMAL256: (32, DIGITS_256)}
 _MS_PER_DAY: Final = 86_400_000
 _UNITS: Final = (1, 1000, const.US_PER_SECOND, 1000 * const.US_PER_SECOND)
 _BYTE_LAYOUTS: Final = (const.LAYOUT_VAR32, const.LAYOUT_VAR64, const.LAYOUT_VIEW)
@@ -169,14 +174,10 @@ class Source:
 
         return get
 
-    def _objects(self, spec: tuple[Any, ...], values: Any, need: int) -> Getter:
-        kind, element, oid, call = spec
+    def _objects(self, spec: Spec, values: Any, need: int) -> Getter:
         if type(values) is not list or len(values) < need:
             raise self._short()
-        if kind == const.KIND_ARRAY:
-            encode = wire.array_encoder(element, oid, call)
-        else:
-            encode = wire.scalar_encoder(kind, call)
+        encode = wire.encoder(spec)
         return lambda index, row, column: None if values[index] is None else encode(values[index], row, column)
 
     def _measured(self, buffer: Any, size_bytes: int) -> memoryview:
@@ -185,13 +186,13 @@ class Source:
             raise self._short()
         return memory
 
-    def _fixed(self, layout: int, spec: tuple[Any, ...], values: Any, scale: int, need: int) -> Getter:
+    def _fixed(self, layout: int, spec: Spec, values: Any, scale: int, need: int) -> Getter:
         kind = spec[0]
         if layout == const.LAYOUT_BOOL_BITS:
             bits = self._measured(values, (need + 7) // 8)
             return lambda index, row, column: b"\1" if bits[index >> 3] >> (index & 7) & 1 else b"\0"
-        if layout == const.LAYOUT_DECIMAL128:
-            return self._decimals(values, scale, need)
+        if layout in _DECIMALS:
+            return self._decimals(*_DECIMALS[layout], values, scale, need)
         if layout == const.LAYOUT_MONTH_DAY_NANO:
             return self._intervals(values, need)
         if layout == const.LAYOUT_FIXED:
@@ -206,7 +207,7 @@ class Source:
             if scale not in _UNITS and layout not in (const.LAYOUT_DATE32, const.LAYOUT_DATE64):
                 raise self._short()
             return lambda index, row, column: convert(form.unpack_from(memory, index * size)[0], scale, row, column)
-        encode = wire.scalar_encoder(kind, None)
+        encode = wire.encoder((kind, 0, None, ()))
         if layout == const.LAYOUT_BOOL_BYTES:
             return lambda index, row, column: b"\1" if memory[index] else b"\0"
         if layout == const.LAYOUT_F64 and kind == const.KIND_FLOAT8:
@@ -216,13 +217,13 @@ class Source:
         made = float if kind == const.KIND_FLOAT8 else lambda value: value
         return lambda index, row, column: encode(made(form.unpack_from(memory, index * size)[0]), row, column)
 
-    def _decimals(self, values: Any, scale: int, need: int) -> Getter:
-        if not 0 <= scale <= 38:
+    def _decimals(self, width: int, digits: int, values: Any, scale: int, need: int) -> Getter:
+        if not 0 <= scale <= digits:
             raise self._short()
-        memory = self._measured(values, need * 16)
+        memory = self._measured(values, need * width)
 
         def get(index: int, row: int, column: int) -> bytes | None:
-            value = int.from_bytes(memory[index * 16 : index * 16 + 16], "little", signed=True)
+            value = int.from_bytes(memory[index * width : (index + 1) * width], "little", signed=True)
             return wire.numeric_wire(value < 0, str(abs(value)), scale)
 
         return get
