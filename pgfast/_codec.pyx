@@ -41,7 +41,7 @@ from uuid import UUID, SafeUUID
 from . import const
 from .errors import fault
 from .errors.faults import buffer_misuse
-from .values import Interval
+from .values import Array, Interval, Multirange, Range
 from .kernels import decode_py, encode_py
 
 cdef extern from "Python.h":
@@ -57,6 +57,7 @@ cdef extern from "Python.h":
     void drop "Py_DECREF"(PyObject*)
     object PyLong_FromLong(long)
     object PyLong_FromLongLong(long long)
+    object PyLong_FromUnsignedLongLong(unsigned long long)
 
 __all__ = [
     "IMPLEMENTATION",
@@ -89,6 +90,9 @@ cdef object utc = datetime.timezone.utc
 cdef object decimal_type = Decimal
 cdef object uuid_type = UUID
 cdef object interval_type = Interval
+cdef object array_type = Array
+cdef object range_type = Range
+cdef object multirange_type = Multirange
 cdef object set_slot = object.__setattr__
 cdef object unknown_safety = SafeUUID.unknown
 cdef object int_from_bytes = int.from_bytes
@@ -387,11 +391,38 @@ cdef class WriteBuffer:
 
 # ---------------------------------------------------------------- plans
 
-cdef struct Column:
+cdef struct Node:
     int kind
-    int element
     uint32_t oid
     PyObject* call  # borrowed from Plan.calls, NULL for none
+    Py_ssize_t count
+    Node* children
+
+
+cdef int node_fill(Node* node, object spec, list calls, int depth) except -1:
+    """Take a spec apart; the calls stay alive in `calls`."""
+    cdef Py_ssize_t i
+    cdef int kind
+    decode_py.check_spec(spec, depth)
+    kind, oid, call, children = spec
+    node.kind = kind
+    node.oid = oid
+    node.call = NULL if call is None else <PyObject*>call
+    calls.append(call)
+    node.children = <Node*>calloc(len(children) + 1, sizeof(Node))
+    if node.children == NULL:
+        raise MemoryError()
+    node.count = len(children)
+    for i in range(node.count):
+        node_fill(&node.children[i], children[i], calls, depth + 1)
+    return 0
+
+
+cdef void node_free(Node* node) noexcept:
+    cdef Py_ssize_t i
+    for i in range(node.count):
+        node_free(&node.children[i])
+    free(node.children)
 
 
 @cython.final
@@ -399,39 +430,37 @@ cdef struct Column:
 cdef class Plan:
     """What to do with each column, decided once for a statement."""
 
-    cdef Column* columns
+    cdef Node* columns
     cdef Py_ssize_t count
-    cdef tuple calls, keys
+    cdef list calls
+    cdef tuple keys
     cdef bytes codes
 
     def __init__(self, specs, keys=()):
         cdef Py_ssize_t i
-        cdef list calls = []
         cdef bytearray codes = bytearray()
         specs = list(specs)
         if self.columns != NULL:
             raise buffer_misuse("a plan is made once")
-        self.columns = <Column*>calloc(len(specs) + 1, sizeof(Column))
+        self.calls = []
+        self.columns = <Node*>calloc(len(specs) + 1, sizeof(Node))
         if self.columns == NULL:
             raise MemoryError()
-        for i, (kind, element, oid, call) in enumerate(specs):
-            if not (KIND_CALL <= kind <= KIND_ARRAY and KIND_CALL <= element < KIND_ARRAY):
-                raise buffer_misuse(f"kind {kind} of elements {element} is unknown")
-            self.columns[i].kind = kind
-            self.columns[i].element = element
-            self.columns[i].oid = oid
-            self.columns[i].call = NULL if call is None else <PyObject*>call
-            calls.append(call)
-            codes += b"\0\0" if kind == KIND_TEXT_CALL else b"\0\1"
+        self.count = len(specs)
+        for i in range(self.count):
+            node_fill(&self.columns[i], specs[i], self.calls, 0)
+            codes += b"\0\0" if self.columns[i].kind == KIND_TEXT_CALL else b"\0\1"
         if keys and len(keys) != len(specs):
             raise buffer_misuse(f"{len(keys)} keys for {len(specs)} columns")
-        self.calls = tuple(calls)
-        self.count = len(specs)
         self.keys = tuple(keys)
         self.codes = bytes(codes)
 
     def __dealloc__(self):
-        free(self.columns)
+        cdef Py_ssize_t i
+        if self.columns != NULL:
+            for i in range(self.count):
+                node_free(&self.columns[i])
+            free(self.columns)
 
     @property
     def width(self):
@@ -507,17 +536,38 @@ cdef object numeric_of(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssiz
     return decimal_type(text)
 
 
-cdef object time_of(int64_t us, object zone, Py_ssize_t at, Py_ssize_t column):
-    cdef int seconds
+cdef object held(PyObject* call, object raw, int code, Py_ssize_t at, Py_ssize_t column):
+    """What `call` makes of a value that Python cannot hold; a fault where there is no call."""
+    if call == NULL:
+        raise fault(code, at, column)
+    return called(call, raw, at, column)
+
+
+cdef object time_of(PyObject* call, int64_t us, Py_ssize_t at, Py_ssize_t column):
     if us == US_PER_DAY:
-        raise fault(FAULT_TIME_RANGE, at, column)
+        return held(call, us, FAULT_TIME_RANGE, at, column)
     if us < 0 or us > US_PER_DAY:
         raise fault(FAULT_VALUE, at, column)
+    return clock(us, None)
+
+
+cdef object timetz_of(PyObject* call, const uint8_t* p, Py_ssize_t at, Py_ssize_t column):
+    cdef int64_t us = load_i64(p)
+    cdef int32_t west = load_i32(p + 8)
+    if west <= -86400 or west >= 86400 or us < 0 or us > US_PER_DAY:
+        raise fault(FAULT_VALUE, at, column)
+    if us == US_PER_DAY:
+        return held(call, (us, west), FAULT_TIME_RANGE, at, column)
+    return clock(us, timezone_type(timedelta_new(0, -west, 0)))
+
+
+cdef object clock(int64_t us, object zone):
+    cdef int seconds
     seconds = <int>(us // 1000000)
     return time_new(seconds // 3600, seconds // 60 % 60, seconds % 60, <int>(us % 1000000), zone)
 
 
-cdef object datetime_of(int64_t us, object zone, Py_ssize_t at, Py_ssize_t column):
+cdef object datetime_of(PyObject* call, int64_t us, object zone, Py_ssize_t at, Py_ssize_t column):
     cdef int64_t days = us // US_PER_DAY
     cdef int64_t rest = us - days * US_PER_DAY
     cdef int year, month, day, seconds
@@ -526,7 +576,7 @@ cdef object datetime_of(int64_t us, object zone, Py_ssize_t at, Py_ssize_t colum
         days -= 1
     days += EPOCH_ORDINAL
     if days < 1 or days > MAX_ORDINAL:
-        raise fault(FAULT_DATE_RANGE, at, column)
+        return held(call, us, FAULT_DATE_RANGE, at, column)
     civil(days, &year, &month, &day)
     seconds = <int>(rest // 1000000)
     return datetime_new(
@@ -534,20 +584,22 @@ cdef object datetime_of(int64_t us, object zone, Py_ssize_t at, Py_ssize_t colum
     )
 
 
-cdef object interval_of(const uint8_t* p):
+cdef object interval_of(PyObject* call, const uint8_t* p, Py_ssize_t at, Py_ssize_t column):
     cdef int64_t us = load_i64(p)
-    cdef int64_t days = load_i32(p + 8)
-    cdef int64_t whole, rest
-    if load_i32(p + 12) == 0:
-        whole = us // US_PER_DAY
-        rest = us - whole * US_PER_DAY
-        if rest < 0:
-            rest += US_PER_DAY
-            whole -= 1
-        whole += days
-        if -999999999 <= whole <= 999999999:
-            return timedelta_new(<int>whole, <int>(rest // 1000000), <int>(rest % 1000000))
-    return interval_type(load_i32(p + 12), load_i32(p + 8), us)
+    cdef int32_t days = load_i32(p + 8)
+    cdef int32_t months = load_i32(p + 12)
+    cdef int64_t whole = days
+    if call != NULL:
+        return called(call, (months, days, us), at, column)
+    if months == 0 and -US_PER_DAY < us < US_PER_DAY and -999999999 < days < 999999999:
+        if us >= 0 and days >= 0:
+            return timedelta_new(days, <int>(us // 1000000), <int>(us % 1000000))
+        if us <= 0 and days <= 0:
+            if us < 0:
+                us += US_PER_DAY
+                whole -= 1
+            return timedelta_new(<int>whole, <int>(us // 1000000), <int>(us % 1000000))
+    return interval_type(months, days, us)
 
 
 cdef object uuid_of(const uint8_t* p):
@@ -561,17 +613,17 @@ cdef object uuid_of(const uint8_t* p):
 cdef object decode_scalar(
     int kind, PyObject* call, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column
 ):
-    """The value of a field that is not NULL and no array."""
+    """The value of a field that is not NULL and made of nothing else."""
     cdef int year, month, day
     cdef int64_t days
     cdef Py_ssize_t width
-    if kind == KIND_STR:
+    if kind == KIND_STR and call == NULL:
         return text_of(p, size, at, column)
     if kind == KIND_NUMERIC:
         return numeric_of(p, size, at, column)
     if kind == KIND_BYTES:
         return PyBytes_FromStringAndSize(<const char*>p, size)
-    if kind == KIND_TEXT_CALL or kind == KIND_JSON:
+    if kind == KIND_STR or kind == KIND_TEXT_CALL or kind == KIND_JSON or kind == KIND_ENUM:
         return called(call, text_of(p, size, at, column), at, column)
     if kind == KIND_JSONB:
         if size < 1 or p[0] != 1:
@@ -601,21 +653,23 @@ cdef object decode_scalar(
     if kind == KIND_DATE:
         days = <int64_t>load_i32(p) + EPOCH_ORDINAL
         if days < 1 or days > MAX_ORDINAL:
-            raise fault(FAULT_DATE_RANGE, at, column)
+            return held(call, load_i32(p), FAULT_DATE_RANGE, at, column)
         civil(days, &year, &month, &day)
         return date_new(year, month, day)
     if kind == KIND_TIMESTAMP:
-        return datetime_of(load_i64(p), None, at, column)
+        return datetime_of(call, load_i64(p), None, at, column)
     if kind == KIND_TIMESTAMPTZ:
-        return datetime_of(load_i64(p), utc, at, column)
+        return datetime_of(call, load_i64(p), utc, at, column)
     if kind == KIND_TIME:
-        return time_of(load_i64(p), None, at, column)
+        return time_of(call, load_i64(p), at, column)
     if kind == KIND_UUID:
         return uuid_of(p)
     if kind == KIND_INTERVAL:
-        return interval_of(p)
+        return interval_of(call, p, at, column)
     if kind == KIND_TIMETZ:
-        return decode_py.decode_timetz(PyBytes_FromStringAndSize(<const char*>p, size), at, column)
+        return timetz_of(call, p, at, column)
+    if kind == KIND_UINT8:
+        return PyLong_FromUnsignedLongLong(load_u64(p))
     return decode_py.decode_char(PyBytes_FromStringAndSize(<const char*>p, size), at, column)
 
 
@@ -634,52 +688,229 @@ cdef inline Py_ssize_t wire_width(int kind) noexcept nogil:
     return 8
 
 
-cdef object decode_level(
-    Column* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t* pos, Py_ssize_t* dims, int depth, int ndim,
+cdef inline object decode_value(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """The value of a field that is not NULL."""
+    if spec.kind < KIND_ARRAY:
+        return decode_scalar(spec.kind, spec.call, p, size, at, column)
+    return decode_container(spec, p, size, at, column)
+
+
+cdef object decode_container(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    if spec.kind == KIND_ARRAY or spec.kind == KIND_VECTOR:
+        return decode_array(spec, p, size, at, column)
+    if spec.kind == KIND_COMPOSITE:
+        return decode_composite(spec, p, size, at, column)
+    if spec.kind == KIND_RANGE:
+        return decode_range(spec, p, size, at, column)
+    if spec.kind == KIND_MULTIRANGE:
+        return decode_multirange(spec, p, size, at, column)
+    if spec.kind == KIND_RECORD:
+        return decode_record(spec, p, size, at, column)
+    return decode_scalar(spec.kind, spec.call, p, size, at, column)
+
+
+cdef list decode_level(
+    Node* element, const uint8_t* p, Py_ssize_t size, Py_ssize_t* pos, Py_ssize_t* dims, int depth, int ndim,
     Py_ssize_t at, Py_ssize_t column
 ):
     """One dimension of an array as a list, beginning at pos[0]."""
+    cdef Fault found
     cdef Py_ssize_t i
-    cdef int32_t length
+    cdef int32_t length = 0
     cdef object value
     cdef list made = PyList_New(dims[depth])
     for i in range(dims[depth]):
         if depth + 1 < ndim:
-            value = decode_level(spec, p, size, pos, dims, depth + 1, ndim, at, column)
+            value = decode_level(element, p, size, pos, dims, depth + 1, ndim, at, column)
         else:
-            if size - pos[0] < 4:
-                raise fault(FAULT_ARRAY, at + pos[0], column)
-            length = load_i32(p + pos[0])
+            if part(p, size, pos[0], FAULT_ARRAY, at, column, &length, &found):
+                raise fault_of(&found)
             pos[0] += 4
             if length < 0:
-                if length != -1:
-                    raise fault(FAULT_FIELD_LENGTH, at + pos[0] - 4, column, length)
                 value = None
             else:
-                if length > size - pos[0]:
-                    raise fault(FAULT_FIELD_OVERRUN, at + pos[0] - 4, column, length)
-                value = decode_scalar(spec.element, spec.call, p + pos[0], length, at + pos[0], column)
+                value = decode_value(element, p + pos[0], length, at + pos[0], column)
                 pos[0] += length
         Py_INCREF(value)
         PyList_SET_ITEM(made, i, value)
     return made
 
 
-cdef object decode_array(Column* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+cdef object decode_array(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """Nested lists; an Array where a lower bound is not 1, unless it is a vector."""
     cdef Fault found
-    cdef int ndim = 0
+    cdef int ndim = 0, i
     cdef Py_ssize_t dims[MAX_DIMENSIONS]
+    cdef int32_t bounds[MAX_DIMENSIONS]
     cdef Py_ssize_t pos
-    cdef object value
-    if array_head(p, size, spec.oid, at, column, &ndim, dims, &found):
+    cdef list value
+    cdef bint vector = spec.kind == KIND_VECTOR
+    if array_head(p, size, spec.children[0].oid, vector, at, column, &ndim, dims, bounds, &found):
         raise fault_of(&found)
     if ndim == 0:
         return []
     pos = 12 + 8 * ndim
-    value = decode_level(spec, p, size, &pos, dims, 0, ndim, at, column)
+    value = decode_level(&spec.children[0], p, size, &pos, dims, 0, ndim, at, column)
     if pos != size:
         raise fault(FAULT_ARRAY, at + pos, column)
+    if not vector:
+        for i in range(ndim):
+            if bounds[i] != 1:
+                return array_type(value, [bounds[i] for i in range(ndim)])
     return value
+
+
+cdef tuple decode_attributes(
+    Node* children, Py_ssize_t count, const uint8_t* p, Py_ssize_t at, Py_ssize_t column
+):
+    """The values of a composite whose parts were checked."""
+    cdef Py_ssize_t i, pos = 4
+    cdef int32_t length
+    cdef object value
+    cdef tuple made = PyTuple_New(count)
+    for i in range(count):
+        length = load_i32(p + pos + 4)
+        pos += 8
+        if length < 0:
+            value = None
+        else:
+            value = decode_value(&children[i], p + pos, length, at + pos, column)
+            pos += length
+        Py_INCREF(value)
+        PyTuple_SET_ITEM(made, i, value)
+    return made
+
+
+cdef object decode_composite(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """What `call` makes of the tuple of the attributes, or that tuple."""
+    cdef Fault found
+    cdef int32_t count = 0, length
+    cdef Py_ssize_t i, pos = 4
+    if composite_parts(p, size, at, column, &count, &found):
+        raise fault_of(&found)
+    if count != spec.count:
+        raise fault(FAULT_COMPOSITE_SHAPE, at, column, count)
+    for i in range(count):
+        if spec.children[i].oid and load_u32(p + pos) != spec.children[i].oid:
+            raise fault(FAULT_COMPOSITE_SHAPE, at + pos, column, load_u32(p + pos))
+        length = load_i32(p + pos + 4)
+        pos += 8 + (length if length > 0 else 0)
+    return called(spec.call, decode_attributes(spec.children, count, p, at, column), at, column)
+
+
+cdef object decode_record(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """The tuple of an anonymous record's fields; `call` gives the Plan for their OIDs."""
+    cdef Fault found
+    cdef int32_t count = 0, length
+    cdef Py_ssize_t i, pos = 4
+    cdef list oids = []
+    cdef Plan plan
+    if composite_parts(p, size, at, column, &count, &found):
+        raise fault_of(&found)
+    for i in range(count):
+        oids.append(load_u32(p + pos))
+        length = load_i32(p + pos + 4)
+        pos += 8 + (length if length > 0 else 0)
+    plan = called(spec.call, tuple(oids), at, column)
+    if plan.count != count:
+        raise buffer_misuse(f"a plan of {plan.count} columns for a record of {count} fields")
+    return decode_attributes(plan.columns, count, p, at, column)
+
+
+cdef inline bint ordered(int kind) noexcept nogil:
+    """Whether the order of a kind's values can be read from the wire: signed integers."""
+    return (
+        kind == KIND_INT2 or kind == KIND_INT4 or kind == KIND_INT8 or kind == KIND_DATE or kind == KIND_TIME
+        or kind == KIND_TIMESTAMP or kind == KIND_TIMESTAMPTZ
+    )
+
+
+cdef inline int64_t wire_int(const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """A signed integer of 2, 4 or 8 bytes."""
+    if size == 8:
+        return load_i64(p)
+    return load_i32(p) if size == 4 else load_i16(p)
+
+
+cdef object bound_of(
+    Node* spec, const uint8_t* p, Py_ssize_t start, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column
+):
+    cdef object value
+    if size < 0:
+        return None
+    value = decode_value(spec, p + start, size, at + start, column)
+    if value is None:
+        raise fault(FAULT_RANGE_BOUND, at + start, column)
+    return value
+
+
+cdef object decode_range(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """What `call` makes of the Range, or the Range."""
+    cdef Fault found
+    cdef RangeParts parts
+    cdef int64_t first, last
+    cdef bint closed
+    cdef object lower, upper, bounds
+    if range_parts(p, size, at, column, &parts, &found):
+        raise fault_of(&found)
+    lower = bound_of(&spec.children[0], p, parts.lower, parts.lower_size, at, column)
+    upper = bound_of(&spec.children[0], p, parts.upper, parts.upper_size, at, column)
+    closed = parts.flags & RANGE_LB_INC and parts.flags & RANGE_UB_INC
+    if ordered(spec.children[0].kind) and parts.lower_size >= 0 and parts.upper_size >= 0:
+        first = wire_int(p + parts.lower, parts.lower_size)
+        last = wire_int(p + parts.upper, parts.upper_size)
+        if first > last or (first == last and not closed):
+            raise fault(FAULT_RANGE, at, column)
+    if closed:
+        bounds = "[]"
+    elif parts.flags & RANGE_LB_INC:
+        bounds = "[)"
+    elif parts.flags & RANGE_UB_INC:
+        bounds = "(]"
+    else:
+        bounds = "()"
+    return called(spec.call, range_type(lower, upper, bounds, parts.flags & RANGE_EMPTY), at, column)
+
+
+cdef object decode_multirange(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """What `call` makes of the Multirange, or the Multirange."""
+    cdef Fault found
+    cdef RangeParts parts
+    cdef int32_t count, length = 0, i
+    cdef int64_t first, last = 0
+    cdef bint known = False, closed = False, in_order = ordered(spec.children[0].children[0].kind)
+    cdef Py_ssize_t pos = 4
+    cdef list ranges = []
+    if size < 4:
+        raise fault(FAULT_RANGE, at, column)
+    count = load_i32(p)
+    if count < 0 or count > (size - 4) // 5:
+        raise fault(FAULT_RANGE, at, column)
+    for i in range(count):
+        if part(p, size, pos, FAULT_RANGE, at, column, &length, &found):
+            raise fault_of(&found)
+        pos += 4
+        if length < 0:
+            raise fault(FAULT_RANGE, at + pos - 4, column)
+        ranges.append(decode_range(&spec.children[0], p + pos, length, at + pos, column))
+        if range_parts(p + pos, length, at + pos, column, &parts, &found):
+            raise fault_of(&found)
+        if (
+            parts.flags & RANGE_EMPTY or (parts.lower_size < 0 and i) or (parts.upper_size < 0 and i != count - 1)
+        ):
+            raise fault(FAULT_RANGE, at + pos, column)
+        if in_order and parts.lower_size >= 0 and known:
+            first = wire_int(p + pos + parts.lower, parts.lower_size)
+            if first < last or (first == last and (closed or parts.flags & RANGE_LB_INC)):
+                raise fault(FAULT_RANGE, at + pos, column)
+        known = in_order and parts.upper_size >= 0
+        if known:
+            last = wire_int(p + pos + parts.upper, parts.upper_size)
+            closed = (parts.flags & RANGE_UB_INC) != 0
+        pos += length
+    if pos != size:
+        raise fault(FAULT_RANGE, at + pos, column)
+    return called(spec.call, called(<PyObject*>multirange_type, ranges, at, column), at, column)
 
 
 cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t base):
@@ -688,7 +919,6 @@ cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t
     cdef int32_t length
     cdef tuple row
     cdef object value
-    cdef Column* spec
     if size < 2:
         raise fault(FAULT_ROW_SHORT, base, -1)
     if load_i16(p) != width:
@@ -706,11 +936,7 @@ cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t
         else:
             if length > size - at:
                 raise fault(FAULT_FIELD_OVERRUN, at - 4 + base, column, length)
-            spec = &plan.columns[column]
-            if spec.kind == KIND_ARRAY:
-                value = decode_array(spec, p + at, length, at + base, column)
-            else:
-                value = decode_scalar(spec.kind, spec.call, p + at, length, at + base, column)
+            value = decode_value(&plan.columns[column], p + at, length, at + base, column)
             at += length
         Py_INCREF(value)
         PyTuple_SET_ITEM(row, column, value)
@@ -782,41 +1008,96 @@ def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, 
 
 # ---------------------------------------------------------------- columns
 
-cdef int sink_init(SinkColumn* column, int kind, int element, int precision, int scale) except -1:
+cdef int sink_init(SinkColumn* column, object spec, int depth) except -1:
+    """Make a column of a sink, and those it is made of."""
+    cdef Py_ssize_t i, wanted
+    kind, precision, scale, children, labels = spec
     column.kind = kind
-    if kind == KIND_ARRAY:
-        if element == KIND_ARRAY:
-            raise buffer_misuse("the elements of an array column cannot be arrays")
-        column.has_offsets = True
-        column.child = <SinkColumn*>calloc(1, sizeof(SinkColumn))
-        if column.child == NULL:
+    column.is_list = kind == KIND_ARRAY or kind == KIND_VECTOR
+    wanted = len(children) if kind == KIND_COMPOSITE else 1 if column.is_list else 0
+    if len(children) != wanted or depth == MAX_NESTING or (labels and kind != KIND_ENUM):
+        raise buffer_misuse(f"kind {kind} of {len(children)} children is no column")
+    if wanted:
+        column.children = <SinkColumn*>calloc(wanted, sizeof(SinkColumn))
+        if column.children == NULL:
             raise MemoryError()
-        return sink_init(column.child, element, 0, precision, scale)
-    if kind == KIND_NUMERIC and precision:
-        if not (1 <= precision <= 38 and 0 <= scale <= 38):
-            raise buffer_misuse(f"decimal128({precision}, {scale}) is not a layout")
-        column.decimal = True
-        column.width = 16
+        column.child_count = wanted
+        for i in range(wanted):
+            sink_init(&column.children[i], children[i], depth + 1)
+    if column.is_list:
+        column.has_offsets = True
+    elif kind == KIND_NUMERIC and precision:
+        if not (1 <= precision <= 76 and 0 <= scale <= precision):
+            raise buffer_misuse(f"a decimal of {precision} digits, {scale} of them after the point, is no layout")
         column.scale = scale
-        column.limit = power_of_ten(precision)
-    elif kind == KIND_BOOL:
+        column.decimal = 16 if precision <= 38 else 32
+        column.width = column.decimal
+        if precision <= 38:
+            column.limit = power_of_ten(precision)
+        else:
+            column.wide_limit = wide_power_of_ten(precision)
+    elif kind == KIND_ENUM:
+        sink_labels(column, labels)
+    elif kind == KIND_BOOL or kind == KIND_COMPOSITE:
         pass
     elif kind in (
         KIND_STR, KIND_TEXT_CALL, KIND_JSON, KIND_JSONB, KIND_CHAR, KIND_TIMETZ, KIND_NUMERIC, KIND_BYTES, KIND_CALL
     ):
         column.has_offsets = True
-    elif KIND_CALL < kind < KIND_ARRAY:
+    elif KIND_CALL < kind < KIND_ARRAY or kind == KIND_UINT8:
         column.width = <int>wire_width(kind)
     else:
         raise buffer_misuse(f"kind {kind} is unknown")
     return 0
 
 
+cdef int sink_labels(SinkColumn* column, object labels) except -1:
+    """Make the label table of an enum's column."""
+    cdef Py_ssize_t i
+    cdef int32_t index = 0
+    cdef bytes label
+    column.width = 4
+    column.labels = <Labels*>calloc(1, sizeof(Labels))
+    if column.labels == NULL:
+        raise MemoryError()
+    for i, label in enumerate(labels):
+        if label_index(column.labels, <const uint8_t*>PyBytes_AS_STRING(label), PyBytes_GET_SIZE(label), &index):
+            raise buffer_misuse("a label of an enum is not UTF-8")
+        if index != i:
+            raise buffer_misuse("two labels of an enum are the same")
+    return 0
+
+
+cdef void sink_close(SinkColumn* column) noexcept:
+    """Let go of a column for good."""
+    cdef Py_ssize_t i
+    sink_free(column)
+    for i in range(column.child_count):
+        sink_close(&column.children[i])
+    free(column.children)
+    if column.labels != NULL:
+        free(column.labels.bytes.data)
+        free(column.labels.ends)
+        free(column.labels.slots)
+        free(column.labels)
+
+
+cdef tuple dictionary_of(Labels* labels):
+    """The labels as a column of text."""
+    cdef bytes ends = PyBytes_FromStringAndSize(NULL, 4 * (labels.count + 1))
+    cdef int32_t* to = <int32_t*>PyBytes_AS_STRING(ends)
+    to[0] = 0
+    if labels.count:
+        memcpy(to + 1, labels.ends, 4 * labels.count)
+    text = PyBytes_FromStringAndSize(<const char*>labels.bytes.data, labels.bytes.size) if labels.bytes.size else b""
+    return (labels.count, 0, None, memoryview(ends), memoryview(text), (), None)
+
+
 cdef object sink_cut(SinkColumn* column):
     """The column's memory as ColumnBuffers; the column begins anew."""
-    cdef object validity = None, offsets = None, data = None, child = None
+    cdef object validity = None, offsets = None, data = None
     cdef int32_t* zero
-    cdef tuple buffers
+    cdef tuple buffers, children
     if column.nulls:
         validity = give(column.validity, (column.length + 7) // 8)
         column.validity = NULL
@@ -828,9 +1109,8 @@ cdef object sink_cut(SinkColumn* column):
             column.offsets = zero
         offsets = give(<uint8_t*>column.offsets, 4 * (column.length + 1))
         column.offsets = NULL
-    if column.child != NULL:
-        child = sink_cut(column.child)
-    else:
+    children = tuple([sink_cut(&column.children[i]) for i in range(column.child_count)])
+    if not column.is_list and column.kind != KIND_COMPOSITE:
         if column.has_offsets:
             data = give(column.data.data, column.data.size)
         elif column.width:
@@ -838,7 +1118,10 @@ cdef object sink_cut(SinkColumn* column):
         else:
             data = give(column.data.data, (column.length + 7) // 8)
         column.data.data = NULL
-    buffers = (column.length, column.nulls, validity, offsets, data, child)
+    buffers = (
+        column.length, column.nulls, validity, offsets, data, children,
+        None if column.labels == NULL else dictionary_of(column.labels),
+    )
     sink_free(column)
     return buffers
 
@@ -862,8 +1145,8 @@ cdef class ColumnSink:
         if self.columns == NULL:
             raise MemoryError()
         self.count = len(specs)
-        for i, (kind, element, precision, scale) in enumerate(specs):
-            sink_init(&self.columns[i], kind, element, precision, scale)
+        for i in range(self.count):
+            sink_init(&self.columns[i], specs[i], 0)
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
 
@@ -871,8 +1154,7 @@ cdef class ColumnSink:
         cdef Py_ssize_t i
         if self.columns != NULL:
             for i in range(self.count):
-                sink_free(&self.columns[i])
-                free(self.columns[i].child)
+                sink_close(&self.columns[i])
             free(self.columns)
 
     @property
@@ -1385,7 +1667,8 @@ cdef int put_time(Block* out, object value, bint zoned, Py_ssize_t row, Py_ssize
 
 
 cdef int put_whole(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t column) except -1:
-    """An int as int2, int4, int8 or oid."""
+    """An int as int2, int4, int8, oid or an unsigned one of 64 bits."""
+    cdef uint64_t huge
     cdef int overflow = 0
     cdef long long number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if reserve(out, 12):
@@ -1401,6 +1684,14 @@ cdef int put_whole(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_
     elif kind == KIND_INT2:
         if not overflow and number == <int16_t>number:
             store_u16(tail(out, 2), <uint16_t>number)
+            return 1
+    elif kind == KIND_UINT8:
+        if not overflow and number >= 0:
+            store_u64(tail(out, 8), <uint64_t>number)
+            return 1
+        if overflow > 0 and value.bit_length() <= 64:
+            huge = value
+            store_u64(tail(out, 8), huge)
             return 1
     elif not overflow and 0 <= number <= <long long>LOW32:
         store_u32(tail(out, 4), <uint32_t>number)
@@ -1426,9 +1717,11 @@ cdef int put_own(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t 
     """1 where the value is of the kind's own Python type and was written, 0 where it is of another type."""
     cdef object given = type(value)
     cdef uint8_t* p
-    if kind == KIND_STR:
+    cdef int64_t us
+    cdef int days
+    if kind == KIND_STR or kind == KIND_ENUM:
         return put_text(out, value, 0, row, column) if given is str else 0
-    if kind == KIND_INT4 or kind == KIND_INT8 or kind == KIND_INT2 or kind == KIND_OID:
+    if kind == KIND_INT4 or kind == KIND_INT8 or kind == KIND_INT2 or kind == KIND_OID or kind == KIND_UINT8:
         return put_whole(out, kind, value, row, column) if given is int else 0
     if kind == KIND_NUMERIC:
         if given is decimal_type or given is int:
@@ -1469,8 +1762,13 @@ cdef int put_own(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t 
             if reserve(out, 20):
                 raise MemoryError()
             p = tail(out, 16)
-            store_i64(p, <int64_t>timedelta_seconds(value) * 1000000 + timedelta_microseconds(value))
-            store_i32(p + 8, timedelta_days(value))
+            days = timedelta_days(value)
+            us = <int64_t>timedelta_seconds(value) * 1000000 + timedelta_microseconds(value)
+            if days < 0 and us > 0:  # whole days and a rest of the same sign
+                days += 1
+                us -= US_PER_DAY
+            store_i64(p, us)
+            store_i32(p + 8, days)
             store_i32(p + 12, 0)
             return 1
         if given is interval_type:
@@ -1533,24 +1831,56 @@ cdef inline bint is_list(object value):
     return type(value) is list or type(value) is tuple
 
 
-cdef bint flatten(object value, int depth, Py_ssize_t* dims, int ndim, list into) except -1:
+cdef inline bint nests(int element, object value):
+    """Whether a value inside an array stands for a dimension, where it is not an element."""
+    if element == KIND_JSON or element == KIND_JSONB:
+        return False
+    return type(value) is list or (type(value) is tuple and element != KIND_COMPOSITE)
+
+
+cdef bint flatten(int element, object value, int depth, Py_ssize_t* dims, int ndim, list into) except -1:
     """Append the leaves of one nested list; False where it is not the rectangle `dims` says."""
     if len(value) != dims[depth]:
         return False
     if depth == ndim - 1:
         for item in value:
-            if is_list(item):
+            if nests(element, item):
                 return False
         into.extend(value)
         return True
     for item in value:
-        if not is_list(item) or not flatten(item, depth + 1, dims, ndim, into):
+        if not nests(element, item) or not flatten(element, item, depth + 1, dims, ndim, into):
             return False
     return True
 
 
+cdef Py_ssize_t begin_part(Block* out) except -1:
+    """Where the length word of a value of unknown length stands."""
+    if reserve(out, 4):
+        raise MemoryError()
+    out.size += 4
+    return out.size - 4
+
+
+cdef int end_part(Block* out, Py_ssize_t at, Py_ssize_t row, Py_ssize_t column) except -1:
+    """Write the length word at `at` of the value that ends here."""
+    if out.size - at - 4 > INT32_MAX:
+        raise fault(FAULT_MESSAGE_SIZE, row, column)
+    store_i32(out.data + at, <int32_t>(out.size - at - 4))
+    return 1
+
+
+cdef int put_i32(Block* out, uint32_t value) except -1:
+    if reserve(out, 4):
+        raise MemoryError()
+    store_u32(out.data + out.size, value)
+    out.size += 4
+    return 0
+
+
 cdef int put_elements(
-    Block* out, Column* spec, list flat, Py_ssize_t* dims, int ndim, Py_ssize_t row, Py_ssize_t column
+    Block* out, Node* element, list flat, Py_ssize_t* dims, int32_t* bounds, int ndim, Py_ssize_t row,
+    Py_ssize_t column
 ) except -1:
     """The array's header and elements, without its length word."""
     cdef Py_ssize_t begin = out.size
@@ -1562,72 +1892,181 @@ cdef int put_elements(
     if reserve(out, 12 + 8 * ndim):
         raise MemoryError()
     store_u32(out.data + begin, <uint32_t>ndim)
-    store_u32(out.data + begin + 8, spec.oid)
+    store_u32(out.data + begin + 8, element.oid)
     for i in range(ndim):
         store_u32(out.data + begin + 12 + 8 * i, <uint32_t>dims[i])
-        store_u32(out.data + begin + 16 + 8 * i, 1)
+        store_i32(out.data + begin + 16 + 8 * i, bounds[i])
     out.size += 12 + 8 * ndim
     for item in flat:
         at = out.size
-        if item is None:
-            put_empty(out)
-        else:
-            put_scalar(out, spec.element, spec.call, item, row, column)
+        put_value(out, element, item, row, column)
         if load_i32(out.data + at) < 0:
             nulls = 1
     store_u32(out.data + begin + 4, nulls)
     return 0
 
 
-cdef int put_array(Block* out, Column* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
-    """A list or tuple, nested once for each dimension, or anything with `tolist()`."""
+cdef int lower_bounds(
+    object value, Py_ssize_t* dims, int ndim, int32_t* bounds, Py_ssize_t row, Py_ssize_t column
+) except -1:
+    """The lower bounds of an Array of these dimensions."""
+    cdef object given = value.lower_bounds
+    cdef int i
+    if type(given) is not tuple or len(given) != ndim:
+        raise fault(FAULT_LOWER_BOUNDS, row, column, value)
+    for i in range(ndim):
+        if type(given[i]) is not int or not INT32_MIN <= given[i] <= INT32_MAX - dims[i]:
+            raise fault(FAULT_LOWER_BOUNDS, row, column, value)
+    for i in range(ndim):
+        bounds[i] = given[i]
+    return 0
+
+
+cdef int put_array(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A list, a tuple or an Array, nested once for each dimension, or what `tolist()` or `call` gives."""
+    cdef Node* element = &spec.children[0]
     cdef object items = value, first
-    cdef bint nested = spec.element != KIND_JSON and spec.element != KIND_JSONB
     cdef Py_ssize_t dims[MAX_DIMENSIONS + 1]
-    cdef Py_ssize_t length_at, size
-    cdef int ndim = 1
+    cdef int32_t bounds[MAX_DIMENSIONS + 1]
+    cdef Py_ssize_t length_at
+    cdef int ndim = 1, i
     cdef list flat = []
-    if not is_list(items) and hasattr(items, "tolist"):
-        method = type(items).tolist
-        items = coerced(<PyObject*>method, items, row, column)
-    if not is_list(items):
+    if not is_list(items) and type(items) is not array_type:
+        if hasattr(items, "tolist"):
+            method = type(items).tolist
+            items = coerced(<PyObject*>method, items, row, column)
+        elif spec.call != NULL:
+            items = coerced(spec.call, items, row, column)
+            if items is None:
+                return put_empty(out)
+    if not is_list(items) and type(items) is not array_type:
         raise fault(FAULT_VALUE_TYPE, row, column, value)
     dims[0] = len(items)
     first = items
-    while nested and dims[ndim - 1] and is_list(first[0]) and ndim <= MAX_DIMENSIONS:
+    while dims[ndim - 1] and nests(element.kind, first[0]) and ndim <= MAX_DIMENSIONS:
         first = first[0]
         dims[ndim] = len(first)
         ndim += 1
-    if not nested:
+    if element.kind == KIND_JSON or element.kind == KIND_JSONB:
         flat.extend(items)
-    elif ndim > MAX_DIMENSIONS or not flatten(items, 0, dims, ndim, flat):
+    elif ndim > MAX_DIMENSIONS or not flatten(element.kind, items, 0, dims, ndim, flat):
         raise fault(FAULT_ARRAY_SHAPE, row, column, value)
-    if reserve(out, 4):
+    for i in range(ndim):
+        bounds[i] = 1
+    if flat:
+        if spec.kind == KIND_VECTOR:
+            if ndim > 1:
+                raise fault(FAULT_ARRAY_SHAPE, row, column, value)
+            bounds[0] = 0
+        elif type(items) is array_type:
+            lower_bounds(items, dims, ndim, bounds, row, column)
+    length_at = begin_part(out)
+    put_elements(out, element, flat, dims, bounds, ndim, row, column)
+    return end_part(out, length_at, row, column)
+
+
+cdef int put_attributes(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A composite from a tuple or list."""
+    cdef tuple values = tuple(value)
+    cdef Py_ssize_t i, length_at
+    if len(values) != spec.count:
+        raise fault(FAULT_COMPOSITE_WIDTH, row, column, (len(values), spec.count))
+    length_at = begin_part(out)
+    put_i32(out, <uint32_t>spec.count)
+    for i in range(spec.count):
+        put_i32(out, spec.children[i].oid)
+        put_value(out, &spec.children[i], values[i], row, column)
+    return end_part(out, length_at, row, column)
+
+
+cdef int put_range(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A Range. A bound that its type's hook turns into NULL is refused."""
+    cdef object lower = value.lower, upper = value.upper, bounds = value.bounds
+    cdef Py_ssize_t length_at = begin_part(out), at
+    cdef int flags = 0
+    if reserve(out, 1):
         raise MemoryError()
-    length_at = out.size
-    out.size += 4
-    put_elements(out, spec, flat, dims, ndim, row, column)
-    size = out.size - length_at - 4
-    if size > INT32_MAX:
-        raise fault(FAULT_MESSAGE_SIZE, row, column)
-    store_i32(out.data + length_at, <int32_t>size)
+    at = out.size
+    out.size += 1
+    if value.isempty:
+        flags = RANGE_EMPTY
+    else:
+        if bounds[0] == "[":
+            flags |= RANGE_LB_INC
+        if bounds[1] == "]":
+            flags |= RANGE_UB_INC
+        flags |= put_bound(out, spec, lower, RANGE_LB_INF, value, row, column)
+        flags |= put_bound(out, spec, upper, RANGE_UB_INF, value, row, column)
+    out.data[at] = <uint8_t>flags
+    return end_part(out, length_at, row, column)
+
+
+cdef int put_bound(
+    Block* out, Node* spec, object limit, int infinite, object value, Py_ssize_t row, Py_ssize_t column
+) except -1:
+    """The flag of a bound that is not there, 0 for one that was written."""
+    cdef Py_ssize_t at = out.size
+    if limit is None:
+        return infinite
+    put_value(out, &spec.children[0], limit, row, column)
+    if load_i32(out.data + at) < 0:
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
+    return 0
+
+
+cdef int put_multirange(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A Multirange; the server sorts and joins its ranges."""
+    cdef Py_ssize_t length_at = begin_part(out)
+    put_i32(out, <uint32_t>len(value))
+    for one in value:
+        put_value(out, &spec.children[0], one, row, column)
+    return end_part(out, length_at, row, column)
+
+
+cdef int put_made(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """1 where the value is of the container's own Python type and was written, 0 where it is of another type."""
+    if spec.kind == KIND_COMPOSITE:
+        return put_attributes(out, spec, value, row, column) if is_list(value) else 0
+    if spec.kind == KIND_RANGE:
+        return put_range(out, spec, value, row, column) if type(value) is range_type else 0
+    return put_multirange(out, spec, value, row, column) if type(value) is multirange_type else 0
+
+
+cdef int put_container(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """A value of a kind from KIND_ARRAY on, not None."""
+    cdef object made
+    if spec.kind == KIND_ARRAY or spec.kind == KIND_VECTOR:
+        return put_array(out, spec, value, row, column)
+    if spec.kind == KIND_ENUM or spec.kind == KIND_UINT8:
+        return put_scalar(out, spec.kind, spec.call, value, row, column)
+    if spec.kind == KIND_RECORD:  # the server reads no anonymous records (record_recv)
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
+    if put_made(out, spec, value, row, column):
+        return 1
+    if spec.call == NULL:
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
+    made = coerced(spec.call, value, row, column)
+    if made is None:
+        return put_empty(out)
+    if not put_made(out, spec, made, row, column):
+        raise fault(FAULT_VALUE_TYPE, row, column, value)
     return 1
+
+
+cdef inline int put_value(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """One field with its length word."""
+    if value is None:
+        return put_empty(out)
+    if spec.kind < KIND_ARRAY:
+        return put_scalar(out, spec.kind, spec.call, value, row, column)
+    return put_container(out, spec, value, row, column)
 
 
 cdef int put_values(Block* out, Plan plan, tuple values, Py_ssize_t row) except -1:
     """The fields of one row, each with its length word; what was written stays there on a fault."""
     cdef Py_ssize_t column
-    cdef Column* spec
-    cdef object value
     for column in range(plan.count):
-        value = <object>PyTuple_GET_ITEM(values, column)
-        spec = &plan.columns[column]
-        if value is None:
-            put_empty(out)
-        elif spec.kind == KIND_ARRAY:
-            put_array(out, spec, value, row, column)
-        else:
-            put_scalar(out, spec.kind, spec.call, value, row, column)
+        put_value(out, &plan.columns[column], <object>PyTuple_GET_ITEM(values, column), row, column)
     return 0
 
 
@@ -1831,6 +2270,8 @@ cdef class _Sources:
         cdef bint good = True
         if layout == LAYOUT_DECIMAL128:
             good = 0 <= scale <= 38
+        elif layout == LAYOUT_DECIMAL256:
+            good = 0 <= scale <= 76
         elif LAYOUT_TIME32 <= layout <= LAYOUT_DURATION:
             good = scale == 1 or scale == 1000 or scale == 1000000 or scale == 1000000000
         elif layout == LAYOUT_FIXED:
@@ -1857,13 +2298,9 @@ cdef class _Sources:
         """Rows start:stop of a column of Python objects, each as a field behind its length word."""
         cdef SourceColumn* column = &self.columns[index]
         cdef list values = source[5]
-        cdef Column spec
+        cdef Plan plan = Plan([source[1]])
         cdef Py_ssize_t row, at
-        cdef object call = source[1][3], value
-        spec.kind = source[1][0]
-        spec.element = source[1][1]
-        spec.oid = source[1][2]
-        spec.call = NULL if call is None else <PyObject*>call
+        cdef object value
         column.layout = WIRE
         column.wire_start = start
         column.wire_ends = <Py_ssize_t*>malloc((stop - start + 1) * sizeof(Py_ssize_t))
@@ -1875,12 +2312,7 @@ cdef class _Sources:
             if column.validity != NULL and not (column.validity[at >> 3] >> (at & 7)) & 1:
                 value = None
             try:
-                if value is None:
-                    put_empty(&column.wire)
-                elif spec.kind == KIND_ARRAY:
-                    put_array(&column.wire, &spec, value, row - start, index)
-                else:
-                    put_scalar(&column.wire, spec.kind, spec.call, value, row - start, index)
+                put_value(&column.wire, plan.columns, value, row - start, index)
             except Exception as exc:  # raised when the rows before it have been written
                 self.broken[index] = exc
                 return 0
@@ -1911,6 +2343,8 @@ cdef inline int64_t fixed_width(const SourceColumn* column) noexcept nogil:
         return 4
     if layout == LAYOUT_DECIMAL128 or layout == LAYOUT_MONTH_DAY_NANO:
         return 16
+    if layout == LAYOUT_DECIMAL256:
+        return 32
     if layout == LAYOUT_FIXED:
         return column.scale
     return 8

@@ -18,7 +18,7 @@ from .errors import DataError, fault, faults
 from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
-from .kernels.sink_py import MAX_NESTING, SinkColumn
+from .kernels.sink_py import SinkColumn
 from .kernels.source_py import Source
 
 __all__ = [
@@ -274,7 +274,7 @@ class Plan:
         self._encoders = []
         formats = bytearray()
         for spec in specs:
-            _check_spec(spec, 0)
+            decode_py.check_spec(spec, 0)
             self._decoders.append(decode_py.decoder(spec))
             self._encoders.append(encode_py.encoder(spec))
             formats += b"\0\0" if spec[0] == const.KIND_TEXT_CALL else b"\0\1"
@@ -336,23 +336,6 @@ class Plan:
         if len(row) != len(values):
             raise fault(faults.FAULT_ROW_WIDTH, at, -1, (len(row), len(values)))
         return values
-
-
-#: Children a spec of a kind must have.
-_CHILDREN: Final = {const.KIND_ARRAY: 1, const.KIND_VECTOR: 1, const.KIND_RANGE: 1, const.KIND_MULTIRANGE: 1}
-
-
-def _check_spec(spec: Spec, depth: int) -> None:
-    kind, oid, _call, children = spec
-    wanted = len(children) if kind == const.KIND_COMPOSITE else _CHILDREN.get(kind, 0)
-    if not const.KIND_CALL <= kind <= const.KIND_UINT8 or len(children) != wanted or depth == MAX_NESTING:
-        raise buffer_misuse(f"kind {kind} of {len(children)} children is no spec")
-    if not 0 <= oid <= encode_py.MAX_UINT32 or (depth and kind == const.KIND_TEXT_CALL):
-        raise buffer_misuse(f"kind {kind} with OID {oid} cannot be a child")
-    if kind == const.KIND_MULTIRANGE and children[0][0] != const.KIND_RANGE:
-        raise buffer_misuse("a multirange is made of ranges")
-    for child in children:
-        _check_spec(child, depth + 1)
 
 
 def _fields(block: bytearray, start: int, stop: int, base: int, width: int) -> Iterator[tuple[int, int]]:

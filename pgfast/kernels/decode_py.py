@@ -19,6 +19,7 @@ from uuid import UUID
 
 from .. import const
 from ..errors import fault, faults
+from ..errors.faults import buffer_misuse
 from ..values import Array, Interval, Multirange, Range
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ DIMENSION: Final = Struct(">ii")
 MAX_ORDINAL: Final = date.max.toordinal()
 MAX_DELTA_DAYS: Final = timedelta.max.days
 MIN_INT32: Final = -(2**31)
+MAX_UINT32: Final = 2**32 - 1
 
 
 def _fixed(form: Struct) -> Decoder:
@@ -277,23 +279,45 @@ _HELD: Final[dict[int, Callable[[Call], Decoder]]] = {
 }
 
 
-def decoder(spec: Spec) -> Decoder:
+#: How deep specs and columns may nest.
+MAX_NESTING: Final = 32
+#: Children a spec of a kind must have.
+_CHILDREN: Final = {const.KIND_ARRAY: 1, const.KIND_VECTOR: 1, const.KIND_RANGE: 1, const.KIND_MULTIRANGE: 1}
+
+
+def check_spec(spec: Spec, depth: int) -> None:
+    """Raise InterfaceError where a spec, which stands this deep in another, has not the form it must have.
+
+    Its children are theirs to check.
+    """
+    kind, oid, _call, children = spec
+    wanted = len(children) if kind == const.KIND_COMPOSITE else _CHILDREN.get(kind, 0)
+    if not const.KIND_CALL <= kind <= const.KIND_UINT8 or len(children) != wanted or depth == MAX_NESTING:
+        raise buffer_misuse(f"kind {kind} of {len(children)} children is no spec")
+    if not 0 <= oid <= MAX_UINT32 or (depth and kind == const.KIND_TEXT_CALL):
+        raise buffer_misuse(f"kind {kind} with OID {oid} cannot be a child")
+    if kind == const.KIND_MULTIRANGE and children[0][0] != const.KIND_RANGE:
+        raise buffer_misuse("a multirange is made of ranges")
+
+
+def decoder(spec: Spec, depth: int = 0) -> Decoder:
     """The decoder of a type and of all it is made of."""
+    check_spec(spec, depth)
     kind, _oid, call, children = spec
     if kind in SIMPLE:
         return SIMPLE[kind]
     if kind in _HELD:
         return _HELD[kind](call)
     if kind in (const.KIND_ARRAY, const.KIND_VECTOR):
-        return array_decoder(children[0], kind == const.KIND_VECTOR)
+        return array_decoder(children[0], kind == const.KIND_VECTOR, depth + 1)
     if kind == const.KIND_COMPOSITE:
-        return composite_decoder(children, call)
+        return composite_decoder(children, call, depth + 1)
     if kind == const.KIND_RECORD:
         return record_decoder(call)
     if kind == const.KIND_RANGE:
-        return range_decoder(children[0], call)
+        return range_decoder(children[0], call, depth + 1)
     if kind == const.KIND_MULTIRANGE:
-        return multirange_decoder(children[0], call)
+        return multirange_decoder(children[0], call, depth + 1)
     if kind == const.KIND_CALL:
         return lambda data, at, column: called(call, data, at, column)
     if kind == const.KIND_JSONB:
@@ -358,12 +382,12 @@ def _nest(flat: list[Any], dims: list[int]) -> list[Any]:
     return flat
 
 
-def array_decoder(element: Spec, vector: bool) -> Decoder:
+def array_decoder(element: Spec, vector: bool, depth: int) -> Decoder:
     """The decoder of an array: nested lists, one level for each dimension, NULL elements as None.
 
     An Array where a lower bound is not 1; a vector is a list.
     """
-    decode, oid = decoder(element), element[1]
+    decode, oid = decoder(element, depth), element[1]
 
     def decode_array(data: bytes, at: int, column: int) -> list[Any]:
         dims, bounds, pos = array_extent(data, oid, vector, at, column)
@@ -423,9 +447,9 @@ def _attributes(
     )
 
 
-def composite_decoder(children: Sequence[Spec], call: Call) -> Decoder:
+def composite_decoder(children: Sequence[Spec], call: Call, depth: int) -> Decoder:
     """The decoder of a composite: what `call` makes of the tuple of its attributes, or that tuple."""
-    decoders, oids = [decoder(child) for child in children], [child[1] for child in children]
+    decoders, oids = [decoder(child, depth) for child in children], [child[1] for child in children]
 
     def decode_composite(data: bytes, at: int, column: int) -> Any:
         parts = composite_parts(data, at, column)
@@ -445,6 +469,8 @@ def record_decoder(call: Call) -> Decoder:
     def decode_record(data: bytes, at: int, column: int) -> tuple[Any, ...]:
         parts = composite_parts(data, at, column)
         plan = called(call, tuple([oid for oid, _pos, _start, _stop in parts]), at, column)
+        if plan.width != len(parts):
+            raise buffer_misuse(f"a plan of {plan.width} columns for a record of {len(parts)} fields")
         return _attributes(data, parts, plan._decoders, at, column)
 
     return decode_record
@@ -495,9 +521,9 @@ def _wire_int(data: bytes, span: tuple[int, int]) -> int:
     return int.from_bytes(data[span[0] : span[1]], "big", signed=True)
 
 
-def range_decoder(bound: Spec, call: Call) -> Decoder:
+def range_decoder(bound: Spec, call: Call, depth: int) -> Decoder:
     """The decoder of a range: what `call` makes of the Range, or the Range."""
-    decode, ordered = decoder(bound), bound[0] in ORDERED
+    decode, ordered = decoder(bound, depth), bound[0] in ORDERED
 
     def value(data: bytes, span: tuple[int, int] | None, at: int, column: int) -> Any:
         if span is None:
@@ -520,12 +546,12 @@ def range_decoder(bound: Spec, call: Call) -> Decoder:
     return decode_range
 
 
-def multirange_decoder(child: Spec, call: Call) -> Decoder:
+def multirange_decoder(child: Spec, call: Call, depth: int) -> Decoder:
     """The decoder of a multirange: what `call` makes of the Multirange, or the Multirange.
 
     Its ranges are not empty and, where their order can be read from the wire, sorted and apart.
     """
-    decode, ordered = decoder(child), child[3][0][0] in ORDERED
+    decode, ordered = decoder(child, depth), child[3][0][0] in ORDERED
 
     def decode_multirange(data: bytes, at: int, column: int) -> Any:
         if len(data) < 4:

@@ -30,6 +30,7 @@ from .decode_py import (
     I32,
     I64,
     INTERVAL,
+    MAX_UINT32,
     MIN_INT32,
     NUMERIC_HEAD,
     TIMETZ,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 Call = Callable[[Any], Any] | None
 Encoder = Callable[[Any, int, int], "bytes | None"]
 
-MAX_UINT32: Final = 2**32 - 1
 MAX_UINT64: Final = 2**64 - 1
 NULL_LENGTH: Final = I32.pack(-1)
 BYTES_TYPES: Final = (bytes, bytearray, memoryview)

@@ -1,8 +1,9 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
-# numeric on the wire <-> decimal text and 128-bit integers.
+# numeric on the wire <-> decimal text, 128-bit and 256-bit integers.
 #
 # Law of this file: base-10000 digits are checked before they are used, and nothing is computed in a type that could
-# overflow unseen: 128-bit values are two 64-bit halves, so that every compiler can build them.
+# overflow unseen: 128-bit values are two 64-bit halves, 256-bit values eight words, so that every compiler can build
+# them.
 #
 # Source: the server's numeric.c (numeric_recv, numeric_send, numeric_out).
 
@@ -218,6 +219,99 @@ cdef inline int numeric_decimal128(
         out[8 + i] = <uint8_t>(value.high >> (8 * i))
     return 0
 
+# ---------------------------------------------------------------- 256 bits in eight words
+
+cdef struct U256:
+    uint32_t words[8]  # least significant first
+
+cdef inline bint times_wide(U256* value, uint32_t factor, uint32_t addend) noexcept nogil:
+    """value = value * factor + addend; False where that does not fit."""
+    cdef uint64_t carry = addend
+    cdef int i
+    for i in range(8):
+        carry += <uint64_t>value.words[i] * factor
+        value.words[i] = <uint32_t>carry
+        carry >>= 32
+    return carry == 0
+
+cdef inline uint32_t divide_wide(U256* value, uint32_t divisor) noexcept nogil:
+    """The remainder; value becomes the quotient."""
+    cdef uint64_t rest = 0
+    cdef int i
+    for i in range(7, -1, -1):
+        rest = (rest << 32) | value.words[i]
+        value.words[i] = <uint32_t>(rest // divisor)
+        rest = rest % divisor
+    return <uint32_t>rest
+
+cdef inline void negate_wide(U256* value) noexcept nogil:
+    cdef uint64_t carry = 1
+    cdef int i
+    for i in range(8):
+        carry += <uint64_t>(~value.words[i] & LOW32)
+        value.words[i] = <uint32_t>carry
+        carry >>= 32
+
+cdef inline bint is_zero_wide(const U256* value) noexcept nogil:
+    cdef int i
+    for i in range(8):
+        if value.words[i]:
+            return False
+    return True
+
+cdef inline U256 wide_power_of_ten(int exponent) noexcept nogil:
+    """10 to the power of 0 to 76."""
+    cdef U256 value
+    memset(&value, 0, sizeof(U256))
+    value.words[0] = 1
+    while exponent >= 4:
+        times_wide(&value, 10000, 0)
+        exponent -= 4
+    times_wide(&value, small_power(exponent), 0)
+    return value
+
+cdef inline int numeric_decimal256(
+    const uint8_t* p, Py_ssize_t size, int scale, const U256* limit, uint8_t* out
+) noexcept nogil:
+    """The numeric as 32 little-endian bytes with `scale` places, below `limit`; 0 or the fault code."""
+    cdef Numeric head
+    cdef U256 value
+    cdef int i, byte, group, place = 0, code = numeric_head(p, size, &head)
+    if code:
+        return code
+    if head.sign != NUMERIC_POSITIVE and head.sign != NUMERIC_NEGATIVE:
+        return FAULT_DECIMAL_RANGE
+    memset(&value, 0, sizeof(U256))
+    for i in range(head.ndigits):
+        group = load_u16(p + 8 + 2 * i)
+        place = 4 * (head.weight - i) + scale
+        if place >= 0:
+            if not times_wide(&value, 10000, <uint32_t>group):
+                return FAULT_DECIMAL_RANGE
+        elif place > -4:
+            if group % small_power(-place):
+                return FAULT_DECIMAL_RANGE
+            if not times_wide(&value, small_power(4 + place), <uint32_t>(group // small_power(-place))):
+                return FAULT_DECIMAL_RANGE
+        elif group:
+            return FAULT_DECIMAL_RANGE
+    if not is_zero_wide(&value):
+        while place > 0:
+            if not times_wide(&value, small_power(place if place < 4 else 4), 0):
+                return FAULT_DECIMAL_RANGE
+            place -= 4
+    for i in range(7, -1, -1):
+        if value.words[i] != limit.words[i]:
+            break
+    if value.words[i] >= limit.words[i]:
+        return FAULT_DECIMAL_RANGE
+    if head.sign == NUMERIC_NEGATIVE:
+        negate_wide(&value)
+    for i in range(8):
+        for byte in range(4):
+            out[4 * i + byte] = <uint8_t>(value.words[i] >> (8 * byte))
+    return 0
+
 # ---------------------------------------------------------------- to the wire
 
 cdef inline int put_numeric(
@@ -258,6 +352,18 @@ cdef inline int put_decimal(uint8_t* out, U128 value, bint negative, int scale) 
         groups[at] = <uint16_t>(low % 10000)
         low = low // 10000
     return put_numeric(out, &groups[at], 16 - at, 16 - at - behind - 1, negative, scale)
+
+cdef inline int put_wide_decimal(uint8_t* out, U256* value, bint negative, int scale) noexcept nogil:
+    """Bytes written, at most 52: the numeric of an integer with `scale` places, 0 to 76. `value` is used up."""
+    cdef uint16_t groups[24]
+    cdef int at = 24, cut = scale & 3, behind = (scale + 3) >> 2
+    if cut:
+        at -= 1
+        groups[at] = <uint16_t>(divide_wide(value, small_power(cut)) * small_power(4 - cut))
+    while not is_zero_wide(value):
+        at -= 1
+        groups[at] = <uint16_t>divide_wide(value, 10000)
+    return put_numeric(out, &groups[at], 24 - at, 24 - at - behind - 1, negative, scale)
 
 cdef inline int put_int_numeric(uint8_t* out, uint64_t value, bint negative) noexcept nogil:
     """Bytes written, at most 18: the numeric of an integer."""

@@ -4,25 +4,37 @@
 # Law of this file: a column only grows, at row edges, by one value at a time; room for a row's fixed-width values is
 # made before the row, room for a value of any width at the value. A kernel returns 0, a fault code, or OUT_OF_MEMORY.
 #
-# Sources: the Arrow columnar format; the server's *_send functions.
+# Sources: the Arrow columnar format; the server's *_send functions (arrayfuncs.c, rowtypes.c, enum.c among them).
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from pgfast.kernels.numeric cimport (
-    Numeric, U128, numeric_decimal128, numeric_head, numeric_text, numeric_text_bound,
+    Numeric, U128, U256, numeric_decimal128, numeric_decimal256, numeric_head, numeric_text, numeric_text_bound,
 )
 from pgfast.kernels.wire cimport *
 
+# The labels of an enum, in the order of their indices, and a hash table of them by open addressing.
+cdef struct Labels:
+    Block bytes
+    int32_t* ends  # where label i ends in `bytes`
+    int32_t* slots  # index + 1 of the label that hashes here, 0 for none
+    Py_ssize_t count
+    Py_ssize_t room  # slots, a power of two; `ends` has half as many
+
 cdef struct SinkColumn:
     int kind
-    int width  # bytes of a fixed-width value, 0 for bits, variable width and lists
+    int width  # bytes of a fixed-width value, 0 for bits, variable width, lists and structs
     int scale
+    int decimal  # bytes of a decimal, 0 for what is none
     U128 limit  # 10 ** precision of a decimal128
-    bint decimal
+    U256 wide_limit  # and of a decimal256
     bint has_offsets
-    SinkColumn* child
+    bint is_list
+    Labels* labels  # of an enum
+    SinkColumn* children
+    Py_ssize_t child_count
     Py_ssize_t length
     Py_ssize_t nulls
     Py_ssize_t capacity  # rows there is room for
@@ -31,6 +43,8 @@ cdef struct SinkColumn:
     Block data  # for fixed widths `size` is not kept: it is length * width
 
 cdef inline void sink_free(SinkColumn* column) noexcept nogil:
+    """Let go of what was gathered, not of what the column is made of."""
+    cdef Py_ssize_t i
     free(column.validity)
     free(column.offsets)
     free(column.data.data)
@@ -42,8 +56,8 @@ cdef inline void sink_free(SinkColumn* column) noexcept nogil:
     column.length = 0
     column.nulls = 0
     column.capacity = 0
-    if column.child != NULL:
-        sink_free(column.child)
+    for i in range(column.child_count):
+        sink_free(&column.children[i])
 
 cdef inline int sink_grow(SinkColumn* column) noexcept nogil:
     """Room for at least one more row in every per-row buffer."""
@@ -64,7 +78,7 @@ cdef inline int sink_grow(SinkColumn* column) noexcept nogil:
         if memory == NULL:
             return OUT_OF_MEMORY
         column.data.data = <uint8_t*>memory
-    else:
+    elif column.kind == KIND_BOOL:
         memory = realloc(column.data.data, (rows + 7) // 8)
         if memory == NULL:
             return OUT_OF_MEMORY
@@ -85,9 +99,14 @@ cdef inline void mark_valid(SinkColumn* column, bint valid) noexcept nogil:
         column.nulls += 1
 
 cdef inline int sink_null(SinkColumn* column) noexcept nogil:
+    cdef Py_ssize_t i
     if column.length == column.capacity and sink_grow(column):
         return OUT_OF_MEMORY
     mark_valid(column, False)
+    if column.kind == KIND_COMPOSITE:
+        for i in range(column.child_count):
+            if sink_null(&column.children[i]):
+                return OUT_OF_MEMORY
     if column.has_offsets:
         column.offsets[column.length + 1] = column.offsets[column.length]
     elif column.width:
@@ -184,7 +203,7 @@ cdef inline int store_fixed(SinkColumn* column, const uint8_t* p) noexcept nogil
     if kind == KIND_INT4 or kind == KIND_OID or kind == KIND_FLOAT4:
         v32 = load_u32(p)
         memcpy(out, &v32, 4)
-    elif kind == KIND_INT8 or kind == KIND_FLOAT8:
+    elif kind == KIND_INT8 or kind == KIND_FLOAT8 or kind == KIND_UINT8:
         v64 = load_u64(p)
         memcpy(out, &v64, 8)
     elif kind == KIND_DATE:
@@ -244,19 +263,91 @@ cdef inline int append_variable(SinkColumn* column, const uint8_t* p, Py_ssize_t
         return FAULT_TEXT
     return append_bytes(column, p, size)
 
+# ---------------------------------------------------------------- enums
+
+cdef inline uint32_t label_hash(const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """FNV-1a."""
+    cdef uint32_t hash = 2166136261
+    cdef Py_ssize_t i
+    for i in range(size):
+        hash = (hash ^ p[i]) * 16777619
+    return hash
+
+cdef inline Py_ssize_t label_slot(const Labels* labels, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """The slot that holds the label, or the free one it would go to."""
+    cdef Py_ssize_t slot = label_hash(p, size) & (labels.room - 1)
+    cdef int32_t index, begin
+    while labels.slots[slot]:
+        index = labels.slots[slot] - 1
+        begin = labels.ends[index - 1] if index else 0
+        if labels.ends[index] - begin == size and (size == 0 or memcmp(labels.bytes.data + begin, p, size) == 0):
+            break
+        slot = (slot + 1) & (labels.room - 1)
+    return slot
+
+cdef inline int labels_grow(Labels* labels) noexcept nogil:
+    """Room for more labels; half of the slots stay free."""
+    cdef Py_ssize_t room = 2 * labels.room if labels.room else 64, i
+    cdef int32_t begin = 0
+    cdef void* memory = realloc(labels.ends, (room // 2) * sizeof(int32_t))
+    if memory == NULL:
+        return OUT_OF_MEMORY
+    labels.ends = <int32_t*>memory
+    memory = realloc(labels.slots, room * sizeof(int32_t))
+    if memory == NULL:
+        return OUT_OF_MEMORY
+    labels.slots = <int32_t*>memory
+    labels.room = room
+    memset(labels.slots, 0, room * sizeof(int32_t))
+    for i in range(labels.count):
+        labels.slots[label_slot(labels, labels.bytes.data + begin, labels.ends[i] - begin)] = <int32_t>(i + 1)
+        begin = labels.ends[i]
+    return 0
+
+cdef inline int label_index(Labels* labels, const uint8_t* p, Py_ssize_t size, int32_t* index) noexcept nogil:
+    """0 with the index of the label, which becomes a new one where it is not known; else the fault code."""
+    cdef Py_ssize_t slot
+    if 2 * labels.count >= labels.room and labels_grow(labels):
+        return OUT_OF_MEMORY
+    slot = label_slot(labels, p, size)
+    if labels.slots[slot] == 0:
+        if not utf8_valid(p, size):
+            return FAULT_TEXT
+        if labels.bytes.size + size > INT32_MAX:
+            return FAULT_COLUMN_SIZE
+        if reserve(&labels.bytes, size):
+            return OUT_OF_MEMORY
+        copy(labels.bytes.data + labels.bytes.size, p, size)
+        labels.bytes.size += size
+        labels.ends[labels.count] = <int32_t>labels.bytes.size
+        labels.count += 1
+        labels.slots[slot] = <int32_t>labels.count
+    index[0] = labels.slots[slot] - 1
+    return 0
+
+# ---------------------------------------------------------------- one field
+
 cdef inline int sink_value(
     SinkColumn* column, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, Fault* fault
 ) noexcept nogil:
-    """Take one field that is not NULL and no array; 0 or the code that `fault` holds."""
+    """Take one field that is not NULL and made of nothing else; 0 or the code that `fault` holds."""
     cdef int code = 0
+    cdef int32_t label = 0
     if column.length == column.capacity and sink_grow(column):
         return stop(fault, OUT_OF_MEMORY, at, index)
     mark_valid(column, True)
     if column.width:
-        if column.decimal:
+        if column.decimal == 16:
             code = numeric_decimal128(
                 p, size, column.scale, &column.limit, column.data.data + column.length * 16
             )
+        elif column.decimal:
+            code = numeric_decimal256(
+                p, size, column.scale, &column.wide_limit, column.data.data + column.length * 32
+            )
+        elif column.labels != NULL:
+            code = label_index(column.labels, p, size, &label)
+            memcpy(column.data.data + column.length * 4, &label, 4)
         elif size == column.width:
             code = store_fixed(column, p)
         else:
@@ -279,8 +370,8 @@ cdef inline int sink_value(
     return 0
 
 cdef inline int array_head(
-    const uint8_t* p, Py_ssize_t size, uint32_t oid, Py_ssize_t at, Py_ssize_t index,
-    int* ndim, Py_ssize_t* dims, Fault* fault
+    const uint8_t* p, Py_ssize_t size, uint32_t oid, bint vector, Py_ssize_t at, Py_ssize_t index,
+    int* ndim, Py_ssize_t* dims, int32_t* bounds, Fault* fault
 ) noexcept nogil:
     """0 with the dimensions filled in, every count checked against the bytes left, else the code `fault` holds."""
     cdef Py_ssize_t total = 1, head, left
@@ -297,14 +388,119 @@ cdef inline int array_head(
     left = (size - head) // 4
     for i in range(count):
         length = load_i32(p + 12 + 8 * i)
-        if length < 1 or length > left // total:
+        bounds[i] = load_i32(p + 16 + 8 * i)
+        if length < (0 if vector else 1) or <int64_t>length * total > left:
+            return stop(fault, FAULT_ARRAY, at, index)
+        if <int64_t>bounds[i] + length > INT32_MAX:
             return stop(fault, FAULT_ARRAY, at, index)
         total *= length
         dims[i] = length
+    if vector and (count > 1 or (count == 1 and bounds[0])):
+        return stop(fault, FAULT_ARRAY, at, index)
     if count == 0 and size != head:
         return stop(fault, FAULT_ARRAY, at + head, index)
     ndim[0] = count
     return 0
+
+cdef inline int part(
+    const uint8_t* p, Py_ssize_t size, Py_ssize_t pos, int cut, Py_ssize_t at, Py_ssize_t index, int32_t* length,
+    Fault* fault
+) noexcept nogil:
+    """0 with the length of the part of a container whose length word is at `pos`, -1 for NULL.
+
+    `cut` is the fault where the length word itself is cut off.
+    """
+    if size - pos < 4:
+        return stop(fault, cut, at + pos, index)
+    length[0] = load_i32(p + pos)
+    if length[0] < -1:
+        return stop_number(fault, FAULT_FIELD_LENGTH, at + pos, index, length[0])
+    if length[0] > size - pos - 4:
+        return stop_number(fault, FAULT_FIELD_OVERRUN, at + pos, index, length[0])
+    return 0
+
+cdef inline int composite_parts(
+    const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, int32_t* count, Fault* fault
+) noexcept nogil:
+    """0 with the number of attributes, each of which has its OID and its length and lies within the bytes."""
+    cdef Py_ssize_t pos = 4
+    cdef int32_t length = 0, _i
+    cdef int code
+    if size < 4:
+        return stop(fault, FAULT_COMPOSITE, at, index)
+    count[0] = load_i32(p)
+    if count[0] < 0 or count[0] > (size - 4) // 8:
+        return stop(fault, FAULT_COMPOSITE, at, index)
+    for _i in range(count[0]):
+        if size - pos < 4:
+            return stop(fault, FAULT_COMPOSITE, at + pos, index)
+        code = part(p, size, pos + 4, FAULT_COMPOSITE, at, index, &length, fault)
+        if code:
+            return code
+        pos += 8 + (length if length > 0 else 0)
+    if pos != size:
+        return stop(fault, FAULT_COMPOSITE, at + pos, index)
+    return 0
+
+# The bounds of a range: -1 as a size stands for a bound that is not there.
+cdef struct RangeParts:
+    int flags
+    Py_ssize_t lower
+    Py_ssize_t lower_size
+    Py_ssize_t upper
+    Py_ssize_t upper_size
+
+cdef inline int range_parts(
+    const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, RangeParts* parts, Fault* fault
+) noexcept nogil:
+    """0 with the flags and where the bounds are (range_send)."""
+    cdef Py_ssize_t pos = 1
+    cdef int32_t length = 0
+    cdef int code
+    parts.lower = 0
+    parts.upper = 0
+    parts.lower_size = -1
+    parts.upper_size = -1
+    if size < 1 or p[0] > 0x1F:
+        return stop(fault, FAULT_RANGE, at, index)
+    parts.flags = p[0]
+    if parts.flags & RANGE_EMPTY and parts.flags != RANGE_EMPTY:
+        return stop(fault, FAULT_RANGE, at, index)
+    if not parts.flags & (RANGE_LB_INF | RANGE_EMPTY):
+        code = part(p, size, pos, FAULT_RANGE, at, index, &length, fault)
+        if code:
+            return code
+        if length < 0:
+            return stop(fault, FAULT_RANGE, at + pos, index)
+        parts.lower = pos + 4
+        parts.lower_size = length
+        pos += 4 + length
+    if not parts.flags & (RANGE_UB_INF | RANGE_EMPTY):
+        code = part(p, size, pos, FAULT_RANGE, at, index, &length, fault)
+        if code:
+            return code
+        if length < 0:
+            return stop(fault, FAULT_RANGE, at + pos, index)
+        parts.upper = pos + 4
+        parts.upper_size = length
+        pos += 4 + length
+    if pos != size:
+        return stop(fault, FAULT_RANGE, at + pos, index)
+    return 0
+
+cdef inline int sink_field(
+    SinkColumn* column, const uint8_t* p, int32_t length, Py_ssize_t at, Py_ssize_t index, Fault* fault
+) noexcept nogil:
+    """Take one field of any kind, NULL where its length is -1."""
+    if length < 0:
+        if sink_null(column):
+            return stop(fault, OUT_OF_MEMORY, at, index)
+        return 0
+    if column.is_list:
+        return sink_list(column, p, length, at, index, fault)
+    if column.kind == KIND_COMPOSITE:
+        return sink_struct(column, p, length, at, index, fault)
+    return sink_value(column, p, length, at, index, fault)
 
 cdef inline int sink_list(
     SinkColumn* column, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, Fault* fault
@@ -312,39 +508,61 @@ cdef inline int sink_list(
     """Take one array of at most one dimension."""
     cdef int ndim = 0, code
     cdef Py_ssize_t dims[MAX_DIMENSIONS]
-    cdef Py_ssize_t pos = 12, _i
-    cdef int32_t length
-    code = array_head(p, size, 0, at, index, &ndim, dims, fault)
+    cdef int32_t bounds[MAX_DIMENSIONS]
+    cdef Py_ssize_t pos, _i
+    cdef int32_t length = 0
+    cdef bint vector = column.kind == KIND_VECTOR
+    code = array_head(p, size, 0, vector, at, index, &ndim, dims, bounds, fault)
     if code:
         return code
     if ndim > 1:
         return stop_number(fault, FAULT_DIMENSIONS, at, index, ndim)
+    if ndim and not vector and bounds[0] != 1:
+        return stop_number(fault, FAULT_LOWER_BOUND, at, index, bounds[0])
     if column.length == column.capacity and sink_grow(column):
         return stop(fault, OUT_OF_MEMORY, at, index)
     if ndim:
         pos = 20
         for _i in range(dims[0]):
-            if size - pos < 4:
-                return stop(fault, FAULT_ARRAY, at + pos, index)
-            length = load_i32(p + pos)
-            pos += 4
-            if length < 0:
-                if length != -1:
-                    return stop_number(fault, FAULT_FIELD_LENGTH, at + pos - 4, index, length)
-                if sink_null(column.child):
-                    return stop(fault, OUT_OF_MEMORY, at, index)
-                continue
-            if length > size - pos:
-                return stop_number(fault, FAULT_FIELD_OVERRUN, at + pos - 4, index, length)
-            code = sink_value(column.child, p + pos, length, at + pos, index, fault)
+            code = part(p, size, pos, FAULT_ARRAY, at, index, &length, fault)
             if code:
                 return code
-            pos += length
+            pos += 4
+            code = sink_field(&column.children[0], p + pos, length, at + pos, index, fault)
+            if code:
+                return code
+            if length > 0:
+                pos += length
         if pos != size:
             return stop(fault, FAULT_ARRAY, at + pos, index)
     mark_valid(column, True)
     column.length += 1
-    column.offsets[column.length] = <int32_t>column.child.length
+    column.offsets[column.length] = <int32_t>column.children[0].length
+    return 0
+
+cdef inline int sink_struct(
+    SinkColumn* column, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t index, Fault* fault
+) noexcept nogil:
+    """Take one composite, its attributes into the children."""
+    cdef int32_t count = 0, length
+    cdef Py_ssize_t pos = 4, i
+    cdef int code = composite_parts(p, size, at, index, &count, fault)
+    if code:
+        return code
+    if count != column.child_count:
+        return stop_number(fault, FAULT_COMPOSITE_SHAPE, at, index, count)
+    if column.length == column.capacity and sink_grow(column):
+        return stop(fault, OUT_OF_MEMORY, at, index)
+    for i in range(count):
+        length = load_i32(p + pos + 4)
+        pos += 8
+        code = sink_field(&column.children[i], p + pos, length, at + pos, index, fault)
+        if code:
+            return code
+        if length > 0:
+            pos += length
+    mark_valid(column, True)
+    column.length += 1
     return 0
 
 cdef inline int sink_tuple(
@@ -363,27 +581,25 @@ cdef inline int sink_tuple(
             return stop(fault, FAULT_ROW_SHORT, at + base, index)
         length = load_i32(p + at)
         at += 4
-        if length < 0:
-            if length != -1:
-                return stop_number(fault, FAULT_FIELD_LENGTH, at - 4 + base, index, length)
-            if sink_null(&columns[index]):
-                return stop(fault, OUT_OF_MEMORY, at, index)
-            continue
+        if length < -1:
+            return stop_number(fault, FAULT_FIELD_LENGTH, at - 4 + base, index, length)
         if length > size - at:
             return stop_number(fault, FAULT_FIELD_OVERRUN, at - 4 + base, index, length)
-        if columns[index].kind == KIND_ARRAY:
-            code = sink_list(&columns[index], p + at, length, at + base, index, fault)
-        else:
-            code = sink_value(&columns[index], p + at, length, at + base, index, fault)
+        code = sink_field(&columns[index], p + at, length, at + base, index, fault)
         if code:
             return code
-        at += length
+        if length > 0:
+            at += length
     if at != size:
         return stop_number(fault, FAULT_ROW_TAIL, at + base, -1, size - at)
     return 0
 
 cdef inline Py_ssize_t sink_size(const SinkColumn* column) noexcept nogil:
     """Bytes that count against `batch_bytes`."""
-    if column.child != NULL:
-        return 4 * column.child.length + sink_size(column.child)
+    cdef Py_ssize_t total, i
+    if column.child_count:
+        total = 4 * column.children[0].length
+        for i in range(column.child_count):
+            total += sink_size(&column.children[i])
+        return total
     return column.data.size if column.has_offsets else 0

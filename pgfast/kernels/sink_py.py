@@ -104,8 +104,6 @@ def _uuid(data: bytes, at: int, column: int) -> bytes:
     return data
 
 
-#: How deep columns may nest.
-MAX_NESTING: Final = 32
 #: Most digits a decimal128 and a decimal256 hold.
 DIGITS_128: Final = 38
 DIGITS_256: Final = 76
@@ -219,7 +217,7 @@ class SinkColumn:
         self._store: Callable[[bytes, int, int], bytes] | None = None
         self._labels: dict[bytes, int] | None = None
         wanted = len(children) if kind == const.KIND_COMPOSITE else int(kind in _LISTS)
-        if len(children) != wanted or depth == MAX_NESTING or (labels and kind != const.KIND_ENUM):
+        if len(children) != wanted or depth == wire.MAX_NESTING or (labels and kind != const.KIND_ENUM):
             raise buffer_misuse(f"kind {kind} of {len(children)} children is no column")
         self.children = [SinkColumn(*child, depth + 1) for child in children]
         if kind == const.KIND_NUMERIC and precision:

@@ -12,11 +12,11 @@ from libc.math cimport isinf
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy, memset
 
-from pgfast.kernels.numeric cimport U128, put_decimal, put_int_numeric
+from pgfast.kernels.numeric cimport U128, U256, negate_wide, put_decimal, put_int_numeric, put_wide_decimal
 from pgfast.kernels.wire cimport *
 
 cdef enum:
-    ROOM = 48  # length word, and the longest fixed or numeric value: 8 + 2 * 11 bytes
+    ROOM = 64  # length word, and the longest fixed or numeric value: 8 + 2 * 22 bytes
     WIRE = 100  # a layout of our own: fields already encoded, each behind its length word
 
 cdef struct SourceColumn:
@@ -108,6 +108,10 @@ cdef inline int put_integer(
         if huge or value < 0 or value > <int64_t>LOW32:
             return bad_number(fault, FAULT_VALUE_RANGE, column, row, index, value)
         store_u32(tail(out, 4), <uint32_t>value)
+    elif kind == KIND_UINT8:
+        if value < 0 and not huge:
+            return bad_number(fault, FAULT_VALUE_RANGE, column, row, index, value)
+        store_u64(tail(out, 8), <uint64_t>value)
     elif kind == KIND_FLOAT8:
         store_f64(tail(out, 8), <double><uint64_t>value if huge else <double>value)
     elif huge or value >= 0:  # KIND_NUMERIC
@@ -234,6 +238,22 @@ cdef inline int put_decimal128(Block* out, const SourceColumn* column, Py_ssize_
         value.low = ~value.low + 1
         value.high = ~value.high + (1 if value.low == 0 else 0)
     size = put_decimal(out.data + out.size + 4, value, negative, <int>column.scale)
+    tail(out, size)
+    return 0
+
+cdef inline int put_decimal256(Block* out, const SourceColumn* column, Py_ssize_t at) noexcept nogil:
+    cdef U256 value
+    cdef const uint8_t* p = column.values + 32 * at
+    cdef bint negative
+    cdef int size, i, byte
+    for i in range(8):
+        value.words[i] = 0
+        for byte in range(4):
+            value.words[i] |= <uint32_t>p[4 * i + byte] << (8 * byte)
+    negative = value.words[7] >> 31
+    if negative:
+        negate_wide(&value)
+    size = put_wide_decimal(out.data + out.size + 4, &value, negative, <int>column.scale)
     tail(out, size)
     return 0
 
@@ -469,6 +489,8 @@ cdef inline int put_field(
         return put_variable(out, column, at, row, index, room, fault)
     if layout == LAYOUT_DECIMAL128:
         return put_decimal128(out, column, at)
+    if layout == LAYOUT_DECIMAL256:
+        return put_decimal256(out, column, at)
     if LAYOUT_DATE32 <= layout <= LAYOUT_DURATION:
         return put_temporal(out, column, at, row, index, fault)
     if layout == LAYOUT_F64 or layout == LAYOUT_F32:

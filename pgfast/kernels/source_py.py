@@ -177,6 +177,7 @@ class Source:
     def _objects(self, spec: Spec, values: Any, need: int) -> Getter:
         if type(values) is not list or len(values) < need:
             raise self._short()
+        forms.decoder(spec)  # which checks the spec as a Plan does
         encode = wire.encoder(spec)
         return lambda index, row, column: None if values[index] is None else encode(values[index], row, column)
 

@@ -33,6 +33,13 @@ cdef enum Kind:
     KIND_JSONB = 20
     KIND_CHAR = 21
     KIND_ARRAY = 22
+    KIND_VECTOR = 23
+    KIND_ENUM = 24
+    KIND_COMPOSITE = 25
+    KIND_RECORD = 26
+    KIND_RANGE = 27
+    KIND_MULTIRANGE = 28
+    KIND_UINT8 = 29
 
 cdef enum Layout:
     LAYOUT_NULL = 0
@@ -61,6 +68,7 @@ cdef enum Layout:
     LAYOUT_VAR64 = 23
     LAYOUT_VIEW = 24
     LAYOUT_FIXED = 25
+    LAYOUT_DECIMAL256 = 26
 
 # Twins of pgfast/errors/faults.py.
 cdef enum FaultCode:
@@ -86,6 +94,11 @@ cdef enum FaultCode:
     FAULT_INTERVAL_RANGE = 20
     FAULT_DIMENSIONS = 21
     FAULT_COLUMN_SIZE = 22
+    FAULT_COMPOSITE = 23
+    FAULT_COMPOSITE_SHAPE = 24
+    FAULT_RANGE = 25
+    FAULT_RANGE_BOUND = 26
+    FAULT_LOWER_BOUND = 27
     FAULT_VALUE_TYPE = 32
     FAULT_VALUE_RANGE = 33
     FAULT_NUL = 34
@@ -100,6 +113,8 @@ cdef enum FaultCode:
     FAULT_SUBMICROSECOND = 43
     FAULT_TIMEZONE = 44
     FAULT_NUMERIC_TEXT = 45
+    FAULT_COMPOSITE_WIDTH = 46
+    FAULT_LOWER_BOUNDS = 47
 
 cdef enum:
     OUT_OF_MEMORY = -1  # stands where a fault code would
@@ -115,6 +130,12 @@ cdef enum:
     NUMERIC_PINF = 0xD000
     NUMERIC_NINF = 0xF000
     MAX_DIMENSIONS = 6
+    MAX_NESTING = 32  # of specs and of columns
+    RANGE_EMPTY = 0x01
+    RANGE_LB_INC = 0x02
+    RANGE_UB_INC = 0x04
+    RANGE_LB_INF = 0x08
+    RANGE_UB_INF = 0x10
 
 cdef extern from *:
     """
