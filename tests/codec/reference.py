@@ -29,6 +29,7 @@ FIXED = {
     const.KIND_INTERVAL: ">qii",
     const.KIND_UUID: "16s",
     const.KIND_CHAR: "B",
+    const.KIND_UINT8: ">Q",
 }
 
 
@@ -69,10 +70,33 @@ def numeric(value: Decimal) -> bytes:
     return head + b"".join(struct.pack(">h", group) for group in groups)
 
 
-def array(oid: int, dims: list[int], elements: list[bytes | None]) -> bytes:
-    """A binary array of any dimensions, lower bounds 1."""
+def array(oid: int, dims: list[int], elements: list[bytes | None], bounds: list[int] | None = None) -> bytes:
+    """A binary array of any dimensions."""
     head = struct.pack(">iiI", len(dims), int(None in elements), oid)
-    return head + b"".join(struct.pack(">ii", n, 1) for n in dims) + b"".join(map(field, elements))
+    pairs = zip(dims, bounds or [1] * len(dims), strict=True)
+    return head + b"".join(struct.pack(">ii", *pair) for pair in pairs) + b"".join(map(field, elements))
+
+
+def composite(attributes: list[tuple[int, bytes | None]]) -> bytes:
+    """A binary record: count, then OID and field of each attribute."""
+    return struct.pack(">i", len(attributes)) + b"".join(
+        struct.pack(">I", oid) + field(data) for oid, data in attributes
+    )
+
+
+def range_of(flags: int, lower: bytes | None, upper: bytes | None) -> bytes:
+    """A binary range; the flags (rangetypes.h) say which bounds are there."""
+    made = bytes([flags])
+    if not flags & (1 | 8):
+        made += field(lower)
+    if not flags & (1 | 16):
+        made += field(upper)
+    return made
+
+
+def multirange(ranges: list[bytes]) -> bytes:
+    """A binary multirange."""
+    return struct.pack(">i", len(ranges)) + b"".join(map(field, ranges))
 
 
 def same(left: Any, right: Any) -> bool:

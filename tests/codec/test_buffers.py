@@ -252,14 +252,14 @@ def test_an_exception_of_the_row_iterator_passes_and_keeps_the_rows_before(codec
     out = codec.WriteBuffer()
     out.begin_copy()
     with pytest.raises(Mine):
-        codec.encode_copy_rows(out, codec.Plan([(const.KIND_INT4, 0, 0, None)]), rows(), 1000)
+        codec.encode_copy_rows(out, codec.Plan([(const.KIND_INT4, 0, None, ())]), rows(), 1000)
     out.end_copy()
     assert bytes(out.take())[5:] == reference.row([b"\0\0\0\1"])
 
 
 def test_source_columns_stop_at_the_limit_and_go_on_from_there(codec: ModuleType) -> None:
     numbers = b"".join(i.to_bytes(4, "little") for i in range(100))
-    column = (const.LAYOUT_I32, (const.KIND_INT8, 0, 0, None), 100, 0, None, numbers, None, 0, (), None)
+    column = (const.LAYOUT_I32, (const.KIND_INT8, 0, None, ()), 100, 0, None, numbers, None, 0, (), None)
     stream, at, calls = b"", 0, 0
     while at < 100:
         out = codec.WriteBuffer()
@@ -273,7 +273,7 @@ def test_source_columns_stop_at_the_limit_and_go_on_from_there(codec: ModuleType
 
 
 def test_a_sink_hands_out_batches_that_it_never_touches_again(codec: ModuleType) -> None:
-    spec = [(const.KIND_STR, 0, 0, 0), (const.KIND_BOOL, 0, 0, 0)]
+    spec = [(const.KIND_STR, 0, 0, (), ()), (const.KIND_BOOL, 0, 0, (), ())]
     stream = b"".join(reference.frame(68, reference.row([str(i).encode(), bytes([i % 2])])) for i in range(20))
     buffer = filled(codec, stream)
     block, start, stop, count = buffer.take_run(68)

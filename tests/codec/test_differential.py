@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from pgfast import _codec_py, const
 from pgfast.errors import Error, faults
-from pgfast.values import Interval
+from pgfast.values import Array, Interval, Multirange, Range
 
 from ..conftest import CODECS
 from . import reference
@@ -66,17 +66,60 @@ def _call(value: Any) -> Any:
     return ("called", value)
 
 
-SCALARS = list(range(const.KIND_CALL, const.KIND_ARRAY))
-CALLS = {const.KIND_CALL, const.KIND_TEXT_CALL, const.KIND_JSON, const.KIND_JSONB}
+SCALARS = [*range(const.KIND_CALL, const.KIND_ARRAY), const.KIND_ENUM, const.KIND_UINT8]
+PARTS = [kind for kind in SCALARS if kind != const.KIND_TEXT_CALL]
+CONTAINERS = [
+    const.KIND_ARRAY,
+    const.KIND_VECTOR,
+    const.KIND_COMPOSITE,
+    const.KIND_RECORD,
+    const.KIND_RANGE,
+    const.KIND_MULTIRANGE,
+]
+BOUNDS = [const.KIND_INT4, const.KIND_INT8, const.KIND_DATE, const.KIND_NUMERIC, const.KIND_STR, const.KIND_JSON]
+#: OIDs a container may check; what stands on the wire is one of the first two.
+OIDS = [23, 25, 0]
+
+SpecTree = tuple[int, int, Any, tuple[Any, ...]]
+
+
+def scalar(kind: int) -> SpecTree:
+    """The spec of a type without a call."""
+    return kind, 0, None, ()
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> tuple[int, int, int, Any]:
-    kind = draw(st.sampled_from([*SCALARS, const.KIND_ARRAY]))
-    element = draw(st.sampled_from(SCALARS)) if kind == const.KIND_ARRAY else 0
-    oid = draw(st.sampled_from([0, 23])) if kind == const.KIND_ARRAY else 0
-    call = draw(st.sampled_from([None, _call])) if kind in CALLS or element in CALLS else None
-    return kind, element, oid, call
+def specs(draw: st.DrawFn, depth: int = 0) -> SpecTree:
+    container = draw(st.integers(0, 3 if depth == 0 else 5)) == 0 and depth < 3
+    oid = draw(st.sampled_from(OIDS)) if depth else 0
+    call = draw(st.sampled_from([None, None, _call]))
+    if not container:
+        return draw(st.sampled_from(PARTS if depth else SCALARS)), oid, call, ()
+    kind = draw(st.sampled_from(CONTAINERS))
+    if kind == const.KIND_COMPOSITE:
+        return kind, oid, call, tuple(draw(st.lists(specs(depth + 1), max_size=3)))
+    if kind == const.KIND_RECORD:
+        return kind, oid, None, ()
+    if kind in (const.KIND_ARRAY, const.KIND_VECTOR):
+        return kind, oid, call, (draw(specs(depth + 1)),)
+    bound = (draw(st.sampled_from(BOUNDS)), 0, draw(st.sampled_from([None, None, None, _call])), ())
+    if kind == const.KIND_RANGE:
+        return kind, oid, call, (bound,)
+    return kind, oid, call, ((const.KIND_RANGE, 0, draw(st.sampled_from([None] * 5 + [_call])), (bound,)),)
+
+
+def plan_of(module: ModuleType, columns: list[Any], keys: list[str] | None = None) -> Any:
+    """The module's plan; anonymous records find their fields' plan by their OIDs."""
+
+    def fields(oids: tuple[int, ...]) -> Any:
+        kinds = {23: const.KIND_INT4, 25: const.KIND_STR}
+        return module.Plan([scalar(kinds[oid]) for oid in oids])
+
+    def resolved(spec: SpecTree) -> SpecTree:
+        kind, oid, call, children = spec
+        return kind, oid, fields if kind == const.KIND_RECORD else call, tuple([resolved(child) for child in children])
+
+    return module.Plan([resolved(spec) for spec in columns], keys or [])
 
 
 decimals = st.one_of(
@@ -99,21 +142,59 @@ def wire_numeric(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def field_bytes(draw: st.DrawFn, kind: int, element: int) -> bytes | None:
-    """Mostly what a server would send for the kind, sometimes anything."""
+def container_bytes(draw: st.DrawFn, spec: SpecTree) -> bytes:
+    """A container of the spec, as a server would send it."""
+    kind, _oid, _call, children = spec
+    if kind in (const.KIND_ARRAY, const.KIND_VECTOR):
+        vector = kind == const.KIND_VECTOR
+        dims = draw(st.lists(st.integers(0 if vector else 1, 3), max_size=1 if vector else 4))
+        total = 1 if dims else 0
+        for n in dims:
+            total *= n
+        elements = [draw(field_bytes(children[0])) for _ in range(min(total, 6))]
+        bounds = [0 if vector else draw(st.sampled_from([1, 1, 1, 0, -7, 2**31 - 1])) for _ in dims]
+        return reference.array(draw(st.sampled_from([23, 23, 23, 25])), dims, elements, bounds)
+    if kind == const.KIND_RANGE:
+        lower, upper = (draw(field_bytes(children[0])) for _ in range(2))
+        return reference.range_of(draw(st.integers(0, 33)), lower, upper)
+    if kind == const.KIND_MULTIRANGE:
+        if children[0][3][0][0] != const.KIND_INT4:
+            ranges = draw(st.lists(container_bytes(children[0]), max_size=3))
+        else:
+            edges = draw(st.lists(st.integers(-5, 5), min_size=2, max_size=6).map(sorted))
+            flags = draw(st.lists(st.sampled_from([2, 2, 2, 0, 4, 6, 8, 16]), min_size=3, max_size=3))
+            ranges = [
+                reference.range_of(flag, struct.pack(">i", low), struct.pack(">i", high))
+                for flag, low, high in zip(flags, edges[::2], edges[1::2], strict=False)
+            ]
+        return reference.multirange(ranges)
+    if kind == const.KIND_RECORD:
+        int4, text = (scalar(kind) for kind in (const.KIND_INT4, const.KIND_STR))
+        return reference.composite(
+            [
+                (oid, draw(field_bytes(int4 if oid == 23 else text)))
+                for oid in draw(st.lists(st.sampled_from([23, 25, 23, 25, 26]), max_size=3))
+            ]
+        )
+    oids = [child[1] or 23 for child in children]
+    return reference.composite(
+        [(oid, draw(field_bytes(child))) for oid, child in zip(oids, children, strict=True)]
+        + ([(23, None)] if draw(st.integers(0, 9)) == 0 else [])
+    )
+
+
+@st.composite
+def field_bytes(draw: st.DrawFn, spec: SpecTree) -> bytes | None:
+    """Mostly what a server would send for the type, sometimes anything."""
+    kind = spec[0]
     choice = draw(st.integers(0, 9))
     if choice == 0:
         return None
     if choice == 1:
         return draw(st.binary(max_size=40))
-    if kind == const.KIND_ARRAY:
-        dims = draw(st.lists(st.integers(1, 3), max_size=4))
-        total = 1 if dims else 0
-        for n in dims:
-            total *= n
-        elements = [draw(field_bytes(element, 0)) for _ in range(min(total, 6))]
-        made = reference.array(draw(st.sampled_from([23, 23, 23, 25])), dims, elements)
-        return made if draw(st.booleans()) else bend(draw, made)
+    if kind in CONTAINERS:
+        made = draw(container_bytes(spec))
+        return bend(draw, made) if draw(st.integers(0, 3)) == 0 else made
     if kind == const.KIND_NUMERIC:
         return draw(st.one_of(wire_numeric(), decimals.map(reference.numeric)))
     if kind in reference.FIXED:
@@ -152,7 +233,7 @@ def tables(draw: st.DrawFn) -> tuple[list[Any], list[bytes]]:
     columns = draw(st.lists(specs(), max_size=4))
     rows = []
     for _ in range(draw(st.integers(0, 4))):
-        made = reference.row([draw(field_bytes(spec[0], spec[1])) for spec in columns])
+        made = reference.row([draw(field_bytes(spec)) for spec in columns])
         rows.append(bend(draw, made) if draw(st.integers(0, 5)) == 0 else made)
     return columns, rows
 
@@ -179,15 +260,26 @@ def as_run(module: ModuleType, tag: int, payloads: list[bytes]) -> Any:
 @given(tables())
 def test_rows_decode_alike(table: tuple[list[Any], list[bytes]]) -> None:
     columns, rows = table
-    agree(lambda module: module.decode_rows(module.Plan(columns), *as_run(module, const.DATA_ROW, rows)))
+    agree(lambda module: module.decode_rows(plan_of(module, columns), *as_run(module, const.DATA_ROW, rows)))
 
 
-def _sink_specs(draw: st.DrawFn, columns: list[Any]) -> list[tuple[int, int, int, int]]:
-    made = []
-    for kind, element, _oid, _call in columns:
-        precision = draw(st.sampled_from([0, 1, 5, 18, 38]))
-        made.append((kind, element, precision, draw(st.integers(0, precision))))
-    return made
+def _sink_spec(draw: st.DrawFn, spec: SpecTree) -> Any:
+    kind, _oid, _call, children = spec
+    if kind in (const.KIND_RECORD, const.KIND_RANGE, const.KIND_MULTIRANGE):
+        kind, children = const.KIND_CALL, ()
+    precision = draw(st.sampled_from([0, 1, 5, 18, 38, 39, 76]))
+    labels = tuple(draw(st.lists(st.sampled_from([b"", b"a", b"mood"]), unique=True)))
+    return (
+        kind,
+        precision,
+        draw(st.integers(0, precision)),
+        tuple([_sink_spec(draw, child) for child in children]),
+        labels if kind == const.KIND_ENUM else (),
+    )
+
+
+def _sink_specs(draw: st.DrawFn, columns: list[Any]) -> list[Any]:
+    return [_sink_spec(draw, spec) for spec in columns]
 
 
 @given(st.data())
@@ -224,7 +316,7 @@ def test_copy_rows_decode_alike_however_a_pooler_cuts_them(
 
     def decode(payloads: list[bytes], module: ModuleType) -> Any:
         state = module.CopyState()
-        made = module.decode_copy_rows(module.Plan(columns), state, *as_run(module, const.COPY_DATA, payloads))
+        made = module.decode_copy_rows(plan_of(module, columns), state, *as_run(module, const.COPY_DATA, payloads))
         state.finish()
         return made
 
@@ -388,6 +480,8 @@ values: st.SearchStrategy[Any] = st.one_of(
 )
 PER_KIND: dict[int, st.SearchStrategy[Any]] = {
     const.KIND_STR: st.text(max_size=20),
+    const.KIND_ENUM: st.text(max_size=20),
+    const.KIND_UINT8: st.integers(0, 2**64 - 1),
     const.KIND_BOOL: st.booleans(),
     const.KIND_INT2: st.integers(-32770, 32770),
     const.KIND_INT4: st.integers(-(2**31), 2**31 - 1),
@@ -407,27 +501,50 @@ PER_KIND: dict[int, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def value_for(draw: st.DrawFn, spec: tuple[int, int, int, Any]) -> Any:
-    kind, element = spec[:2]
+def value_for(draw: st.DrawFn, spec: SpecTree) -> Any:
+    kind, _oid, _call, children = spec
     if draw(st.integers(0, 4)) == 0:
         return draw(values)
-    if kind == const.KIND_ARRAY:
-        leaf = draw(st.just(PER_KIND.get(element, values)))
-        nested = st.recursive(
-            st.lists(leaf | st.none(), max_size=3), lambda inner: st.lists(inner, max_size=3), max_leaves=6
-        )
-        level = draw(st.integers(0, 2))
+    if kind in (const.KIND_ARRAY, const.KIND_VECTOR):
+        leaf = value_for(children[0])
+        level = draw(st.integers(0, 3))
         if level == 0:
-            return draw(nested)
-        rows = draw(st.lists(st.lists(leaf, min_size=2, max_size=2), min_size=1, max_size=3))
-        return rows if level == 1 else [rows, rows]
+            return draw(
+                st.recursive(
+                    st.lists(leaf | st.none(), max_size=3), lambda inner: st.lists(inner, max_size=3), max_leaves=6
+                )
+            )
+        made = draw(st.lists(st.lists(leaf, min_size=2, max_size=2), min_size=1, max_size=3))
+        if level == 3:
+            return Array(made, draw(st.lists(st.sampled_from([0, 1, -5, 2**31 - 9, 2**31]), min_size=1, max_size=3)))
+        return made if level == 1 else [made, made]
+    if kind == const.KIND_COMPOSITE:
+        attributes = [draw(value_for(child)) for child in children]
+        shape = draw(st.integers(0, 5))
+        return attributes if shape == 0 else (*attributes, 1) if shape == 1 else tuple(attributes)
+    if kind == const.KIND_RANGE:
+        if draw(st.integers(0, 9)) == 0:
+            return Range(empty=True)
+        limits = [draw(st.none() | value_for(children[0])) for _ in range(2)]
+        return Range(*limits, draw(st.sampled_from(["[)", "[]", "()", "(]"])))
+    if kind == const.KIND_MULTIRANGE:
+        return Multirange([draw(value_for(children[0]).filter(lambda one: type(one) is Range)) for _ in range(2)])
     return draw(PER_KIND.get(kind, values))
 
 
+def _with_hooks(draw: st.DrawFn, spec: SpecTree) -> SpecTree:
+    kind, oid, _call, children = spec
+    return (
+        kind,
+        oid,
+        draw(st.sampled_from([None, _coerce, str, repr])),
+        tuple([_with_hooks(draw, child) for child in children]),
+    )
+
+
 @st.composite
-def encode_specs(draw: st.DrawFn) -> tuple[int, int, int, Any]:
-    kind, element, oid, _ = draw(specs())
-    return kind, element, oid, draw(st.sampled_from([None, _coerce, str, repr]))
+def encode_specs(draw: st.DrawFn) -> SpecTree:
+    return _with_hooks(draw, draw(specs()))
 
 
 def written(module: ModuleType, action: Callable[[Any], Any]) -> Any:
@@ -458,7 +575,7 @@ def test_rows_encode_alike_and_a_bad_row_leaves_nothing(data: st.DataObject) -> 
     limit = data.draw(st.sampled_from([1, 40, 1 << 20]))
 
     def encode(module: ModuleType) -> Any:
-        plan = module.Plan(columns, keys)
+        plan = plan_of(module, columns, keys)
         return written(module, lambda out: module.encode_copy_rows(out, plan, iter(rows), limit))
 
     agree(encode)
@@ -474,7 +591,7 @@ def test_bind_encodes_alike(data: st.DataObject) -> None:
 
     def encode(module: ModuleType) -> Any:
         out = module.WriteBuffer(32)
-        result = outcome(lambda: module.encode_bind(out, module.Plan(columns), b"", b"name", params, codes))
+        result = outcome(lambda: module.encode_bind(out, plan_of(module, columns), b"", b"name", params, codes))
         return result, bytes(out.take())
 
     agree(encode)
@@ -487,7 +604,7 @@ def test_a_value_of_its_own_type_comes_back_equal(kind: int, data: st.DataObject
         value = Decimal(value)
 
     def there_and_back(module: ModuleType) -> Any:
-        plan = module.Plan([(kind, 0, 0, None)])
+        plan = module.Plan([scalar(kind)])
         out = module.WriteBuffer()
         out.begin_copy()
         module.encode_copy_rows(out, plan, iter([(value,)]), 1 << 20)
@@ -503,7 +620,7 @@ def test_a_value_of_its_own_type_comes_back_equal(kind: int, data: st.DataObject
 @given(decimals.filter(lambda value: not value.is_snan()))
 def test_numeric_bytes_are_the_reference_encoders(value: Decimal) -> None:
     def encode(module: ModuleType) -> Any:
-        plan = module.Plan([(const.KIND_NUMERIC, 0, 0, None)])
+        plan = module.Plan([scalar(const.KIND_NUMERIC)])
         return written(module, lambda out: module.encode_copy_rows(out, plan, iter([(value,)]), 1 << 20))
 
     result, stream = agree(encode)[1]
@@ -517,7 +634,7 @@ def test_integers_longer_than_python_likes_to_print_encode_alike(kind: int, digi
     value = -(10 ** (digits - 1) + 7)
 
     def encode(module: ModuleType) -> Any:
-        plan = module.Plan([(kind, 0, 0, None)])
+        plan = module.Plan([scalar(kind)])
         return written(module, lambda out: module.encode_copy_rows(out, plan, iter([(value,)]), 1 << 20))
 
     result, stream = agree(encode)[1]
@@ -583,10 +700,12 @@ def source_values(
         single = layout == const.LAYOUT_F32
         floats = st.floats(width=32, allow_nan=False) if single else st.floats(allow_nan=False)
         return struct.pack(f"<{need}{'f' if single else 'd'}", *[draw(floats) for _ in range(need)]), None, 0, ()
-    if layout == const.LAYOUT_DECIMAL128:
-        coefficients = st.integers(-(2**127), 2**127 - 1) | st.integers(-(10**6), 10**6)
-        data = b"".join(draw(coefficients).to_bytes(16, "little", signed=True) for _ in range(need))
-        return data, None, draw(st.integers(0, 38)), ()
+    if layout in (const.LAYOUT_DECIMAL128, const.LAYOUT_DECIMAL256):
+        width, digits = (16, 38) if layout == const.LAYOUT_DECIMAL128 else (32, 76)
+        half = 2 ** (8 * width - 1)
+        coefficients = st.integers(-half, half - 1) | st.integers(-(10**6), 10**6)
+        data = b"".join(draw(coefficients).to_bytes(width, "little", signed=True) for _ in range(need))
+        return data, None, draw(st.integers(0, digits)), ()
     if layout == const.LAYOUT_MONTH_DAY_NANO:
         small = st.integers(-(2**31), 2**31 - 1)
         nanos = st.integers(-(2**53), 2**53).map(lambda v: v * 1000) | st.integers(-(2**63), 2**63 - 1)
@@ -636,7 +755,7 @@ def source_columns(draw: st.DrawFn, rows: int) -> tuple[Any, ...]:
     if choice == 1:
         return const.LAYOUT_NULL, draw(encode_specs()), rows, offset, None, None, None, 0, (), None
     layout, kind = draw(st.sampled_from(sorted(const.COLUMN_PAIRS)))
-    spec = (kind, 0, 0, None)
+    spec = scalar(kind)
     if choice == 2:
         inner, entries = draw(st.integers(0, 3)), draw(st.integers(1, 5))
         buffers = draw(source_values(layout, entries + inner, kind == const.KIND_NUMERIC))
@@ -671,7 +790,7 @@ def test_source_columns_encode_alike(data: st.DataObject) -> None:
 def test_decimal_text_becomes_the_numeric_of_its_decimal(value: Decimal) -> None:
     text = str(value).encode()
     ends = struct.pack("<ii", 0, len(text))
-    column = (const.LAYOUT_VAR32, (const.KIND_NUMERIC, 0, 0, None), 1, 0, None, text, ends, 0, (), None)
+    column = (const.LAYOUT_VAR32, scalar(const.KIND_NUMERIC), 1, 0, None, text, ends, 0, (), None)
     result, stream = agree(
         lambda module: written(module, lambda out: module.encode_copy_columns(out, [column], 0, 1, 1 << 20))
     )[1]
@@ -686,12 +805,10 @@ def test_decimal_text_becomes_the_numeric_of_its_decimal(value: Decimal) -> None
 @pytest.mark.parametrize("kind", SCALARS)
 def test_a_wrong_length_is_the_same_fault(kind: int, length: int) -> None:
     payload = struct.pack(">hi", 1, length) + b"\0\0\0\7"
-    agree(
-        lambda module: module.decode_rows(module.Plan([(kind, 0, 0, None)]), *as_run(module, const.DATA_ROW, [payload]))
-    )
+    agree(lambda module: module.decode_rows(module.Plan([scalar(kind)]), *as_run(module, const.DATA_ROW, [payload])))
     agree(
         lambda module: module.decode_columns(
-            module.ColumnSink([(kind, 0, 0, 0)]), *as_run(module, const.DATA_ROW, [payload])
+            module.ColumnSink([(kind, 0, 0, (), ())]), *as_run(module, const.DATA_ROW, [payload])
         )
     )
 
@@ -702,13 +819,11 @@ def test_infinite_dates_are_a_fault_in_rows_and_a_sentinel_in_columns(kind: int,
     width = 4 if kind == const.KIND_DATE else 8
     data = (2 ** (8 * width - 1) - (1 if infinity else 0)).to_bytes(width, "big")
     rows = [reference.row([data])]
-    found = agree(
-        lambda module: module.decode_rows(module.Plan([(kind, 0, 0, None)]), *as_run(module, const.DATA_ROW, rows))
-    )
+    found = agree(lambda module: module.decode_rows(module.Plan([scalar(kind)]), *as_run(module, const.DATA_ROW, rows)))
     assert found[0] == "fault"
 
     def columns(module: ModuleType) -> Any:
-        sink = module.ColumnSink([(kind, 0, 0, 0)])
+        sink = module.ColumnSink([(kind, 0, 0, (), ())])
         module.decode_columns(sink, *as_run(module, const.DATA_ROW, rows))
         return sink.cut()
 
@@ -719,7 +834,7 @@ def test_infinite_dates_are_a_fault_in_rows_and_a_sentinel_in_columns(kind: int,
 def test_an_array_of_absurd_dimensions_is_the_same_fault(dims: list[int]) -> None:
     head = struct.pack(">iiI", len(dims), 0, 23) + b"".join(struct.pack(">ii", n, 1) for n in dims)
     rows = [reference.row([head])]
-    spec = (const.KIND_ARRAY, const.KIND_INT4, 23, None)
+    spec = (const.KIND_ARRAY, 0, None, ((const.KIND_INT4, 23, None, ()),))
     found = agree(lambda module: module.decode_rows(module.Plan([spec]), *as_run(module, const.DATA_ROW, rows)))
     assert found[0] == "fault"
 
@@ -729,7 +844,7 @@ def test_an_array_of_absurd_dimensions_is_the_same_fault(dims: list[int]) -> Non
 )
 def test_zero_groups_of_a_numeric_are_kept(text: str) -> None:
     rows = [reference.row([reference.numeric(Decimal(text))])]
-    spec = (const.KIND_NUMERIC, 0, 0, None)
+    spec = scalar(const.KIND_NUMERIC)
     found = agree(lambda module: module.decode_rows(module.Plan([spec]), *as_run(module, const.DATA_ROW, rows)))
     assert str(found[1][0][0]) == str(Decimal(text)) or format(found[1][0][0], "f") == text
 
@@ -737,7 +852,7 @@ def test_zero_groups_of_a_numeric_are_kept(text: str) -> None:
 def test_a_uuid_equals_the_constructors_and_hashes_alike() -> None:
     made = UUID("12345678-1234-5678-1234-567812345678")
     rows = [reference.row([made.bytes])]
-    spec = (const.KIND_UUID, 0, 0, None)
+    spec = scalar(const.KIND_UUID)
     found = agree(lambda module: module.decode_rows(module.Plan([spec]), *as_run(module, const.DATA_ROW, rows)))[1][0][
         0
     ]
@@ -748,7 +863,7 @@ def test_every_date_of_a_leap_cycle_agrees_with_python() -> None:
     first, last = date(1899, 12, 1).toordinal(), date(2104, 3, 3).toordinal()
     ordinals = [*range(first, last), 1, 2, 366, 3652058, 3652059]
     rows = [reference.row([struct.pack(">i", ordinal - const.EPOCH_ORDINAL)]) for ordinal in ordinals]
-    spec = (const.KIND_DATE, 0, 0, None)
+    spec = scalar(const.KIND_DATE)
     found = agree(lambda module: module.decode_rows(module.Plan([spec]), *as_run(module, const.DATA_ROW, rows)))
     assert [row[0] for row in found[1]] == [date.fromordinal(ordinal) for ordinal in ordinals]
 
@@ -763,7 +878,7 @@ def test_timestamps_before_and_after_the_epoch_agree(us: int) -> None:
     rows = [reference.row([struct.pack(">q", us)])]
     found = agree(
         lambda module: module.decode_rows(
-            module.Plan([(const.KIND_TIMESTAMP, 0, 0, None)]), *as_run(module, const.DATA_ROW, rows)
+            module.Plan([scalar(const.KIND_TIMESTAMP)]), *as_run(module, const.DATA_ROW, rows)
         )
     )
     assert found[1][0][0] == datetime(2000, 1, 1) + timedelta(microseconds=us)
@@ -771,8 +886,160 @@ def test_timestamps_before_and_after_the_epoch_agree(us: int) -> None:
 
 def test_midnight_at_the_end_of_the_day_is_a_fault() -> None:
     rows = [reference.row([struct.pack(">q", 86400 * 10**6)])]
-    found = agree(lambda m: m.decode_rows(m.Plan([(const.KIND_TIME, 0, 0, None)]), *as_run(m, const.DATA_ROW, rows)))
+    found = agree(lambda m: m.decode_rows(m.Plan([scalar(const.KIND_TIME)]), *as_run(m, const.DATA_ROW, rows)))
     assert found[2] == faults.FAULT_TIME_RANGE
-    sink = [(const.KIND_TIME, 0, 0, 0)]
+    sink = [(const.KIND_TIME, 0, 0, (), ())]
     found = agree(lambda m: m.decode_columns(m.ColumnSink(sink), *as_run(m, const.DATA_ROW, rows)))
     assert found[2] == faults.FAULT_TIME_RANGE
+
+
+# ---------------------------------------------------------------- containers
+
+INT4 = (const.KIND_INT4, 23, None, ())
+INT4_RANGE = (const.KIND_RANGE, 3904, None, (INT4,))
+PAIR = (const.KIND_COMPOSITE, 0, None, (INT4, (const.KIND_STR, 25, None, ())))
+
+
+def decoded(spec: SpecTree, data: bytes) -> tuple[Any, ...]:
+    """The outcome of decoding one field."""
+    rows = [reference.row([data])]
+    return agree(lambda module: module.decode_rows(plan_of(module, [spec]), *as_run(module, const.DATA_ROW, rows)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ((const.KIND_ARRAY, 0, None, (INT4,)), Array([[1, None], [3, 4]], [-2, 2**31 - 3])),
+        ((const.KIND_ARRAY, 0, None, (PAIR,)), [[(1, "a"), None], [(None, None), (2, "")]]),
+        ((const.KIND_COMPOSITE, 0, None, (PAIR, (const.KIND_ARRAY, 1007, None, (INT4,)))), ((7, "x"), [1, None])),
+        (INT4_RANGE, Range(1, 9)),
+        (INT4_RANGE, Range(None, 9, "(]")),
+        (INT4_RANGE, Range(empty=True)),
+        (
+            (const.KIND_MULTIRANGE, 0, None, (INT4_RANGE,)),
+            Multirange([Range(None, 1, "()"), Range(2, 4), Range(5, None)]),
+        ),
+        ((const.KIND_ARRAY, 0, None, (INT4_RANGE,)), [Range(1, 2), None, Range(empty=True)]),
+        (scalar(const.KIND_UINT8), 2**64 - 1),
+        (scalar(const.KIND_INTERVAL), timedelta(days=-1, hours=-1)),
+        (scalar(const.KIND_INTERVAL), Interval(0, 1, -1)),
+        (scalar(const.KIND_INTERVAL), Interval(0, 0, 86400 * 10**6)),
+    ],
+)
+def test_a_container_comes_back_as_it_went(spec: SpecTree, value: Any) -> None:
+    def there_and_back(module: ModuleType) -> Any:
+        plan = module.Plan([spec])
+        stream = written(module, lambda out: module.encode_copy_rows(out, plan, iter([(value,)]), 1 << 20))[1]
+        return module.decode_rows(plan, *as_run(module, const.DATA_ROW, [stream[5:]]))[0][0]
+
+    found = agree(there_and_back)
+    assert reference.same(found, ("ok", value))
+
+
+INT_BOUNDS = [struct.pack(">i", 5), struct.pack(">i", 1)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "data", "code"),
+    [
+        (INT4_RANGE, reference.range_of(2, *INT_BOUNDS), faults.FAULT_RANGE),  # upside down
+        (INT4_RANGE, reference.range_of(2, INT_BOUNDS[0], INT_BOUNDS[0]), faults.FAULT_RANGE),  # [5,5) is empty
+        (INT4_RANGE, b"", faults.FAULT_RANGE),
+        (INT4_RANGE, b"\3", faults.FAULT_RANGE),
+        (INT4_RANGE, b"\x20", faults.FAULT_RANGE),
+        (INT4_RANGE, reference.range_of(2, None, INT_BOUNDS[0]), faults.FAULT_RANGE),
+        (INT4_RANGE, reference.range_of(1, None, None) + b"x", faults.FAULT_RANGE),
+        (
+            (const.KIND_MULTIRANGE, 0, None, (INT4_RANGE,)),
+            reference.multirange([reference.range_of(8 | 4, b"", INT_BOUNDS[0])] * 2),
+            faults.FAULT_RANGE,
+        ),
+        ((const.KIND_MULTIRANGE, 0, None, (INT4_RANGE,)), struct.pack(">i", 2**31 - 1), faults.FAULT_RANGE),
+        (PAIR, reference.composite([(23, None)]), faults.FAULT_COMPOSITE_SHAPE),
+        (PAIR, reference.composite([(25, None), (25, None)]), faults.FAULT_COMPOSITE_SHAPE),
+        (PAIR, struct.pack(">i", 2**31 - 1), faults.FAULT_COMPOSITE),
+        (PAIR, struct.pack(">i", -1), faults.FAULT_COMPOSITE),
+        ((const.KIND_RECORD, 0, None, ()), reference.composite([(600, b"")]), faults.FAULT_CALL),
+        (
+            (const.KIND_VECTOR, 0, None, (INT4,)),
+            reference.array(23, [1], [b"\0\0\0\1"], [1]),
+            faults.FAULT_ARRAY,
+        ),
+        (
+            (const.KIND_ARRAY, 0, None, (INT4,)),
+            reference.array(23, [2], [None, None], [2**31 - 2]),
+            faults.FAULT_ARRAY,
+        ),
+        (
+            (const.KIND_RANGE, 0, None, ((const.KIND_JSON, 0, lambda text: None, ()),)),
+            reference.range_of(16 | 2, b"null", b""),
+            faults.FAULT_RANGE_BOUND,
+        ),
+    ],
+)
+def test_what_no_server_would_send_in_a_container_is_the_documented_fault(
+    spec: SpecTree, data: bytes, code: int
+) -> None:
+    found = decoded(spec, data)
+    assert found[0] == "fault" and found[2] == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "data"),
+    [
+        (const.KIND_DATE, 2**31 - 1, struct.pack(">i", 2**31 - 1)),
+        (const.KIND_DATE, -2000000, struct.pack(">i", -2000000)),
+        (const.KIND_TIMESTAMP, -(2**63), struct.pack(">q", -(2**63))),
+        (const.KIND_TIMESTAMPTZ, 2**63 - 1, struct.pack(">q", 2**63 - 1)),
+        (const.KIND_TIME, 86400 * 10**6, struct.pack(">q", 86400 * 10**6)),
+        (const.KIND_TIMETZ, (86400 * 10**6, -3600), struct.pack(">qi", 86400 * 10**6, -3600)),
+        (const.KIND_INTERVAL, (0, 1, 2), struct.pack(">qii", 2, 1, 0)),
+    ],
+)
+def test_a_value_python_cannot_hold_goes_to_the_call(kind: int, raw: Any, data: bytes) -> None:
+    assert decoded((kind, 0, lambda value: ("held", value), ()), data) == ("ok", [(("held", raw),)])
+
+
+def test_arrays_that_begin_elsewhere_are_a_fault_in_columns() -> None:
+    rows = [reference.row([reference.array(23, [1], [None], [0])])]
+    sink = [(const.KIND_ARRAY, 0, 0, ((const.KIND_INT4, 0, 0, (), ()),), ())]
+    found = agree(lambda m: m.decode_columns(m.ColumnSink(sink), *as_run(m, const.DATA_ROW, rows)))
+    assert found[2] == faults.FAULT_LOWER_BOUND
+
+
+def test_a_dictionary_keeps_its_labels_and_takes_new_ones_from_batch_to_batch() -> None:
+    rows = [reference.row([label]) for label in (b"happy", b"new", None, b"sad", b"newer")]
+    labels = (b"sad", b"happy", *[f"label {i}".encode() for i in range(200)])
+
+    def batches(module: ModuleType) -> Any:
+        sink = module.ColumnSink([(const.KIND_ENUM, 0, 0, (), labels)], 3)
+        made = []
+        block, start, stop, count = as_run(module, const.DATA_ROW, rows)
+        while start < stop:
+            start = module.decode_columns(sink, block, start, stop, count)
+            made.append(sink.cut()[1][0])
+        return made
+
+    first, second = agree(batches)[1]
+    assert struct.unpack("<3i", first[4]) == (1, 202, 0) and first[1] == 1
+    assert struct.unpack("<2i", second[4]) == (0, 203)
+    assert [len(batch[6][3]) // 4 - 1 for batch in (first, second)] == [203, 204]
+    assert bytes(second[6][4]).endswith(b"label 199newnewer")
+
+
+def test_a_plan_refuses_what_is_no_spec() -> None:
+    deep: Any = INT4
+    for _ in range(40):
+        deep = (const.KIND_ARRAY, 0, None, (deep,))
+    for spec in (
+        deep,
+        (const.KIND_ARRAY, 0, None, ()),
+        (const.KIND_INT4, 0, None, (INT4,)),
+        (const.KIND_ARRAY, 0, None, (scalar(const.KIND_TEXT_CALL),)),
+        (const.KIND_MULTIRANGE, 0, None, (INT4,)),
+        (99, 0, None, ()),
+        (-1, 0, None, ()),
+        (const.KIND_INT4, -1, None, ()),
+    ):
+        found = agree(lambda module, spec=spec: module.Plan([spec]))  # type: ignore[misc]
+        assert found[0] == "fault" and found[1].__name__ == "InterfaceError"
