@@ -1835,7 +1835,7 @@ cdef inline bint nests(int element, object value):
     """Whether a value inside an array stands for a dimension, where it is not an element."""
     if element == KIND_JSON or element == KIND_JSONB:
         return False
-    return type(value) is list or (type(value) is tuple and element != KIND_COMPOSITE)
+    return type(value) is list or (type(value) is tuple and element != KIND_COMPOSITE and element != KIND_CALL)
 
 
 cdef bint flatten(int element, object value, int depth, Py_ssize_t* dims, int ndim, list into) except -1:
@@ -1923,7 +1923,7 @@ cdef int lower_bounds(
 
 
 cdef int put_array(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssize_t column) except -1:
-    """A list, a tuple or an Array, nested once for each dimension, or what `tolist()` or `call` gives."""
+    """A list, a tuple or an Array, nested once for each dimension, or what `call` or `tolist()` gives."""
     cdef Node* element = &spec.children[0]
     cdef object items = value, first
     cdef Py_ssize_t dims[MAX_DIMENSIONS + 1]
@@ -1932,13 +1932,13 @@ cdef int put_array(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssiz
     cdef int ndim = 1, i
     cdef list flat = []
     if not is_list(items) and type(items) is not array_type:
-        if hasattr(items, "tolist"):
-            method = type(items).tolist
-            items = coerced(<PyObject*>method, items, row, column)
-        elif spec.call != NULL:
+        if spec.call != NULL:
             items = coerced(spec.call, items, row, column)
             if items is None:
                 return put_empty(out)
+        elif hasattr(items, "tolist"):
+            method = type(items).tolist
+            items = coerced(<PyObject*>method, items, row, column)
     if not is_list(items) and type(items) is not array_type:
         raise fault(FAULT_VALUE_TYPE, row, column, value)
     dims[0] = len(items)

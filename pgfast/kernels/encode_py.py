@@ -392,7 +392,7 @@ def nesting(element_kind: int) -> tuple[type, ...]:
     """The Python types that stand for a dimension inside an array, where they are not its elements."""
     if element_kind in (const.KIND_JSON, const.KIND_JSONB):
         return ()
-    if element_kind == const.KIND_COMPOSITE:
+    if element_kind in (const.KIND_COMPOSITE, const.KIND_CALL):
         return (list,)
     return (list, tuple)
 
@@ -432,20 +432,20 @@ def _lower_bounds(value: Any, dims: list[int], row: int, column: int) -> tuple[i
 def array_encoder(element: Spec, vector: bool, call: Call) -> Encoder:
     """The encoder of an array: a list or tuple, nested once for each dimension, or what `call` or `tolist()` gives.
 
-    Elements of JSON kinds are never walked into: what is inside the outermost list is an element. Of composites only
-    a list is a dimension.
+    Elements of JSON kinds are never walked into: what is inside the outermost list is an element. Of composites, and
+    of kinds whose `call` makes the wire form, a tuple is an element and only a list a dimension.
     """
     encode, oid, nests = encoder(element), element[1], nesting(element[0])
 
     def encode_array(value: Any, row: int, column: int) -> bytes | None:
         items = value
         if type(items) not in (list, tuple, Array):
-            if hasattr(items, "tolist"):
-                items = coerced(type(items).tolist, items, row, column)
-            elif call is not None:
+            if call is not None:
                 items = coerced(call, items, row, column)
                 if items is None:
                     return None
+            elif hasattr(items, "tolist"):
+                items = coerced(type(items).tolist, items, row, column)
         if type(items) not in (list, tuple, Array):
             raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
         dims = _shape(items, nests)
