@@ -1,5 +1,7 @@
 """`python -m benchmarks`: loading and fetching as whole processes, beside the least any client must do.
 
+With `--families` every type family instead, beside the peers (`compare`).
+
 Every case runs in a process of its own, the cases in turns, so that a slow minute of the machine falls on all of them;
 the median counts. Server and client share the machine. Prints one Markdown table.
 """
@@ -10,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,11 @@ from typing import Any, Final
 import pgfast
 from pgfast.embedded import EmbeddedServer
 
-from . import wire
+from . import compare, wire
 from .case import CASES, raw
+from .compare import Measured
 from .data import LINEITEM, Data, prepare
+from .families import FAMILIES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FLOORS: Final = {"rows": "floor out", "columns": "floor out"}
@@ -32,7 +35,6 @@ FLAT: Final = ("generator", "CSV file", "Parquet file")
 FLAT_MB: Final = 100
 SETTINGS: Final = {"max_wal_size": "16GB", "checkpoint_timeout": "1h", "autovacuum": "off", "shared_buffers": "512MB"}
 
-Measured = dict[str, float]
 Key = tuple[str, str]
 
 
@@ -81,11 +83,6 @@ def set_up(server: EmbeddedServer, data: Data) -> None:
     sock.close()
 
 
-def medians(runs: list[Measured]) -> Measured:
-    """The median of each figure."""
-    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-
-
 def show(results: dict[Key, Measured], data: Data) -> None:
     """Prints the Markdown table."""
     size_mb = data.copy_frames.stat().st_size / 1e6
@@ -122,21 +119,27 @@ def judge(results: dict[Key, Measured]) -> None:
 def arguments() -> Any:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, help="rows of each case (default: 1,000,000; of families 200,000)")
     parser.add_argument("--repeat", type=int, default=5, help="turns; the median counts")
-    parser.add_argument("--quick", action="store_true", help="100,000 rows, 3 turns: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="fewer rows, 3 turns: to see that it works")
     parser.add_argument("--codec", choices=("c", "python"), action="append", help="implementations (default: both)")
     parser.add_argument("--case", action="append", default=[], choices=[c for c in CASES if not c.startswith("floor")])
+    parser.add_argument("--families", action="store_true", help="every type family beside the peers, instead")
+    parser.add_argument("--family", action="append", default=[], choices=list(FAMILIES), help="of those, only this one")
     parser.add_argument("--data", type=Path, default=ROOT / "build" / "bench-data", help="where the files are kept")
     parsed = parser.parse_args()
     if parsed.quick:
-        parsed.rows, parsed.repeat = 100_000, 3
+        parsed.rows, parsed.repeat = parsed.rows or (20_000 if parsed.families else 100_000), 3
+    parsed.rows = parsed.rows or (200_000 if parsed.families else 1_000_000)
     return parsed
 
 
 def main() -> None:
     """Runs everything and prints the table."""
     wanted = arguments()
+    if wanted.families:
+        compare.main(wanted.codec or ["c", "python"], wanted.family, wanted.rows, wanted.repeat, SETTINGS)
+        return
     data = prepare(wanted.data, wanted.rows)
     keys = plan(wanted.codec or ["c", "python"], wanted.case)
     runs: dict[Key, list[Measured]] = {key: [] for key in keys}
@@ -147,7 +150,7 @@ def main() -> None:
                 print(f"turn {turn + 1} of {wanted.repeat}: {key[0]} {key[1]}", file=sys.stderr, flush=True)
                 runs[key].append(run_case(key, server, data))
         source = server.installation.source if server.installation else ""
-    results = {key: medians(found) for key, found in runs.items()}
+    results = {key: compare.medians(found) for key, found in runs.items()}
     print(
         f"\nTPC-H lineitem, the first {data.rows:,} rows of scale factor {data.rows / 6_001_215 * 1.02:.3f}, "
         f"{data.copy_frames.stat().st_size / 1e6:,.1f} MB as binary COPY; median of {wanted.repeat}; "

@@ -170,18 +170,22 @@ def reset_peak() -> None:
         return  # without it the peak may be that of the preparation: too high, never too low
 
 
+def measure(run: Callable[[], int], gives: str) -> dict[str, float]:
+    """Seconds, CPU seconds and memory of one run; `gives` names what it returns."""
+    reset_peak()
+    before = memory_mb("VmRSS")
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = run()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = memory_mb("VmHWM")
+    return {"wall_s": wall, "cpu_s": cpu, "peak_mb": peak, "growth_mb": peak - before, gives: result}
+
+
 def main() -> None:
     """Runs the case that the command line names."""
     name, uri, directory, rows = sys.argv[1:]
     run = CASES[name](uri, Data(Path(directory), int(rows)))
-    reset_peak()
-    before = memory_mb("VmRSS")
-    cpu, wall = time.process_time(), time.perf_counter()
-    size_bytes = run()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = memory_mb("VmHWM")
-    measured = {"wall_s": wall, "cpu_s": cpu, "peak_mb": peak, "growth_mb": peak - before, "size_bytes": size_bytes}
-    print(json.dumps(measured))
+    print(json.dumps(measure(run, "size_bytes")))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from types import ModuleType
@@ -21,69 +20,62 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from pgfast import _codec_py, const
 
+from .families import FAMILIES, Family, decimal_shape, decode_specs, encode_specs, sink_specs
+
 ROWS: Final = 5000
 
-_INT4: Final = (const.KIND_INT4, 0, 0, None)
-_INT8: Final = (const.KIND_INT8, 0, 0, None)
-_TEXT: Final = (const.KIND_STR, 0, 0, None)
-_DATE: Final = (const.KIND_DATE, 0, 0, None)
-_NUMERIC: Final = (const.KIND_NUMERIC, 0, 0, None)
-_FLOAT8: Final = (const.KIND_FLOAT8, 0, 0, None)
-_INT4_ARRAY: Final = (const.KIND_ARRAY, const.KIND_INT4, const.OID_INT4, None)
-
-LINEITEM: Final = [_INT8, _INT8, _INT8, _INT4, *[_NUMERIC] * 4, _TEXT, _TEXT, _DATE, _DATE, _DATE, *[_TEXT] * 3]
+_INT4, _INT8, _TEXT, _DATE, _NUMERIC = (
+    (kind, 0, None, ())
+    for kind in (const.KIND_INT4, const.KIND_INT8, const.KIND_STR, const.KIND_DATE, const.KIND_NUMERIC)
+)
 
 
-def lineitem() -> Iterator[tuple[Any, ...]]:
-    """Rows like lineitem's: few distinct flags, many distinct prices."""
-    for i in range(ROWS):
-        day = date(1992, 1, 1) + timedelta(days=i * 7 % 2500)
-        yield (
-            i // 4,
-            i * 31 % 20000,
-            i * 7 % 1000,
-            i % 7 + 1,
-            Decimal(i % 50 + 1).quantize(Decimal("0.01")),
-            Decimal(90000 + i * 7919 % 9_000_000).scaleb(-2),
-            Decimal(i % 11).scaleb(-2),
-            Decimal(i % 9).scaleb(-2),
-            "RAN"[i % 3],
-            "OF"[i % 2],
-            day,
-            day + timedelta(days=30),
-            day + timedelta(days=45),
-            ("DELIVER IN PERSON", "COLLECT COD", "NONE")[i % 3],
-            ("TRUCK", "MAIL", "RAIL", "AIR")[i % 4],
-            f"carefully regular deposit {i:08d}",
-        )
+def lineitem(i: int) -> tuple[Any, ...]:
+    """A row like lineitem's: few distinct flags, many distinct prices."""
+    day = date(1992, 1, 1) + timedelta(days=i * 7 % 2500)
+    return (
+        i // 4,
+        i * 31 % 20000,
+        i * 7 % 1000,
+        i % 7 + 1,
+        Decimal(i % 50 + 1).quantize(Decimal("0.01")),
+        Decimal(90000 + i * 7919 % 9_000_000).scaleb(-2),
+        Decimal(i % 11).scaleb(-2),
+        Decimal(i % 9).scaleb(-2),
+        "RAN"[i % 3],
+        "OF"[i % 2],
+        day,
+        day + timedelta(days=30),
+        day + timedelta(days=45),
+        ("DELIVER IN PERSON", "COLLECT COD", "NONE")[i % 3],
+        ("TRUCK", "MAIL", "RAIL", "AIR")[i % 4],
+        f"carefully regular deposit {i:08d}",
+    )
 
 
-#: Group -> (specs, rows, sink specs).
-SHAPES: Final[dict[str, tuple[list[Any], list[tuple[Any, ...]]]]] = {
-    "lineitem": (LINEITEM, list(lineitem())),
-    "numbers": ([_INT8, _FLOAT8, _INT4, _FLOAT8], [(i, i / 7, i % 100, -i * 1.5) for i in range(ROWS)]),
-    "numeric": ([_NUMERIC] * 4, [(Decimal(i).scaleb(-2),) * 4 for i in range(ROWS)]),
-    "text": ([_TEXT] * 4, [(f"row {i}", "x" * (i % 40), "état", "") for i in range(ROWS)]),
-    "dates": ([_DATE] * 4, [(date(2000, 1, 1) + timedelta(days=i % 9000),) * 4 for i in range(ROWS)]),
-    "arrays": ([_INT4_ARRAY], [(list(range(100)),) for _ in range(ROWS // 20)]),
-}
+LINEITEM: Final = Family(
+    ("int8", "int8", "int8", "int4", *("numeric(15,2)",) * 4, *("text",) * 2, *("date",) * 3, *("text",) * 3),
+    (_INT8, _INT8, _INT8, _INT4, *(_NUMERIC,) * 4, *(_TEXT,) * 2, *(_DATE,) * 3, *(_TEXT,) * 3),
+    lineitem,
+)
+
+#: Groups: the table of the whole-process benchmarks, and every family of types.
+SHAPES: Final = {"lineitem": LINEITEM, **FAMILIES}
+ROWS_OF: Final = {name: shape.rows(ROWS // shape.weight) for name, shape in SHAPES.items()}
+#: Groups whose columns lie in Arrow layouts that the codec stores natively.
+FLAT: Final = [name for name, shape in SHAPES.items() if not any(spec[3] for spec in shape.specs) and name != "enums"]
 
 
-def sink_specs(specs: list[Any]) -> list[Any]:
-    """The same columns for a sink, numerics as decimal128(15,2)."""
-    return [(kind, element, *((15, 2) if kind == const.KIND_NUMERIC else (0, 0))) for kind, element, _, _ in specs]
-
-
-def copy_bytes(codec: ModuleType, specs: list[Any], rows: list[tuple[Any, ...]]) -> memoryview:
+def copy_bytes(codec: ModuleType, specs: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> memoryview:
     out = codec.WriteBuffer(1 << 20)
     out.begin_copy()
-    codec.encode_copy_rows(out, codec.Plan(specs), iter(rows), 1 << 40)
+    codec.encode_copy_rows(out, codec.Plan(encode_specs(specs)), iter(rows), 1 << 40)
     out.end_copy()
     made: memoryview = out.take()
     return made
 
 
-def data_rows(specs: list[Any], rows: list[tuple[Any, ...]]) -> bytearray:
+def data_rows(specs: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> bytearray:
     """The rows as DataRow messages."""
     block = bytearray()
     for row in rows:
@@ -92,7 +84,7 @@ def data_rows(specs: list[Any], rows: list[tuple[Any, ...]]) -> bytearray:
     return block
 
 
-BLOCKS: Final = {shape: data_rows(specs, rows) for shape, (specs, rows) in SHAPES.items()}
+BLOCKS: Final = {name: data_rows(shape.specs, ROWS_OF[name]) for name, shape in SHAPES.items()}
 
 
 @pytest.fixture(params=["c", "python"])
@@ -103,19 +95,18 @@ def codec(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_decode_rows(benchmark: BenchmarkFixture, codec: ModuleType, shape: str) -> None:
     benchmark.group = f"decode_rows {shape}"
-    specs, rows = SHAPES[shape]
-    plan, block = codec.Plan(specs), BLOCKS[shape]
+    specs, rows = SHAPES[shape].specs, ROWS_OF[shape]
+    plan, block = codec.Plan(decode_specs(specs)), BLOCKS[shape]
     assert benchmark(codec.decode_rows, plan, block, 0, len(block), len(rows)) == rows
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_decode_columns(benchmark: BenchmarkFixture, codec: ModuleType, shape: str) -> None:
     benchmark.group = f"decode_columns {shape}"
-    specs, rows = SHAPES[shape]
-    block = BLOCKS[shape]
+    rows, block = ROWS_OF[shape], BLOCKS[shape]
 
     def decode() -> Any:
-        sink = codec.ColumnSink(sink_specs(specs))
+        sink = codec.ColumnSink(sink_specs(SHAPES[shape]))
         codec.decode_columns(sink, block, 0, len(block), len(rows))
         return sink.cut()
 
@@ -125,36 +116,55 @@ def test_decode_columns(benchmark: BenchmarkFixture, codec: ModuleType, shape: s
 @pytest.mark.parametrize("shape", SHAPES)
 def test_encode_copy_rows(benchmark: BenchmarkFixture, codec: ModuleType, shape: str) -> None:
     benchmark.group = f"encode_copy_rows {shape}"
-    specs, rows = SHAPES[shape]
+    specs, rows = SHAPES[shape].specs, ROWS_OF[shape]
     expected = bytes(copy_bytes(_codec_py, specs, rows))
     assert bytes(benchmark(copy_bytes, codec, specs, rows)) == expected
 
 
 _LAYOUTS: Final = {
-    const.KIND_INT4: (const.LAYOUT_I32, 0),
-    const.KIND_INT8: (const.LAYOUT_I64, 0),
-    const.KIND_FLOAT8: (const.LAYOUT_F64, 0),
-    const.KIND_NUMERIC: (const.LAYOUT_DECIMAL128, 2),
-    const.KIND_DATE: (const.LAYOUT_DATE32, 0),
-    const.KIND_STR: (const.LAYOUT_VAR32, 0),
+    const.KIND_BOOL: const.LAYOUT_BOOL_BITS,
+    const.KIND_INT2: const.LAYOUT_I16,
+    const.KIND_INT4: const.LAYOUT_I32,
+    const.KIND_INT8: const.LAYOUT_I64,
+    const.KIND_FLOAT4: const.LAYOUT_F32,
+    const.KIND_FLOAT8: const.LAYOUT_F64,
+    const.KIND_NUMERIC: const.LAYOUT_DECIMAL128,
+    const.KIND_DATE: const.LAYOUT_DATE32,
+    const.KIND_TIME: const.LAYOUT_TIME64,
+    const.KIND_TIMESTAMP: const.LAYOUT_TIMESTAMP,
+    const.KIND_TIMESTAMPTZ: const.LAYOUT_TIMESTAMP,
+    const.KIND_INTERVAL: const.LAYOUT_MONTH_DAY_NANO,
+    const.KIND_UUID: const.LAYOUT_FIXED,
+    const.KIND_STR: const.LAYOUT_VAR32,
+    const.KIND_BYTES: const.LAYOUT_VAR32,
+    const.KIND_JSONB: const.LAYOUT_VAR32,
+}
+#: What `scale` is for the layouts that need it.
+_SCALES: Final = {
+    const.LAYOUT_TIME64: const.US_PER_SECOND,
+    const.LAYOUT_TIMESTAMP: const.US_PER_SECOND,
+    const.LAYOUT_FIXED: 16,
 }
 
 
 def source_columns(shape: str) -> list[Any]:
     """The shape's columns in Arrow layout, as the sink makes them of its own rows."""
-    specs, rows = SHAPES[shape]
-    sink = _codec_py.ColumnSink(sink_specs(specs))
-    _codec_py.decode_columns(sink, BLOCKS[shape], 0, len(BLOCKS[shape]), len(rows))
-    return [
-        (_LAYOUTS[spec[0]][0], spec, length, 0, validity, data, offsets, _LAYOUTS[spec[0]][1], (), None)
-        for spec, (length, _nulls, validity, offsets, data, _child) in zip(specs, sink.cut()[1], strict=True)
-    ]
+    family = SHAPES[shape]
+    sink = _codec_py.ColumnSink(sink_specs(family))
+    _codec_py.decode_columns(sink, BLOCKS[shape], 0, len(BLOCKS[shape]), len(ROWS_OF[shape]))
+    made = []
+    for spec, kind, column in zip(family.specs, family.columns, sink.cut()[1], strict=True):
+        length, _nulls, validity, offsets, data, _children, _dictionary = column
+        layout = _LAYOUTS[spec[0]]
+        scale = decimal_shape(kind)[1] or _SCALES.get(layout, 0)
+        made.append((layout, spec, length, 0, validity, data, offsets, scale, (), None))
+    return made
 
 
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "arrays"])
+@pytest.mark.parametrize("shape", FLAT)
 def test_encode_copy_columns(benchmark: BenchmarkFixture, codec: ModuleType, shape: str) -> None:
     benchmark.group = f"encode_copy_columns {shape}"
-    specs, rows = SHAPES[shape]
+    specs, rows = SHAPES[shape].specs, ROWS_OF[shape]
     columns = source_columns(shape)
 
     def encode() -> bytes:
