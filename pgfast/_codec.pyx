@@ -59,6 +59,58 @@ cdef extern from "Python.h":
     object PyLong_FromLongLong(long long)
     object PyLong_FromUnsignedLongLong(unsigned long long)
 
+cdef extern from *:
+    """
+    #include <structmember.h>
+
+    /* Where instances of a class keep a slot, -1 with TypeError where they have no such slot. */
+    static Py_ssize_t pgf_slot_offset(PyObject *type, const char *name) {
+        PyObject *found = PyObject_GetAttrString(type, name);
+        Py_ssize_t offset = -1;
+        if (found == NULL)
+            return -1;
+        if (Py_TYPE(found) == &PyMemberDescr_Type && ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX)
+            offset = ((PyMemberDescrObject *)found)->d_member->offset;
+        else
+            PyErr_Format(PyExc_TypeError, "%S has no slot %s", type, name);
+        Py_DECREF(found);
+        return offset;
+    }
+
+    /* An instance of a class with all its slots empty. */
+    static PyObject *pgf_blank(PyObject *type) {
+        return PyType_GenericAlloc((PyTypeObject *)type, 0);
+    }
+
+    /* The int of big-endian bytes, unsigned. */
+    static PyObject *pgf_unsigned(const unsigned char *bytes, size_t size) {
+    #if PY_VERSION_HEX >= 0x030D0000
+        return PyLong_FromUnsignedNativeBytes(bytes, size, Py_ASNATIVEBYTES_BIG_ENDIAN);
+    #else
+        return _PyLong_FromByteArray(bytes, size, 0, 0);
+    #endif
+    }
+
+    /* The bytes of an int, big-endian and unsigned; -1 with OverflowError where they are too few. */
+    static int pgf_store_unsigned(PyObject *value, unsigned char *bytes, size_t size) {
+    #if PY_VERSION_HEX >= 0x030D0000
+        Py_ssize_t wanted = PyLong_AsNativeBytes(
+            value, bytes, size, Py_ASNATIVEBYTES_BIG_ENDIAN | Py_ASNATIVEBYTES_UNSIGNED_BUFFER |
+            Py_ASNATIVEBYTES_REJECT_NEGATIVE);
+        if (wanted > (Py_ssize_t)size)
+            PyErr_SetString(PyExc_OverflowError, "int too big to convert");
+        return wanted < 0 || wanted > (Py_ssize_t)size ? -1 : 0;
+    #else
+        return _PyLong_AsByteArray((PyLongObject *)value, bytes, size, 0, 0);
+    #endif
+    }
+    """
+    Py_ssize_t slot_offset "pgf_slot_offset"(object, const char*) except -1
+    object unsigned_of "pgf_unsigned"(const uint8_t*, size_t)
+    object blank "pgf_blank"(object)
+    int store_unsigned "pgf_store_unsigned"(object, uint8_t*, size_t) except -1
+    void PyObject_GC_UnTrack(object)
+
 __all__ = [
     "IMPLEMENTATION",
     "ColumnSink",
@@ -93,9 +145,15 @@ cdef object interval_type = Interval
 cdef object array_type = Array
 cdef object range_type = Range
 cdef object multirange_type = Multirange
-cdef object set_slot = object.__setattr__
 cdef object unknown_safety = SafeUUID.unknown
-cdef object int_from_bytes = int.from_bytes
+
+# Where the slots of classes lie whose objects are made without their constructors.
+cdef Py_ssize_t uuid_int = slot_offset(UUID, "int")
+cdef Py_ssize_t uuid_is_safe = slot_offset(UUID, "is_safe")
+cdef Py_ssize_t range_lower = slot_offset(Range, "lower")
+cdef Py_ssize_t range_upper = slot_offset(Range, "upper")
+cdef Py_ssize_t range_bounds = slot_offset(Range, "bounds")
+cdef Py_ssize_t range_isempty = slot_offset(Range, "isempty")
 cdef object pairs = const.COLUMN_PAIRS
 
 cdef enum:
@@ -602,11 +660,33 @@ cdef object interval_of(PyObject* call, const uint8_t* p, Py_ssize_t at, Py_ssiz
     return interval_type(months, days, us)
 
 
+cdef inline void fill_slot(object made, Py_ssize_t offset, object value) noexcept:
+    """Put the value into an empty slot of an object that nobody else has seen yet."""
+    Py_INCREF(value)
+    (<PyObject**>(<char*><PyObject*>made + offset))[0] = <PyObject*>value
+
+
 cdef object uuid_of(const uint8_t* p):
     """The UUID, made as its constructor makes it but without that constructor's choices."""
-    cdef object made = uuid_type.__new__(uuid_type)
-    set_slot(made, "int", int_from_bytes(PyBytes_FromStringAndSize(<const char*>p, 16), "big"))
-    set_slot(made, "is_safe", unknown_safety)
+    cdef object made = blank(uuid_type)
+    fill_slot(made, uuid_int, unsigned_of(p, 16))
+    fill_slot(made, uuid_is_safe, unknown_safety)
+    PyObject_GC_UnTrack(made)  # it holds an int and an enum's member: nothing the collector could be needed for
+    return made
+
+
+cdef object range_of(object lower, object upper, int flags):
+    """The Range, as its constructor makes it."""
+    cdef object made = blank(range_type)
+    cdef bint left = lower is not None and flags & RANGE_LB_INC
+    cdef bint right = upper is not None and flags & RANGE_UB_INC
+    fill_slot(made, range_lower, lower)
+    fill_slot(made, range_upper, upper)
+    if left:
+        fill_slot(made, range_bounds, "[]" if right else "[)")
+    else:
+        fill_slot(made, range_bounds, "(]" if right else "()")
+    fill_slot(made, range_isempty, (flags & RANGE_EMPTY) != 0)
     return made
 
 
@@ -728,6 +808,9 @@ cdef list decode_level(
             pos[0] += 4
             if length < 0:
                 value = None
+            elif element.kind == KIND_INT4 and length == 4:
+                value = PyLong_FromLong(load_i32(p + pos[0]))
+                pos[0] += 4
             else:
                 value = decode_value(element, p + pos[0], length, at + pos[0], column)
                 pos[0] += length
@@ -850,7 +933,7 @@ cdef object decode_range(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize
     cdef RangeParts parts
     cdef int64_t first, last
     cdef bint closed
-    cdef object lower, upper, bounds
+    cdef object lower, upper
     if range_parts(p, size, at, column, &parts, &found):
         raise fault_of(&found)
     lower = bound_of(&spec.children[0], p, parts.lower, parts.lower_size, at, column)
@@ -861,15 +944,7 @@ cdef object decode_range(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize
         last = wire_int(p + parts.upper, parts.upper_size)
         if first > last or (first == last and not closed):
             raise fault(FAULT_RANGE, at, column)
-    if closed:
-        bounds = "[]"
-    elif parts.flags & RANGE_LB_INC:
-        bounds = "[)"
-    elif parts.flags & RANGE_UB_INC:
-        bounds = "(]"
-    else:
-        bounds = "()"
-    return called(spec.call, range_type(lower, upper, bounds, parts.flags & RANGE_EMPTY), at, column)
+    return called(spec.call, range_of(lower, upper, parts.flags), at, column)
 
 
 cdef object decode_multirange(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
@@ -1713,6 +1788,18 @@ cdef int put_float(Block* out, int kind, double value, object given, Py_ssize_t 
     return 1
 
 
+cdef int put_uuid(Block* out, object value, Py_ssize_t row, Py_ssize_t column) except -1:
+    """The sixteen bytes of a UUID's number."""
+    cdef PyObject* number = (<PyObject**>(<char*><PyObject*>value + uuid_int))[0]
+    if number == NULL or type(<object>number) is not int:
+        return put_object_bytes(out, value.bytes, row, column)
+    if reserve(out, 20):
+        raise MemoryError()
+    store_unsigned(<object>number, out.data + out.size + 4, 16)
+    tail(out, 16)
+    return 1
+
+
 cdef int put_own(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t column) except -1:
     """1 where the value is of the kind's own Python type and was written, 0 where it is of another type."""
     cdef object given = type(value)
@@ -1748,7 +1835,7 @@ cdef int put_own(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t 
         tail(out, 1)[0] = 1 if value is True else 0
         return 1
     if kind == KIND_UUID:
-        return put_object_bytes(out, value.bytes, row, column) if given is uuid_type else 0
+        return put_uuid(out, value, row, column) if given is uuid_type else 0
     if kind == KIND_BYTES:
         if given is bytes:
             return put_object_bytes(out, value, row, column)
