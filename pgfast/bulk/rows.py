@@ -97,8 +97,13 @@ class RowWriter:
 
 
 def _specs(target: Target) -> list[Spec]:
-    """The target's encode specs, which take pandas' NA for NULL."""
-    return [(kind, element, oid, null_for_missing(call)) for kind, element, oid, call in target.specs()]
+    """The target's encode specs, which take pandas' NA for NULL at any depth."""
+    return [_taking_missing(spec) for spec in target.specs()]
+
+
+def _taking_missing(spec: Spec) -> Spec:
+    kind, oid, call, children = spec
+    return (kind, oid, null_for_missing(call), tuple([_taking_missing(child) for child in children]))
 
 
 class RowFeed:

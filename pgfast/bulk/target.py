@@ -1,10 +1,9 @@
 """The table a load goes to: its name, its columns, and how each wants its values.
 
-Law of this file: the server is asked for the types, and what it says decides; a domain is its base type, an enum its
-label. Names in errors are those the caller wrote, names in SQL are always quoted.
+Law of this file: the server is asked for the columns and their types, and what it says decides. Names in errors are
+those the caller wrote, names in SQL are always quoted.
 
-Sources: docs, pg_attribute and pg_type; server: domains.c and enum.c (domain_recv reads what the base type's recv
-reads, enum_recv a label).
+Sources: docs, pg_attribute; server: domains.c (domain_recv reads what the base type's recv reads).
 """
 
 from __future__ import annotations
@@ -14,19 +13,18 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from .. import const
 from ..errors import DatabaseError, DataError, Error, ProgrammingError, reason, shorten
 from ..errors.faults import FAULT_NUL, FAULT_VALUE_TYPE
 from ..errors.sqlstates import lookup
-from ..protocol.operations import Operation, fetch
+from ..protocol.operations import Operation, fetch, resolve
 from ..protocol.session import Session
-from ..types.coerce import HOOKS
-from ..types.registry import encode_spec
 
 if TYPE_CHECKING:
     from ..codec import Spec
+    from ..types import TypeInfo
+    from ..types.writing import Renderer
 
 _PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))\s*')
 #: The server folds these and no other letters in an encoding of many bytes (scansup.c, downcase_identifier).
@@ -35,11 +33,6 @@ _UNDEFINED_TABLE: Final = "42P01"
 UNDEFINED_COLUMN: Final = "42703"
 DUPLICATE_COLUMN: Final = "42701"
 
-#: Receive functions that take the text of the value: such a type travels in binary though the driver does not know it.
-_TEXT_RECEIVERS: Final = frozenset(
-    ("textrecv", "varcharrecv", "bpcharrecv", "namerecv", "citextrecv", "enum_recv", "unknownrecv", "xml_recv")
-)
-
 _COLUMNS: Final = """
 SELECT a.attname::pg_catalog.text, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
@@ -47,10 +40,6 @@ FROM pg_catalog.pg_class c
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = pg_catalog.to_regclass($1)
 ORDER BY a.attnum"""
-
-_TYPES: Final = """
-SELECT oid, typtype::pg_catalog.text, typbasetype, typelem, typlen, typreceive::pg_catalog.text
-FROM pg_catalog.pg_type WHERE oid = ANY ($1::pg_catalog.oid[])"""
 
 _TABLES: Final = """
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.pg_table_is_visible(c.oid)
@@ -98,7 +87,8 @@ def coded_error(sqlstate: str, text: str) -> Error:
 class TargetColumn:
     """One column of the table.
 
-    `spec` says how its values are written in binary, None where only their text form is known.
+    `spec` says how its values are written in binary, None where they are written as text only; `render` writes the
+    text form of a value that is not None.
     """
 
     name: str
@@ -107,6 +97,8 @@ class TargetColumn:
     type_name: str
     generated: bool
     spec: Spec | None
+    render: Renderer
+    info: TypeInfo | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +223,15 @@ def describe(session: Session, table: str) -> Operation[Target]:
     if not rows:
         raise (yield from _unknown_table(session, table, parts))
     found = [row for row in rows if row[0] is not None]
-    specs = yield from _resolve(session, {row[1] for row in found})
+    unknown = session.registry.unknown([row[1] for row in found])
+    if unknown:
+        yield from resolve(session, unknown)
+    rules = session.registry.rules
     columns = [
-        TargetColumn(name, oid, typmod, kind, generated, specs[oid]) for name, oid, typmod, kind, generated in found
+        TargetColumn(
+            name, oid, typmod, kind, generated, rules.encode_spec(oid), rules.renderer(oid), session.registry.info(oid)
+        )
+        for name, oid, typmod, kind, generated in found
     ]
     return Target(table, sql, tuple(columns))
 
@@ -248,35 +246,3 @@ def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Oper
     else:
         hint = _hint(parts[-1], [name for schema, name, visible in rows if visible or parts[0] == schema])
     return coded_error(_UNDEFINED_TABLE, f"COPY {table}: there is no such table{hint}")
-
-
-def _resolve(session: Session, oids: set[int]) -> Operation[dict[int, Spec | None]]:
-    """How each type is written in binary.
-
-    The server is asked only for types the driver does not know, down to what they are made of.
-    """
-    types: dict[int, tuple[Any, ...]] = {}
-    wanted = {oid for oid in oids if encode_spec(oid) is None}
-    while wanted:
-        rows = yield from fetch(session, _TYPES, (sorted(wanted),))
-        types.update({row[0]: row for row in rows})
-        parts = {part for row in rows for part in (row[2], row[3]) if part}
-        wanted = {oid for oid in parts if oid not in types and encode_spec(oid) is None}
-    return {oid: _spec(oid, types) for oid in oids}
-
-
-def _spec(oid: int, types: dict[int, tuple[Any, ...]]) -> Spec | None:
-    known = encode_spec(oid)
-    if known is not None or oid not in types:
-        return known
-    _oid, typtype, base, element, length, receive = types[oid]
-    name = receive.rpartition(".")[2]
-    if typtype == "d":
-        return _spec(base, types)
-    if name in _TEXT_RECEIVERS:
-        return (const.KIND_STR, 0, 0, HOOKS[const.KIND_STR])
-    if name == "array_recv" and element and length == -1:
-        inner = _spec(element, types)
-        if inner is not None and inner[0] != const.KIND_ARRAY:
-            return (const.KIND_ARRAY, inner[0], element, inner[3])
-    return None

@@ -17,12 +17,15 @@ from ..protocol import operations
 from ..protocol.backend import CommandComplete, Notification
 from ..protocol.operations import Operation, Params
 from ..protocol.session import Session
+from ..types import TypeInfo
+from ..types.registry import Registry
 from . import docstrings
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .copying import BaseCopy
 from .inbox import Inbox
 from .results import BaseCursor, Row
 from .transactions import BaseTransaction
+from .types import BaseTypes
 
 T = TypeVar("T")
 C = TypeVar("C", bound="AsyncConnection")
@@ -129,6 +132,11 @@ class AsyncConnection(BaseConnection):
         if os.getpid() == self._pid:
             await self._link.terminate(Deadline(None))
 
+    @property
+    def types(self) -> AsyncTypes:
+        """The types of the connection: registration, policies, lookups."""
+        return AsyncTypes(self, self._session.registry)
+
     def cursor(self) -> AsyncCursor:
         return AsyncCursor(self)
 
@@ -186,11 +194,23 @@ class AsyncCursor(BaseCursor):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__()
         self._connection = connection
+        self._own_registry: Registry | None = None
 
     @property
     def connection(self) -> AsyncConnection:
         """The connection the cursor belongs to."""
         return self._connection
+
+    @property
+    def types(self) -> AsyncTypes:
+        """The types of the cursor: what is registered and chosen here holds for its executions only."""
+        if self._own_registry is None:
+            self._own_registry = Registry(self._connection._session.registry)
+        return AsyncTypes(self._connection, self._own_registry)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._own_registry or self._connection._session.registry
 
     async def __aenter__(self) -> AsyncCursor:
         return self
@@ -209,9 +229,8 @@ class AsyncCursor(BaseCursor):
     ) -> AsyncCursor:
         self._reset()
         connection = self._connection
-        self._show(
-            await connection._run(operations.execute_query(connection._session, query, params, prepare), timeout)
-        )
+        operation = operations.execute_query(connection._session, query, params, prepare, self._registry)
+        self._show(await connection._run(operation, timeout))
         return self
 
     async def executemany(
@@ -225,7 +244,7 @@ class AsyncCursor(BaseCursor):
     ) -> None:
         self._reset()
         connection = self._connection
-        operation = operations.execute_many(connection._session, query, params_seq, returning, prepare)
+        operation = operations.execute_many(connection._session, query, params_seq, returning, prepare, self._registry)
         total, results = await connection._run(operation, timeout)
         self._show(results, None if returning else total)
 
@@ -252,7 +271,7 @@ class AsyncCopy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
     def __init__(self, cursor: AsyncCursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
-        super().__init__(cursor.connection._session)
+        super().__init__(cursor.connection._session, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection
         self._statement = statement
@@ -268,7 +287,7 @@ class AsyncCopy(BaseCopy):
             raise
 
     async def __aenter__(self) -> AsyncCopy:
-        operation = operations.start_copy(self._session, self._statement, self._params)
+        operation = self._start(self._statement, self._params)
         self._begun(await self._connection._run(operation, self._timeout))
         return self
 
@@ -352,3 +371,16 @@ class AsyncTransaction(BaseTransaction):
         if self._finish(exc):
             await self._connection._run(self._leave(exc), self._timeout)
         return self._stops(exc)
+
+
+@docstrings.document(docstrings.TYPES)
+class AsyncTypes(BaseTypes):
+    """What a program says about types to a connection or cursor."""
+
+    def __init__(self, connection: AsyncConnection, registry: Registry) -> None:
+        super().__init__(registry)
+        self._connection = connection
+
+    async def load(self, *names: str | int, timeout: float | None = None) -> list[TypeInfo]:
+        connection = self._connection
+        return await connection._run(operations.load_types(connection._session, names), timeout)

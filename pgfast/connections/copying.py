@@ -8,51 +8,39 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
 from ..codec import CopyState, Plan, decode_copy_rows, decode_copy_text, encode_copy_rows, encode_copy_text
 from ..errors import DataError, InterfaceError, ProgrammingError, shorten
+from ..protocol import operations
 from ..protocol.backend import CopyResponse
+from ..protocol.operations import Operation, Params
 from ..protocol.session import Run, Session
-from ..types.catalogue import FIRST_SET
-from ..types.registry import decode_spec, encode_spec
+from ..types.registry import Registry, Rules
 from ..types.render import render_any
 from .results import Row
 
+if TYPE_CHECKING:
+    from ..codec import Spec
+    from ..types.writing import Renderer
+
 _LENGTH: Final = Struct("!I")
-_NAMES: Final[dict[str, int]] = {
-    **{name: info.oid for info in FIRST_SET for name in (info.name, info.sql)},
-    **{f"{name}[]": info.array_oid for info in FIRST_SET for name in (info.name, info.sql)},
-    **{f"_{info.name}": info.array_oid for info in FIRST_SET},
-    "timestamp without time zone": const.OID_TIMESTAMP,
-    "timestamp with time zone": const.OID_TIMESTAMPTZ,
-    "time without time zone": const.OID_TIME,
-    "time with time zone": const.OID_TIMETZ,
-    "character varying": const.OID_VARCHAR,
-    "decimal": const.OID_NUMERIC,
-    "int": const.OID_INT4,
-}
-
-
-def _type_oid(given: str | int) -> int:
-    """The OID of a type given by name or OID."""
-    oid = given if isinstance(given, int) else _NAMES.get(given.strip().lower())
-    if oid is None or encode_spec(oid) is None:
-        raise ProgrammingError(f"set_types: {shorten(given)} is not a type the driver knows")
-    return oid
 
 
 class BaseCopy:
     """A COPY under way: its direction and format, its types where they were set, the rows not given out yet."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, registry: Registry) -> None:
         self._session = session
+        self._registry = registry
+        self._types: Sequence[str | int] | None = None
         self._response: CopyResponse | None = None
         self._over = True
         self._type_oids: tuple[int, ...] | None = None
         self._plan: Plan | None = None
         self._parsers: list[Callable[[str], Any] | None] | None = None
+        self._renderers: list[Renderer] | None = None
         self._header_written = False
         self._data_written = False
         self._message_open = False
@@ -65,12 +53,32 @@ class BaseCopy:
 
         Of a text COPY that is read, the values are then converted to these types; else they are str. Text that is
         written needs no types.
+
+        Types that the driver does not know yet are looked up where this is called before the COPY begins (before the
+        `with` block). Inside it the server is busy, and they must have been loaded: `conn.types.load("mood")`.
         """
-        self._type_oids = tuple([_type_oid(one) for one in types])
-        self._plan = None
-        self._parsers = None
+        self._types = tuple(types)
+        self._type_oids = self._plan = self._parsers = self._renderers = None
+        if self._response is not None:
+            self._type_oids = tuple([self._known_type(one) for one in self._types])
+
+    def _known_type(self, given: str | int) -> int:
+        """The OID of a type that is known already."""
+        info = self._registry.find(given)
+        if info is None:
+            raise ProgrammingError(
+                f"set_types: {shorten(given)} is not a type the driver knows yet; call set_types before the COPY "
+                f"begins, or conn.types.load({given!r}) before it"
+            )
+        return info.oid
 
     # ------------------------------------------------------------ what both sides call
+
+    def _start(self, statement: str | bytes, params: Params) -> Operation[CopyResponse]:
+        """Look up the types that were set, and begin the COPY."""
+        if self._types is not None:
+            self._type_oids = tuple((yield from operations.find_types(self._session, self._registry, self._types)))
+        return (yield from operations.start_copy(self._session, statement, params))
 
     def _begun(self, response: CopyResponse) -> None:
         self._response = response
@@ -144,19 +152,37 @@ class BaseCopy:
             self._write_header()
             encode_copy_rows(self._session.out, plan, iter((row,)), self._session.out.size_bytes + 1)
         else:
-            fields = [None if value is None else self._render(value, column) for column, value in enumerate(row)]
+            renderers = self._text_renderers(len(row))
+            fields = [
+                None if value is None else self._render(value, column, renderers[column])
+                for column, value in enumerate(row)
+            ]
             self._open_message()
             encode_copy_text(self._session.out, (fields,))
         return self._full()
 
+    def _text_renderers(self, width: int) -> Sequence[Renderer]:
+        """How values that are not str are written, by the types where they were set."""
+        if self._type_oids is None:
+            return [render_any] * width
+        self._check_width(width)
+        if self._renderers is None:
+            rules = self._registry.rules
+            self._renderers = [rules.renderer(oid) for oid in self._type_oids]
+        return self._renderers
+
+    def _check_width(self, columns: int) -> None:
+        if self._type_oids is not None and len(self._type_oids) != columns:
+            raise ProgrammingError(f"set_types was given {len(self._type_oids)} types, the COPY has {columns} columns")
+
     @staticmethod
-    def _render(value: Any, column: int) -> str:
+    def _render(value: Any, column: int, write: Renderer) -> str | None:
         if type(value) is str:
             return value
         try:
-            return render_any(value)
-        except TypeError as exc:
-            raise DataError(f"column {column + 1}: {exc}") from exc
+            return write(value)
+        except Exception as exc:  # a hook or a value's own code
+            raise DataError(f"column {column + 1}: {shorten(value)} does not fit: {exc}") from exc
 
     def _end_writing(self) -> None:
         """Complete what was gathered. A binary COPY of no rows has a header and a trailer too."""
@@ -176,17 +202,21 @@ class BaseCopy:
         if self._plan is None:
             if self._type_oids is None:
                 raise ProgrammingError("a row of a binary COPY needs the types of its columns: call set_types() first")
-            columns = len(self._response.column_formats) if self._response else 0
-            if len(self._type_oids) != columns:
-                raise ProgrammingError(
-                    f"set_types was given {len(self._type_oids)} types, the COPY has {columns} columns"
-                )
-            if encode:
-                specs = [encode_spec(oid) for oid in self._type_oids]
-            else:
-                specs = [decode_spec(oid, const.BINARY) for oid in self._type_oids]
-            self._plan = Plan([spec for spec in specs if spec is not None])
+            self._check_width(len(self._response.column_formats) if self._response else 0)
+            rules = self._registry.rules
+            self._plan = Plan([self._binary_spec(rules, oid, encode) for oid in self._type_oids])
         return self._plan
+
+    @staticmethod
+    def _binary_spec(rules: Rules, oid: int, encode: bool) -> Spec:
+        spec = rules.encode_spec(oid) if encode else None
+        if encode and spec is not None:
+            return spec
+        if encode or not rules.reads_binary(oid):
+            raise ProgrammingError(
+                f"set_types: {rules.type_name(oid)} travels as text only; use COPY without FORMAT binary"
+            )
+        return rules.decode_spec(oid, const.BINARY)
 
     # ------------------------------------------------------------ reading
 
@@ -217,18 +247,18 @@ class BaseCopy:
         if self._type_oids is None:
             return rows
         if self._parsers is None:
-            self._parsers = [decode_spec(oid, const.TEXT)[3] for oid in self._type_oids]
+            self._parsers = [self._registry.rules.text_parser(oid) for oid in self._type_oids]
+        for row in rows:
+            self._check_width(len(row))
         return [self._parse(row, self._parsers) for row in rows]
 
     @staticmethod
     def _parse(row: tuple[str | None, ...], parsers: list[Callable[[str], Any] | None]) -> Row:
-        if len(row) != len(parsers):
-            raise ProgrammingError(f"set_types was given {len(parsers)} types, the COPY has {len(row)} columns")
         values: list[Any] = []
         for column, (text, parser) in enumerate(zip(row, parsers, strict=True)):
             try:
                 values.append(text if text is None or parser is None else parser(text))
-            except ValueError as exc:
+            except Exception as exc:  # a parser, or a function the program has registered
                 raise DataError(f"column {column + 1}: {exc}") from exc
         return tuple(values)
 

@@ -114,6 +114,17 @@ TRANSACTION: Final[dict[str, str]] = {
     "__enter__": """The block, entered: a transaction was begun or a savepoint set.""",
 }
 
+TYPES: Final[dict[str, str]] = {
+    "load": """What the server says of these types, by names as in SQL or OIDs, looked up anew.
+
+Types are looked up by themselves when a statement brings them. Two cases want it beforehand: a type inside an
+anonymous record, which only the record's data names, and `set_types` of a COPY that has begun.
+
+Raises UndefinedObject for a name that the server does not know.
+"""
+    + _TIMEOUT,
+}
+
 _Class = TypeVar("_Class", bound=type)
 
 

@@ -24,6 +24,14 @@ class Prepared:
     type_oids: tuple[int, ...]
     fields: tuple[Field, ...] | None
     _formatted: dict[bytes, tuple[Field, ...]] = field(default_factory=dict)
+    _oids: tuple[int, ...] | None = None
+
+    @property
+    def oids(self) -> tuple[int, ...]:
+        """The types of its parameters and of its columns."""
+        if self._oids is None:
+            self._oids = (*self.type_oids, *[one.type_oid for one in self.fields or ()])
+        return self._oids
 
     def formatted(self, formats: bytes) -> tuple[Field, ...]:
         """The columns as they come when asked for in these formats (int16 big-endian each)."""

@@ -24,7 +24,8 @@ from .. import const
 from ..codec import ReadBuffer, WriteBuffer
 from ..errors import DatabaseError, Diagnostic, Error, InterfaceError, OperationalError, ProtocolError
 from ..errors.sqlstates import lookup
-from ..types.registry import Registry
+from ..types.discovery import HEEDED, Lookups
+from ..types.registry import PROCESS, Registry
 from . import backend, frontend
 from .prepared import PreparedStatements
 
@@ -126,7 +127,7 @@ class Session:
     ) -> None:
         self.received = ReadBuffer() if received is None else received
         self.out = WriteBuffer() if out is None else out
-        self.registry = Registry() if registry is None else registry
+        self.registry = Registry(PROCESS, Lookups()) if registry is None else registry
         self.prepared = PreparedStatements() if prepared is None else prepared
         self.autocommit = autocommit
         self.parameters: dict[str, str] = {}
@@ -247,6 +248,8 @@ class Session:
             case backend.CommandComplete(tag):
                 if tag in _FORGETTING:
                     self.prepared.forget()
+                if tag in HEEDED:
+                    self.registry.lookups.heed(tag)
             case backend.Authentication(backend.AUTH_OK):
                 self._expected[0] = State.STARTING
             case backend.BackendKeyData(process_id, secret_key):

@@ -1,9 +1,36 @@
-"""The type catalogue: OID -> how to read and write a value."""
+"""Types: how values of PostgreSQL's types become Python values and back.
+
+What is registered and chosen here holds for the whole process; `conn.types` and `cursor.types` say the same for one
+connection or cursor, and come first.
+
+    pgfast.types.register_enum("mood", Mood)
+    pgfast.types.configure(dates="text", json_loads=orjson.loads)
+"""
 
 from __future__ import annotations
 
-from .catalogue import BY_ARRAY_OID, BY_OID, TypeInfo, type_name
+from ..values import Array, Interval, Multirange, Range
+from .catalogue import TypeInfo
 from .coerce import Json
-from .registry import Registry
+from .policies import Policies
+from .registry import PROCESS, Registry
 
-__all__ = ["BY_ARRAY_OID", "BY_OID", "Json", "Registry", "TypeInfo", "type_name"]
+register = PROCESS.register
+register_enum = PROCESS.register_enum
+register_composite = PROCESS.register_composite
+configure = PROCESS.configure
+
+__all__ = [
+    "Array",
+    "Interval",
+    "Json",
+    "Multirange",
+    "Policies",
+    "Range",
+    "Registry",
+    "TypeInfo",
+    "configure",
+    "register",
+    "register_composite",
+    "register_enum",
+]

@@ -1,27 +1,48 @@
-"""The first set of PostgreSQL types: their OIDs, names, wire kinds and Arrow formats.
+"""What the driver knows of one type: a tree, because types are made of types.
 
-Law of this file: one table, one line a type. Whatever else the driver has to know about a type is derived from its
-kind.
+Law of this file: facts of pg_type and what follows from them alone. How values are read and written is derived from
+the kind; what a program registers or chooses stands in the registry.
 
-Sources: the server's pg_type.dat; Arrow, "C data interface", format strings, and the canonical extension types.
+Sources: the server's pg_type.h; Arrow, "C data interface", format strings, and the canonical extension types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
+
+if TYPE_CHECKING:
+    from .forms import Form
+
+PG_CATALOG: Final = "pg_catalog"
+#: Kinds whose values are made of other values.
+CONTAINERS: Final = frozenset(
+    (
+        const.KIND_ARRAY,
+        const.KIND_VECTOR,
+        const.KIND_COMPOSITE,
+        const.KIND_RECORD,
+        const.KIND_RANGE,
+        const.KIND_MULTIRANGE,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
-    """One base type. `name` is pg_type.typname, `sql` the name to write in a cast or CREATE TABLE.
+    """One type. `name` is pg_type.typname, `sql` the name to write in a cast or CREATE TABLE.
 
-    `arrow` is the Arrow format a column of it is read into (numeric with a typmod is the exception: decimal128),
-    `extension` the name of the Arrow extension type that goes with it, or None.
+    `kind` is its wire layout (KIND_TEXT_CALL: it travels only as text), `form` how its values are read and written
+    where no kernel does it; `maker` makes that form by the policy for it where there is a choice. `children` are the
+    types it is made of, `names` the attributes of a composite or the labels of an enum, in order; `delimiter` stands
+    between the elements of an array of it. A domain has the kind and the parts of its `base`.
+
+    `arrow` is the Arrow format a column of it is read into (numeric with a typmod is the exception: decimals; of an
+    enum it is that of the indices into its labels), "" where it has none and comes as text; `extension` is the name
+    of the Arrow extension type that goes with it, or None.
     """
 
     name: str
@@ -31,53 +52,106 @@ class TypeInfo:
     sql: str
     arrow: str
     extension: str | None = None
+    schema: str = PG_CATALOG
+    form: Form | None = None
+    children: tuple[TypeInfo, ...] = ()
+    names: tuple[str, ...] = ()
+    binary_out: bool = True
+    binary_in: bool = True
+    delimiter: str = ","
+    base: TypeInfo | None = None
+    maker: Callable[[str | None], Form] | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a composite, which may be altered, is in it."""
+        return self.kind == const.KIND_COMPOSITE or any(part.is_made for part in self.children)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is a true array; int2vector and oidvector are not."""
+        return self.kind == const.KIND_ARRAY
 
 
-FIRST_SET: Final[tuple[TypeInfo, ...]] = (
-    TypeInfo("bool", const.OID_BOOL, 1000, const.KIND_BOOL, "boolean", "b"),
-    TypeInfo("int2", const.OID_INT2, 1005, const.KIND_INT2, "smallint", "s"),
-    TypeInfo("int4", const.OID_INT4, 1007, const.KIND_INT4, "integer", "i"),
-    TypeInfo("int8", const.OID_INT8, 1016, const.KIND_INT8, "bigint", "l"),
-    TypeInfo("oid", const.OID_OID, 1028, const.KIND_OID, "oid", "I"),
-    TypeInfo("float4", const.OID_FLOAT4, 1021, const.KIND_FLOAT4, "real", "f"),
-    TypeInfo("float8", const.OID_FLOAT8, 1022, const.KIND_FLOAT8, "double precision", "g"),
-    TypeInfo("numeric", const.OID_NUMERIC, 1231, const.KIND_NUMERIC, "numeric", "u"),
-    TypeInfo("text", const.OID_TEXT, 1009, const.KIND_STR, "text", "u"),
-    TypeInfo("varchar", const.OID_VARCHAR, 1015, const.KIND_STR, "varchar", "u"),
-    TypeInfo("bpchar", const.OID_BPCHAR, 1014, const.KIND_STR, "bpchar", "u"),
-    TypeInfo("name", const.OID_NAME, 1003, const.KIND_STR, "name", "u"),
-    TypeInfo("char", const.OID_CHAR, 1002, const.KIND_CHAR, '"char"', "u"),
-    TypeInfo("bytea", const.OID_BYTEA, 1001, const.KIND_BYTES, "bytea", "z"),
-    TypeInfo("date", const.OID_DATE, 1182, const.KIND_DATE, "date", "tdD"),
-    TypeInfo("time", const.OID_TIME, 1183, const.KIND_TIME, "time", "ttu"),
-    TypeInfo("timetz", const.OID_TIMETZ, 1270, const.KIND_TIMETZ, "timetz", "u"),
-    TypeInfo("timestamp", const.OID_TIMESTAMP, 1115, const.KIND_TIMESTAMP, "timestamp", "tsu:"),
-    TypeInfo("timestamptz", const.OID_TIMESTAMPTZ, 1185, const.KIND_TIMESTAMPTZ, "timestamptz", "tsu:UTC"),
-    TypeInfo("interval", const.OID_INTERVAL, 1187, const.KIND_INTERVAL, "interval", "tin"),
-    TypeInfo("uuid", const.OID_UUID, 2951, const.KIND_UUID, "uuid", "w:16", "arrow.uuid"),
-    TypeInfo("json", const.OID_JSON, 199, const.KIND_JSON, "json", "u", "arrow.json"),
-    TypeInfo("jsonb", const.OID_JSONB, 3807, const.KIND_JSONB, "jsonb", "u", "arrow.json"),
-)
-
-BY_OID: Final[Mapping[int, TypeInfo]] = MappingProxyType({info.oid: info for info in FIRST_SET})
-#: The element type of each array type.
-BY_ARRAY_OID: Final[Mapping[int, TypeInfo]] = MappingProxyType({info.array_oid: info for info in FIRST_SET})
-
-#: What a kind is called in an error, in the words of the person who wrote the table.
-KIND_NAMES: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        const.KIND_STR: "text",
-        **{info.kind: info.name for info in FIRST_SET if info.kind != const.KIND_STR},
-        const.KIND_CHAR: '"char"',
-        const.KIND_ARRAY: "an array",
-    }
-)
+def array_of(element: TypeInfo, oid: int) -> TypeInfo:
+    """The array type of an element type, named as the server names it unless that name was taken."""
+    return TypeInfo(
+        "_" + element.name,
+        oid,
+        0,
+        const.KIND_ARRAY,
+        element.sql + "[]",
+        "+l" if element.arrow else "",
+        schema=element.schema,
+        children=(element,),
+        binary_out=element.binary_out,
+        binary_in=element.binary_in,
+    )
 
 
-def type_name(oid: int) -> str:
-    """The name to write in a cast: `integer`, `date[]`; `type with OID n` where the driver does not know it."""
-    if oid in BY_OID:
-        return BY_OID[oid].sql
-    if oid in BY_ARRAY_OID:
-        return BY_ARRAY_OID[oid].sql + "[]"
-    return f"type with OID {oid}"
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What pg_type says of any type that is not an array: how it is called, and its OIDs."""
+
+    name: str
+    oid: int
+    array_oid: int
+    sql: str
+    schema: str = PG_CATALOG
+    delimiter: str = ","
+
+    def info(self, kind: int, arrow: str, parts: Sequence[TypeInfo] = (), **more: Any) -> TypeInfo:
+        """A type of this name, binary where all its parts are."""
+        return TypeInfo(
+            self.name,
+            self.oid,
+            self.array_oid,
+            kind,
+            self.sql,
+            arrow,
+            schema=self.schema,
+            delimiter=self.delimiter,
+            children=tuple(parts),
+            **{
+                "binary_out": all(part.binary_out for part in parts),
+                "binary_in": all(part.binary_in for part in parts),
+                **more,
+            },
+        )
+
+    def range(self, bound: TypeInfo) -> TypeInfo:
+        """The range type over a bound's type."""
+        return self.info(const.KIND_RANGE, "", (bound,))
+
+    def multirange(self, range_: TypeInfo) -> TypeInfo:
+        """The multirange type over a range type."""
+        return self.info(const.KIND_MULTIRANGE, "", (range_,))
+
+    def enum(self, labels: Sequence[str]) -> TypeInfo:
+        """The enum type with these labels."""
+        return self.info(const.KIND_ENUM, "i", names=tuple(labels))
+
+    def composite(self, names: Sequence[str], parts: Sequence[TypeInfo]) -> TypeInfo:
+        """The composite type with these attributes."""
+        arrow = "+s" if all(part.arrow for part in parts) else ""
+        return self.info(const.KIND_COMPOSITE, arrow, parts, names=tuple(names))
+
+    def domain(self, base: TypeInfo) -> TypeInfo:
+        """The domain over a base type: read and written as that."""
+        return replace(
+            base,
+            name=self.name,
+            oid=self.oid,
+            array_oid=self.array_oid,
+            sql=self.sql,
+            schema=self.schema,
+            delimiter=self.delimiter,
+            base=base,
+        )
+
+    def by_form(self, form: Form | None, **more: Any) -> TypeInfo:
+        """A type read and written by a form, or as the server's text where there is none."""
+        binary_out = form is not None and form.decode is not None
+        binary_in = form is not None and form.encode is not None
+        kind = const.KIND_CALL if binary_out or binary_in else const.KIND_TEXT_CALL
+        return self.info(kind, "", **{"form": form, "binary_out": binary_out, "binary_in": binary_in, **more})

@@ -285,6 +285,7 @@ HOOKS: Final[Mapping[int, Hook]] = MappingProxyType(
         const.KIND_INT4: to_int,
         const.KIND_INT8: to_int,
         const.KIND_OID: to_int,
+        const.KIND_UINT8: to_int,
         const.KIND_FLOAT4: to_float,
         const.KIND_FLOAT8: to_float,
         const.KIND_NUMERIC: to_numeric,
@@ -322,6 +323,23 @@ _CASTS: Final[tuple[tuple[type, str], ...]] = (
 )
 
 
+def _cast_for(value: Any) -> str | None:
+    """The type a Python value stands for where nobody says more, None where there is none."""
+    plain = _numpy_time(_plain(value))
+    cast = next((cast for cls, cast in _CASTS if isinstance(plain, cls)), None)
+    if cast == "timestamptz" and plain.tzinfo is None:
+        return "timestamp"
+    return "int" if cast == "int8" and -(2**31) <= plain < 2**31 else cast
+
+
+def cast_to_write(value: Any, number: int, type_name: str) -> str:
+    """What to write in the query where `$number` should take such a value after all; "" where nothing helps."""
+    if isinstance(value, str):
+        return f"; where the server is to read text, write ${number}::text::{type_name} in the query"
+    cast = _cast_for(value)
+    return "" if cast is None or cast == type_name else f"; where {cast} is meant, write the cast ${number}::{cast}"
+
+
 def text_parameter(number: int) -> Hook:
     """The hook of parameter `$number` that the server took for text.
 
@@ -332,11 +350,7 @@ def text_parameter(number: int) -> Hook:
         plain = _numpy_time(_plain(value))
         if isinstance(plain, str):
             return str.__str__(plain)
-        cast = next((cast for cls, cast in _CASTS if isinstance(plain, cls)), None)
-        if cast == "timestamptz" and plain.tzinfo is None:
-            cast = "timestamp"
-        if cast == "int8" and -(2**31) <= plain < 2**31:
-            cast = "int"
+        cast = _cast_for(plain)
         if cast is None:
             raise TypeError(
                 f"the server takes parameter ${number} for text; pass a str, or write a cast behind it in the query"

@@ -64,6 +64,9 @@ _ISO: Final = re.compile(r"P(?=.)((?:[+-]?[\d.]+[YMWD])*)(?:T((?:[+-]?[\d.]+[HMS
 _ISO_PART: Final = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))([YMWDHS])", re.ASCII)
 _ISO_DATE: Final = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 _ISO_TIME: Final = {"H": "hour", "M": "minute", "S": "second"}
+#: The infinite intervals of PostgreSQL 17 and later, as the wire has them.
+INFINITY: Final = Interval(const.MAX_INT32, const.MAX_INT32, const.MAX_INT64)
+MINUS_INFINITY: Final = Interval(-const.MAX_INT32 - 1, -const.MAX_INT32 - 1, const.MIN_INT64)
 _MAX_DELTA_DAYS: Final = timedelta.max.days
 _WRONG: Final = "not an interval such as '1 year 2 mons 3 days 04:05:06' or 'P1Y2M3DT4H5M6S'"
 
@@ -103,14 +106,16 @@ def _whole(value: Decimal, unit: str) -> int:
 
 
 def parse_interval(text: str) -> timedelta | Interval:
-    """A timedelta where there are no months and it fits, else an Interval, from any IntervalStyle the server writes."""
+    """A timedelta where it holds the value as it is, else an Interval, from any IntervalStyle the server writes."""
     fields = parse_fields(text)
     return make_interval(fields.months, fields.days, fields.microseconds)
 
 
 def parse_fields(text: str) -> Interval:
-    """The months, days and microseconds as written: a timedelta would make 23:59:59 less a day of minus one second."""
+    """The months, days and microseconds as written; infinity is the largest of each (timestamp.h, INTERVAL_NOEND)."""
     word = text.strip()
+    if word.lstrip("+-").lower() == "infinity":
+        return MINUS_INFINITY if word[0] == "-" else INFINITY
     total = _Sum()
     if word[:1] == "P":
         _parse_iso(word, total)
@@ -120,9 +125,14 @@ def parse_fields(text: str) -> Interval:
 
 
 def make_interval(months: int, days: int, us: int) -> timedelta | Interval:
-    """A timedelta where there are no months and it fits, else an Interval: what the codecs decode to."""
-    if months == 0 and abs(days + us // const.US_PER_DAY) <= _MAX_DELTA_DAYS:
-        return timedelta(days, us // const.US_PER_SECOND, us % const.US_PER_SECOND)
+    """What the codecs decode to.
+
+    A timedelta where there are no months and it keeps days and microseconds apart as they are, so that each value goes
+    back as it came; else an Interval.
+    """
+    same_sign = (us >= 0 and days >= 0) or (us <= 0 and days <= 0)
+    if months == 0 and same_sign and abs(us) < const.US_PER_DAY and abs(days) < _MAX_DELTA_DAYS:
+        return timedelta(days, 0, us)
     return Interval(months, days, us)
 
 
@@ -184,7 +194,10 @@ def _sign(amount: str) -> str:
 
 def render_interval(value: timedelta | Interval) -> str:
     """`+n mons -n days +n us`, each field signed, which the server reads the same under every IntervalStyle."""
-    if isinstance(value, Interval):
-        return f"{value.months:+d} mons {value.days:+d} days {value.microseconds:+d} us"
-    microseconds = value.seconds * const.US_PER_SECOND + value.microseconds
-    return f"{value.days:+d} days {microseconds:+d} us"
+    if not isinstance(value, Interval):
+        value = Interval.of(value)
+    fields = (value.months, value.days, value.microseconds)
+    for infinite, word in ((INFINITY, "infinity"), (MINUS_INFINITY, "-infinity")):
+        if fields == (infinite.months, infinite.days, infinite.microseconds):
+            return word
+    return f"{value.months:+d} mons {value.days:+d} days {value.microseconds:+d} us"

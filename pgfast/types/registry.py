@@ -1,30 +1,40 @@
-"""OIDs -> codec plans, decided once and kept.
+"""OIDs -> codec plans, decided once and kept until something they are made from changes.
 
-Law of this file: the one place where a type's OID becomes a spec. A type the driver does not know is text in both
-directions.
+Law of this file: the one place where a type's OID becomes a spec. A Registry is one level (the process, a connection, a
+cursor) over wider ones; its `rules` are what all of them say together at this moment, with the plans made from it.
+Every change takes the next number of a clock, so one comparison tells whether rules still hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from struct import pack
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from .. import const
 from ..codec import Plan
-from .catalogue import BY_ARRAY_OID, BY_OID
-from .coerce import HOOKS, text_parameter
+from ..errors import DataError
+from .builtins import BY_OID
+from .catalogue import TypeInfo
+from .coerce import text_parameter
+from .discovery import Lookups
+from .policies import any_text, takes_text
+from .reading import Parser, decode_spec, reads_binary, text_parser
+from .registration import Level, Registration, Said, by_composite, by_enum, by_functions, keys_of, type_key
 from .render import render_any
-from .text import PARSERS, array_parser
+from .writing import Renderer, encode_spec, renderer, writes_binary
 
 if TYPE_CHECKING:
     from ..codec import Spec
+    from .policies import Policies
 
 _Key = TypeVar("_Key")
+_Made = TypeVar("_Made")
 
 #: Plans kept of each sort; a program has as many as it has statements. When full, the oldest goes.
 _KEPT: Final = 1024
-_TEXT_KINDS: Final = frozenset((const.KIND_STR, const.KIND_CHAR, const.KIND_JSON, const.KIND_JSONB))
+_TEXT_OIDS: Final = frozenset((const.OID_TEXT, const.OID_UNKNOWN))
 
 
 class ResultField(Protocol):
@@ -36,82 +46,278 @@ class ResultField(Protocol):
     def format(self) -> int: ...
 
 
-class Registry:
-    """What a session knows about types: plans for parameters and for results, each made once for its OIDs."""
+class UnknownInRecord(DataError):
+    """A record holds values of types that have not been looked up; `oids` are these."""
 
-    __slots__ = ("_encode_plans", "_row_plans")
+    oids: tuple[int, ...] = ()
 
-    def __init__(self) -> None:
-        self._encode_plans: dict[tuple[int, ...], Plan] = {}
+
+class Rules:
+    """What is known and said about types at one moment: plans for parameters and results, each made once.
+
+    Types that are not known (`unknown`) must be looked up first; where that cannot be they are text.
+    """
+
+    __slots__ = ("_encode_plans", "_known", "_record_plans", "_row_plans", "_said", "_take_text", "info")
+
+    def __init__(self, said: Said, info: Callable[[int], TypeInfo | None]) -> None:
+        self._said = said
+        #: The type of an OID, None where it is not known yet.
+        self.info = info
+        self._take_text = any_text(said.policies)
+        self._known: set[tuple[int, ...]] = set()
+        self._encode_plans: dict[tuple[tuple[int, ...], tuple[bool, ...]], Plan] = {}
         self._row_plans: dict[tuple[tuple[int, int], ...], Plan] = {}
+        self._record_plans: dict[tuple[int, ...], Plan] = {}
 
-    def knows(self, oid: int) -> bool:
-        """Whether values of this type travel in binary."""
-        return oid in BY_OID or oid in BY_ARRAY_OID or oid == const.OID_UNKNOWN
+    @property
+    def policies(self) -> Policies:
+        """The policies of all levels together."""
+        return self._said.policies
+
+    def decoding(self, info: TypeInfo) -> Registration | None:
+        """The registration by which values of this type are read."""
+        return self._said.decoding(info)
+
+    def encoding(self, info: TypeInfo) -> Registration | None:
+        """The registration by which values of this type are written."""
+        return self._said.encoding(info)
+
+    def unknown(self, oids: Iterable[int]) -> list[int]:
+        """The OIDs of types that must be looked up before anything is planned with them."""
+        key = tuple(oids)
+        if key in self._known:
+            return []
+        missing = sorted({oid for oid in key if oid and self.info(oid) is None})
+        if not missing:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known.add(key)
+        return missing
+
+    def type_name(self, oid: int) -> str:
+        """The name to write in a cast: `integer`, `date[]`; `type with OID n` where the type is not known."""
+        info = self.info(oid)
+        return f"type with OID {oid}" if info is None else info.sql
+
+    # ------------------------------------------------------------ reading
 
     def result_formats(self, oids: Sequence[int]) -> bytes:
-        """The result format codes of a Bind, int16 each: binary for known types, text for others."""
-        return pack(f">{len(oids)}h", *[const.BINARY if self.knows(oid) else const.TEXT for oid in oids])
+        """The result format codes of a Bind, int16 each: binary wherever the type has a binary form we read."""
+        return pack(f">{len(oids)}h", *[const.BINARY if self.reads_binary(oid) else const.TEXT for oid in oids])
 
-    def encode_plan(self, oids: Sequence[int]) -> Plan:
-        """The plan of a statement's parameters; those of unknown types are sent as the text `types.render` writes."""
-        key = tuple(oids)
-        return _kept(self._encode_plans, key, lambda: Plan([parameter_spec(oid, i + 1) for i, oid in enumerate(key)]))
+    def reads_binary(self, oid: int) -> bool:
+        """Whether values of this type are asked for in binary."""
+        info = self.info(oid)
+        return info is not None and reads_binary(info, self)
 
     def row_plan(self, fields: Sequence[ResultField]) -> Plan:
         """The plan of a result's rows, each field in the format its description says."""
         key = tuple([(field.type_oid, field.format) for field in fields])
-        return _kept(self._row_plans, key, lambda: Plan([decode_spec(oid, code) for oid, code in key]))
+        return _kept(self._row_plans, key, lambda: Plan([self.decode_spec(oid, code) for oid, code in key]))
+
+    def record_plan(self, oids: Sequence[int]) -> Plan:
+        """The plan of an anonymous record's fields, whose types only the record itself tells.
+
+        Raises DataError for a field that cannot be read: its type has not been looked up, or it travels as text only.
+        """
+        key = tuple(oids)
+        return _kept(self._record_plans, key, lambda: Plan([self._field_spec(oid, key) for oid in key]))
+
+    def _field_spec(self, oid: int, oids: tuple[int, ...]) -> Spec:
+        info = self.info(oid)
+        if info is None:
+            refused = UnknownInRecord(
+                f"the record holds a value of the type with OID {oid}, which has not been looked up yet; load it first "
+                'by conn.types.load("name"), or cast the field to text in the query'
+            )
+            refused.oids = tuple(self.unknown(oids))
+            raise refused
+        if not reads_binary(info, self):
+            raise DataError(
+                f"the record holds a value of type {info.sql}, which is read from text only; "
+                "cast the field, or the record, to text in the query"
+            )
+        return decode_spec(info, self)
+
+    def decode_spec(self, oid: int, format_code: int) -> Spec:
+        """How a field of this type and format code is read; of a type that is not known it is the text, or the bytes
+        of a binary cursor."""
+        info = self.info(oid)
+        if format_code != const.BINARY:
+            return (const.KIND_TEXT_CALL, 0, None if info is None else text_parser(info, self), ())
+        if info is None or not reads_binary(info, self):
+            return (const.KIND_CALL, 0, None, ())
+        return decode_spec(info, self)
+
+    def text_parser(self, oid: int) -> Parser | None:
+        """The function that reads this type's text form, None where the text is the value."""
+        info = self.info(oid)
+        return None if info is None else text_parser(info, self)
+
+    # ------------------------------------------------------------ writing
+
+    def encode_plan(self, oids: Sequence[int], texts: Sequence[bool] = ()) -> Plan:
+        """The plan of a statement's parameters; `texts` says which are sent as the text they are (see `texts`)."""
+        key = tuple(oids), tuple(texts)
+        return _kept(self._encode_plans, key, lambda: self._encode_plan(*key))
+
+    def _encode_plan(self, oids: tuple[int, ...], texts: tuple[bool, ...]) -> Plan:
+        if not texts:
+            return Plan([self.parameter_spec(oid, at + 1) for at, oid in enumerate(oids)])
+        return Plan(
+            [
+                (const.KIND_TEXT_CALL, 0, None, ()) if text else self.parameter_spec(oid, at + 1)
+                for at, (oid, text) in enumerate(zip(oids, texts, strict=True))
+            ]
+        )
+
+    def texts(self, oids: Sequence[int], params: Sequence[Any]) -> tuple[bool, ...]:
+        """Which parameters are str that go as text though their type is another; () for none, as in strict mode."""
+        if not self._take_text or len(oids) != len(params):
+            return ()
+        found = tuple([type(value) is str and self._takes_text(oid) for oid, value in zip(oids, params, strict=True)])
+        return found if True in found else ()
+
+    def _takes_text(self, oid: int) -> bool:
+        info = self.info(oid)
+        if info is None or oid in _TEXT_OIDS:
+            return False
+        registered = self.encoding(info)
+        return takes_text(self.policies, info.kind) and (registered is None or registered.cls is not None)
+
+    def encode_spec(self, oid: int) -> Spec | None:
+        """How a value is written in binary for this type, None where it is written as text."""
+        info = self.info(oid)
+        return None if info is None or not writes_binary(info, self) else encode_spec(info, self)
+
+    def renderer(self, oid: int) -> Renderer:
+        """The function from a value that is not None to its text form for this type, None for NULL."""
+        info = self.info(oid)
+        return render_any if info is None else renderer(info, self)
+
+    def parameter_spec(self, oid: int, number: int) -> Spec:
+        """How the value of `$number` is written.
+
+        The cast to write is in the error where the server took it for text.
+        """
+        info = self.info(oid)
+        if oid in _TEXT_OIDS and (info is None or self.encoding(info) is None):
+            return (const.KIND_STR, 0, text_parameter(number), ())
+        return self.encode_spec(oid) or (const.KIND_TEXT_CALL, 0, self.renderer(oid), ())
 
 
-def _kept(plans: dict[_Key, Plan], key: _Key, make: Callable[[], Plan]) -> Plan:
-    plan = plans.get(key)
-    if plan is None:
-        if len(plans) >= _KEPT:
-            del plans[next(iter(plans))]
-        plan = plans[key] = make()
-    return plan
+def _kept(made: dict[_Key, _Made], key: _Key, make: Callable[[], _Made]) -> _Made:
+    found = made.get(key)
+    if found is None:
+        if len(made) >= _KEPT:
+            del made[next(iter(made))]
+        found = made[key] = make()
+    return found
 
 
-def encode_spec(oid: int) -> Spec | None:
-    """How a value is written in binary for this type, None where the driver does not know the type."""
-    if oid == const.OID_UNKNOWN:
-        return (const.KIND_STR, 0, 0, HOOKS[const.KIND_STR])
-    if info := BY_OID.get(oid):
-        return (info.kind, 0, 0, HOOKS[info.kind])
-    if info := BY_ARRAY_OID.get(oid):
-        return (const.KIND_ARRAY, info.kind, info.oid, HOOKS[info.kind])
-    return None
+class Registry:
+    """One level of what is said about types, over the wider ones: the process's, a connection's, a cursor's.
 
-
-def parameter_spec(oid: int, number: int) -> Spec:
-    """How the value of `$number` is written.
-
-    As `encode_spec`, with the cast to write in the error where the server took it for text.
+    A connection's has `lookups`, the types its server was asked for; its cursors share them.
     """
-    if oid in (const.OID_TEXT, const.OID_UNKNOWN):
-        return (const.KIND_STR, 0, 0, text_parameter(number))
-    return encode_spec(oid) or (const.KIND_TEXT_CALL, 0, 0, render_any)
+
+    def __init__(self, parent: Registry | None = None, lookups: Lookups | None = None) -> None:
+        self._level = Level()
+        self._levels: tuple[Level, ...] = (self._level, *(() if parent is None else parent._levels))
+        self.lookups: Lookups = lookups if lookups is not None else Lookups() if parent is None else parent.lookups
+        self._rules: Rules | None = None
+        self._version = -1
+
+    @property
+    def rules(self) -> Rules:
+        """What holds at this moment."""
+        version = self.lookups.version
+        for level in self._levels:
+            version = max(version, level.version)
+        rules = self._rules
+        if rules is None or version != self._version:
+            rules = self._rules = Rules(Said(self._levels), self.info)
+            self._version = version
+        return rules
+
+    # ------------------------------------------------------------ what is known
+
+    def info(self, oid: int) -> TypeInfo | None:
+        """The type, None where it is not known yet: then the server has to be asked."""
+        return BY_OID.get(oid) or self.lookups.get(oid)
+
+    def find(self, name: str | int) -> TypeInfo | None:
+        """The type of a name or OID among those that are known."""
+        key = type_key(name)
+        if isinstance(key, int):
+            return self.info(key)
+        return next((info for info in self.lookups.all() if key in keys_of(info)), None)
+
+    def unknown(self, oids: Iterable[int]) -> list[int]:
+        """The OIDs among these of types that have to be looked up."""
+        return self.rules.unknown(oids)
+
+    @property
+    def policies(self) -> Policies:
+        """The policies of all levels together."""
+        return self.rules.policies
+
+    def result_formats(self, oids: Sequence[int]) -> bytes:
+        """See Rules."""
+        return self.rules.result_formats(oids)
+
+    def encode_plan(self, oids: Sequence[int]) -> Plan:
+        """See Rules."""
+        return self.rules.encode_plan(oids)
+
+    def row_plan(self, fields: Sequence[ResultField]) -> Plan:
+        """See Rules."""
+        return self.rules.row_plan(fields)
+
+    # ------------------------------------------------------------ what is said
+
+    def register(
+        self,
+        name: str | int,
+        decode: Callable[[Any], Any] | None = None,
+        encode: Callable[[Any], Any] | None = None,
+        format: str = "text",  # noqa: A002  (the protocol's word)
+    ) -> None:
+        """Read values of a type by `decode` and write them by `encode`.
+
+        The type is given by OID or by name as in SQL: `mood`, `public."Mood"`, `int[]`; a name that is not built in is
+        matched when a value of such a type comes up, so the type need not be there yet. With format="text" `decode`
+        gets the text form as str and `encode` gives it; with "binary" both are bytes. Where one of the two is left
+        out, that direction stays as it was; without both the registration is taken back.
+
+        Arrays, composites and ranges of the type follow. What `decode` and `encode` raise becomes a DataError.
+        """
+        self._level.register(name, by_functions(decode, encode, format))
+
+    def register_enum(self, name: str | int, cls: type[Enum]) -> None:
+        """Read values of an enum type as members of an Enum class, and write them back.
+
+        A member stands for the label that is its value, where that is a str, or else its name.
+        """
+        self._level.register(name, by_enum(cls))
+
+    def register_composite(self, name: str | int, cls: Callable[..., Any]) -> None:
+        """Read values of a composite type as `cls(*attributes)`, and write objects of any class with these attributes.
+
+        A dataclass or named tuple whose fields are called as the attributes gets them by name.
+        """
+        self._level.register(name, by_composite(cls))
+
+    def configure(self, **policies: Any) -> None:
+        """Choose what becomes of values that Python's classes cannot hold, and how parameters are taken.
+
+        See `pgfast.types.Policies` for the names and what they mean.
+        """
+        self._level.configure(policies)
 
 
-def decode_spec(oid: int, format_code: int) -> Spec:
-    """How a field of this type and format code is read."""
-    if oid == const.OID_UNKNOWN:
-        return (const.KIND_STR, 0, 0, None)
-    info, array = BY_OID.get(oid), BY_ARRAY_OID.get(oid)
-    if format_code == const.BINARY:
-        if info:
-            return (info.kind, 0, 0, _json_call(info.kind))
-        if array:
-            return (const.KIND_ARRAY, array.kind, array.oid, _json_call(array.kind))
-        return (const.KIND_CALL, 0, 0, None)  # a binary cursor over a type the driver does not know: its bytes
-    if info:
-        call = None if info.kind in _TEXT_KINDS and not _json_call(info.kind) else PARSERS[info.kind]
-        return (const.KIND_TEXT_CALL, 0, 0, call)
-    if array:
-        return (const.KIND_TEXT_CALL, 0, 0, array_parser(array.kind))
-    return (const.KIND_TEXT_CALL, 0, 0, None)
-
-
-def _json_call(kind: int) -> Callable[[str], Any] | None:
-    return PARSERS[kind] if kind in (const.KIND_JSON, const.KIND_JSONB) else None
+#: What is said for the whole process.
+PROCESS: Final = Registry()
+#: What holds where nothing is said: for the queries of the driver itself.
+PLAIN: Final = Registry()

@@ -22,8 +22,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from .. import const
-from .arrays import parse_array
 from .intervals import parse_interval
+from .policies import MIN_INT32, days_of
 
 Parser = Callable[[str], Any]
 
@@ -285,11 +285,13 @@ PARSERS: Final[Mapping[int, Parser]] = MappingProxyType(
     {
         const.KIND_STR: _same,
         const.KIND_CHAR: _same,
+        const.KIND_ENUM: _same,
         const.KIND_BOOL: parse_bool,
         const.KIND_INT2: parse_int,
         const.KIND_INT4: parse_int,
         const.KIND_INT8: parse_int,
         const.KIND_OID: parse_int,
+        const.KIND_UINT8: parse_int,
         const.KIND_FLOAT4: parse_float4,
         const.KIND_FLOAT8: parse_float,
         const.KIND_NUMERIC: parse_numeric,
@@ -307,7 +309,94 @@ PARSERS: Final[Mapping[int, Parser]] = MappingProxyType(
 )
 
 
-def array_parser(element_kind: int) -> Parser:
-    """The parser of arrays whose elements are of `element_kind`: nested lists, None for NULL."""
-    element = PARSERS[element_kind]
-    return lambda text: parse_array(text, element)
+# ---------------------------------------------------------------- dates and times of any year
+
+_ANY_DATE: Final = r"(?P<year>\d{4,7})-(?P<month>\d{2})-(?P<day>\d{2})"
+_ANY_DATE_ONLY: Final = re.compile(rf"{_ANY_DATE}(?P<era> BC)?", re.ASCII)
+_ANY_TIMESTAMP: Final = re.compile(rf"{_ANY_DATE} {_TIME}(?P<offset>{_OFFSET})?(?P<era> BC)?", re.ASCII | re.IGNORECASE)
+_US: Final = timedelta(microseconds=1)
+
+
+def _raw_day(match: re.Match[str]) -> int:
+    year = int(match["year"])
+    return days_of(1 - year if match["era"] else year, int(match["month"]), int(match["day"]))
+
+
+def _raw_clock(match: re.Match[str]) -> int:
+    seconds = (int(match["hour"]) * 60 + int(match["minute"])) * 60 + int(match["second"] or 0)
+    return seconds * const.US_PER_SECOND + int((match["fraction"] or "")[:6].ljust(6, "0"))
+
+
+def _raw_date(text: str) -> int | None:
+    """Days since 2000-01-01 of any date the server writes, None for what it does not write so."""
+    if _infinite(text):
+        return MIN_INT32 if text[0] == "-" else const.MAX_INT32
+    match = _ANY_DATE_ONLY.fullmatch(text)
+    return None if match is None else _raw_day(match)
+
+
+def _raw_timestamp(text: str, zoned: bool) -> int | None:
+    """Microseconds since 2000-01-01 (UTC where `zoned`) of any timestamp the server writes."""
+    if _infinite(text):
+        return const.MIN_INT64 if text[0] == "-" else const.MAX_INT64
+    match = _ANY_TIMESTAMP.fullmatch(text)
+    if match is None or bool(match["offset"]) is not zoned:
+        return None
+    zone = _zone_of(match)
+    offset = timedelta() if zone is None else zone.utcoffset(None)
+    return _raw_day(match) * const.US_PER_DAY + _raw_clock(match) - offset // _US
+
+
+def _held_date(days: int) -> date | None:
+    ordinal = days + const.EPOCH_ORDINAL
+    return date.fromordinal(ordinal) if 1 <= ordinal <= date.max.toordinal() else None
+
+
+def _held_timestamp(us: int, zone: timezone | None) -> datetime | None:
+    days, clock = divmod(us, const.US_PER_DAY)
+    day = _held_date(days)
+    return None if day is None else datetime.combine(day, time(tzinfo=zone)) + timedelta(microseconds=clock)
+
+
+def any_date(kind: int, call: Callable[[int], Any] | None) -> Parser:
+    """The parser of what the server writes for a date or timestamp.
+
+    `call` makes a value of the raw number of one that Python cannot hold, as the binary decoder has it made; None:
+    ValueError.
+    """
+    parse = PARSERS[kind]
+
+    def parse_any(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError:
+            raw = _raw_date(text) if kind == const.KIND_DATE else _raw_timestamp(text, kind == const.KIND_TIMESTAMPTZ)
+            if raw is None:
+                raise
+            zone = timezone.utc if kind == const.KIND_TIMESTAMPTZ else None
+            held = _held_date(raw) if kind == const.KIND_DATE else _held_timestamp(raw, zone)
+            if held is not None:
+                return held
+            if call is None:
+                raise
+        return call(raw)
+
+    return parse_any
+
+
+def any_time(kind: int, call: Callable[[Any], Any] | None) -> Parser:
+    """As `any_date`, for a time of day, of which Python cannot hold 24:00."""
+    parse = PARSERS[kind]
+    if call is None:
+        return parse
+
+    def parse_any(text: str) -> Any:
+        if not text.startswith("24:00:00"):
+            return parse(text)
+        if kind == const.KIND_TIME:
+            parse("00" + text[2:])  # that nothing else stands there
+            return call(const.US_PER_DAY)
+        offset = parse("00" + text[2:]).utcoffset()
+        return call((const.US_PER_DAY, -(offset // timedelta(seconds=1))))
+
+    return parse_any

@@ -7,14 +7,16 @@ interrupted, which then runs `recover`.
 
 from __future__ import annotations
 
+from .binding import Consumer, Rows, fetch
 from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
-from .extended import Consumer, Rows, execute, executemany, fetch
+from .extended import execute, executemany
 from .listening import await_notification
 from .queries import Params, execute_many, execute_query, read_query, with_literals
-from .simple import Result, command, query
+from .simple import Result, command
 from .startup import connect, request_cancel, terminate
 from .steps import Operation, Pull, Read, Step, Upgrade, Write, settle
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
+from .types import find_types, load_types, query, resolve
 
 __all__ = [
     "Consumer",
@@ -45,11 +47,14 @@ __all__ = [
     "execute_query",
     "executemany",
     "fetch",
+    "find_types",
+    "load_types",
     "query",
     "read_query",
     "recover",
     "release",
     "request_cancel",
+    "resolve",
     "rollback",
     "rollback_to",
     "savepoint",

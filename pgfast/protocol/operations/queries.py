@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ...errors import ProgrammingError
+from ...types.registry import Registry
 from ...types.render import render_any
 from .. import statements
 from ..session import Session
-from .extended import Rows, execute, executemany, fetch
-from .simple import Result, query
+from .binding import Rows, fetch
+from .extended import execute, executemany
+from .simple import Result
 from .steps import Operation
 from .transactions import ensure_begin
+from .types import query
 
 #: Values for a query's placeholders, or None for a query that has none.
 Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
@@ -44,21 +47,26 @@ def _standard_strings(session: Session) -> bool:
 
 
 def execute_query(
-    session: Session, sql: str | bytes, params: Params = None, prepare: bool | None = None
+    session: Session,
+    sql: str | bytes,
+    params: Params = None,
+    prepare: bool | None = None,
+    registry: Registry | None = None,
 ) -> Operation[list[Result]]:
     """A Result, with its rows, for each statement.
 
     One statement goes by the extended protocol. Several, which take no parameters, go by the simple one together, and
-    so does COPY.
+    so does COPY. `registry` is the session's where none is given.
     """
     found, values = read_query(session, sql, params)
     if found.copies and values:
         raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
     yield from ensure_begin(session)
     if found.copies or (params is None and found.several):
-        return (yield from query(session, found.sql))
-    rows = Rows(session)
-    result = yield from execute(session, found.sql, values, rows, prepare)
+        return (yield from query(session, found.sql, registry))
+    taken = session.registry if registry is None else registry
+    rows = Rows(taken)
+    result = yield from execute(session, found.sql, values, rows, prepare, taken)
     result.rows = rows.rows
     return [result]
 
@@ -69,6 +77,7 @@ def execute_many(
     params_rows: Iterable[Sequence[Any] | Mapping[str, Any]],
     returning: bool = False,
     prepare: bool | None = None,
+    registry: Registry | None = None,
 ) -> Operation[tuple[int, list[Result]]]:
     """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
     found = statements.with_parameters(_text(sql), _standard_strings(session))
@@ -76,7 +85,7 @@ def execute_many(
         raise ProgrammingError("COPY cannot be executed many times over; use cursor.copy()")
     yield from ensure_begin(session)
     arranged = (found.arrange(params) for params in params_rows)
-    return (yield from executemany(session, found.sql, arranged, returning, prepare))
+    return (yield from executemany(session, found.sql, arranged, returning, prepare, registry))
 
 
 def with_literals(session: Session, sql: str | bytes, params: Params) -> Operation[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ... import const
 from ...codec import Plan, decode_rows
+from ...types.registry import PLAIN, Rules
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, Field, RowDescription
 from ..session import Event, Run, Session, State
@@ -26,13 +27,17 @@ class Result:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-class _Results(Reply):
-    """A Result for each statement of a Query."""
+class Results(Reply):
+    """A Result for each statement of a Query.
 
-    def __init__(self, session: Session) -> None:
+    `unknown` are the types of columns that are not known: their values are left as they came.
+    """
+
+    def __init__(self, rules: Rules) -> None:
         super().__init__()
         self.results: list[Result] = []
-        self._session = session
+        self.unknown: set[int] = set()
+        self._rules = rules
         self._current = Result()
         self._plan: Plan | None = None
 
@@ -40,7 +45,8 @@ class _Results(Reply):
         match event:
             case RowDescription(fields):
                 self._current.fields = fields
-                self._plan = self._session.registry.row_plan(fields)
+                self.unknown.update(self._rules.unknown([field.type_oid for field in fields]))
+                self._plan = self._rules.row_plan(fields)
             case Run(_, block, start, stop, count):
                 assert self._plan is not None, "the session lets DataRow through only after RowDescription"
                 self._current.rows += decode_rows(self._plan, block, start, stop, count)
@@ -55,19 +61,19 @@ class _Results(Reply):
         self._current = Result()
 
 
-def query(session: Session, sql: str) -> Operation[list[Result]]:
-    """The result of every statement in `sql`.
+def run_query(session: Session, sql: str, rules: Rules) -> Operation[Results]:
+    """The results of every statement in `sql`.
 
     Raises the first error; the statements before it may have been executed.
     """
-    results = _Results(session)
+    results = Results(rules)
     frontend.query(session.out, sql)
     session.expect(State.QUERY)
     yield from exchange(session, results)
-    return results.results
+    return results
 
 
 def command(session: Session, sql: str) -> Operation[str]:
     """The command tag of the last statement in `sql`, whose rows are thrown away."""
-    results = yield from query(session, sql)
-    return results[-1].tag if results else ""
+    found = (yield from run_query(session, sql, PLAIN.rules)).results
+    return found[-1].tag if found else ""

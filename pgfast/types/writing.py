@@ -1,0 +1,178 @@
+"""TypeInfo -> how values are written: specs for the binary wire, renderers for the text form.
+
+Law of this file: both ways take the same Python values and refuse the same ones. A container is written in binary only
+where all it is made of is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import const
+from .arrays import render_array
+from .catalogue import PG_CATALOG, TypeInfo
+from .coerce import HOOKS, Hook, Json, to_str
+from .reading import Rules, check_class, form_of, parts_of
+from .registration import Registration
+from .render import render
+from .structures import composite_hook, enum_hook, nests_in, to_label, to_list, to_multirange, to_range
+from .textranges import render_multirange, render_range
+from .textrecords import render_record
+
+if TYPE_CHECKING:
+    from ..codec import Spec
+
+Renderer = Callable[[Any], "str | None"]
+
+_JSON: Final = frozenset((const.KIND_JSON, const.KIND_JSONB))
+_ZONED: Final = frozenset((const.KIND_TIMESTAMPTZ, const.KIND_TIMETZ))
+_ZONELESS: Final = frozenset((const.KIND_TIMESTAMP, const.KIND_TIME))
+_CONTAINER_HOOKS: Final[dict[int, Hook]] = {
+    const.KIND_ARRAY: to_list,
+    const.KIND_VECTOR: to_list,
+    const.KIND_RANGE: to_range,
+    const.KIND_MULTIRANGE: to_multirange,
+}
+
+
+def writes_binary(info: TypeInfo, rules: Rules) -> bool:
+    """Whether values of this type are sent in binary."""
+    registered = rules.encoding(info)
+    if registered is not None and registered.cls is None:
+        return not registered.text
+    if info.kind in (const.KIND_VECTOR, const.KIND_RECORD):
+        return False  # the server reads no empty vector and no anonymous record in binary
+    parts = parts_of(info)
+    return all(writes_binary(part, rules) for part in parts) if parts else info.binary_in
+
+
+def json_writer(rules: Rules) -> Hook:
+    """The hook that writes JSON: a str or bytes is JSON text already; `Json` wraps a str to be written."""
+    dumps = rules.policies.json_dumps
+    if dumps is None:
+        return HOOKS[const.KIND_JSON]
+
+    def to_json(value: Any) -> str | bytes:
+        if isinstance(value, Json):
+            return dumps(value.value)
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)
+        return dumps(value)
+
+    return to_json
+
+
+def hook_of(info: TypeInfo, registered: Registration | None, rules: Rules) -> Hook | None:
+    """The hook for values that the kernel of a type does not take by itself."""
+    kind = info.kind
+    if registered is not None and registered.cls is not None:
+        check_class(info, registered)
+        cls: Any = registered.cls
+        return enum_hook(info, cls) if registered.labels else composite_hook(info)
+    if kind == const.KIND_COMPOSITE:
+        return composite_hook(info)
+    if kind == const.KIND_ENUM:
+        return to_label
+    if kind in _JSON:
+        return json_writer(rules)
+    return _CONTAINER_HOOKS.get(kind) or HOOKS.get(kind)
+
+
+def encode_spec(info: TypeInfo, rules: Rules, oid: int = 0) -> Spec:
+    """How values are written in binary; only where `writes_binary` holds."""
+    registered = rules.encoding(info)
+    if registered is not None and registered.cls is None:
+        return (const.KIND_CALL, oid, registered.encode, ())
+    if info.kind == const.KIND_CALL:
+        form = form_of(info, rules)
+        return (const.KIND_CALL, oid, None if form is None else form.encode, ())
+    parts = tuple([encode_spec(part, rules, part.oid) for part in parts_of(info)])
+    if info.kind == const.KIND_MULTIRANGE:
+        parts = ((const.KIND_RANGE, info.children[0].oid, to_range, parts),)
+    return (info.kind, oid, hook_of(info, registered, rules), parts)
+
+
+def renderer(info: TypeInfo, rules: Rules) -> Renderer:
+    """The function from a value that is not None to its text form, None for NULL."""
+    registered = rules.encoding(info)
+    if registered is not None and registered.cls is None:
+        encode = registered.encode
+        return encode if registered.text and encode is not None else _only_binary(info)
+    kind = info.kind
+    if kind in (const.KIND_CALL, const.KIND_TEXT_CALL):
+        form = form_of(info, rules)
+        if form is None:
+            return to_str
+        return _object_name if info.schema == PG_CATALOG and info.name.startswith("reg") else form.render
+    hook = hook_of(info, registered, rules)
+    parts = parts_of(info)
+    if parts or kind == const.KIND_COMPOSITE:
+        return _container_renderer(info, hook, [renderer(part, rules) for part in parts])
+    return _scalar_renderer(kind, hook)
+
+
+def _container_renderer(info: TypeInfo, hook: Hook | None, parts: list[Renderer]) -> Renderer:
+    kind = info.kind
+    assert hook is not None, "every container has one"
+    if kind == const.KIND_ARRAY:
+        element = info.children[0]
+        nests = nests_in(element)
+        return lambda value: render_array(hook(value), parts[0], element.delimiter, nests)
+    if kind == const.KIND_VECTOR:
+        return lambda value: " ".join([_number(parts[0](one)) for one in hook(value)])
+    if kind == const.KIND_RANGE:
+        return lambda value: render_range(hook(value), parts[0])
+    if kind == const.KIND_MULTIRANGE:
+        return lambda value: render_multirange(hook(value), parts[0])
+
+    def render_composite(value: Any) -> str | None:
+        values = hook(value)
+        return None if values is None else render_record(values, parts)
+
+    return render_composite
+
+
+def _number(text: str | None) -> str:
+    if text is None:
+        raise ValueError("a vector cannot hold NULL")
+    return text
+
+
+def _scalar_renderer(kind: int, hook: Hook | None) -> Renderer:
+    if hook is None:
+        return render
+
+    def write(value: Any) -> str | None:
+        made = _zoned(kind, hook(value))
+        if made is None:
+            return None
+        return made.decode() if kind in _JSON and isinstance(made, bytes) else render(made)
+
+    return write
+
+
+def _zoned(kind: int, value: Any) -> Any:
+    """The value, refused where the type has a time zone and it has none, or the other way round."""
+    if not isinstance(value, (datetime, time)) or kind not in _ZONED | _ZONELESS:
+        return value
+    if (value.utcoffset() is not None) != (kind in _ZONED):
+        raise ValueError("types with time zone need a value with tzinfo and an offset, types without need one without")
+    return value
+
+
+def _object_name(value: Any) -> str:
+    """The name of a table, function, role..., or its OID, which the server takes as well."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    return to_str(value)
+
+
+def _only_binary(info: TypeInfo) -> Renderer:
+    def refuse(value: Any) -> str:
+        raise TypeError(f"{info.sql} is registered with format='binary', and here it has to be written as text")
+
+    return refuse
