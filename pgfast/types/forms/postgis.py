@@ -31,7 +31,6 @@ _MAX_DEPTH: Final = 200
 _U32: Final = {0: Struct(">I"), 1: Struct("<I")}
 #: GEOS that reads and writes M.
 _GEOS_WITH_M: Final = (3, 12)
-_UNKNOWN: Final = "shapely cannot hold this kind of geometry; read it as bytes (geometry='bytes') or cast it to text"
 
 
 class _Walker(Reader):
@@ -117,7 +116,9 @@ def _shapely_of(data: bytes) -> Any:
     walker = _Walker(data)
     walker.walk()
     if not walker.kinds <= set(_SIMPLE):
-        raise ValueError(_UNKNOWN)
+        raise ValueError(
+            "shapely cannot hold this kind of geometry; read it as bytes (geometry='bytes') or cast it to text"
+        )
     if walker.flags & _M and shapely.geos_version < _GEOS_WITH_M:
         raise ValueError("this shapely drops M; read the geometry as bytes (geometry='bytes') or cast it to text")
     try:
@@ -125,8 +126,6 @@ def _shapely_of(data: bytes) -> Any:
             return shapely.from_wkb(data)
     except shapely.errors.ShapelyError:
         raise ValueError("not a geometry: shapely does not take it") from None
-    except NotImplementedError:
-        raise ValueError(_UNKNOWN) from None
 
 
 def _encode(value: Any) -> bytes:
