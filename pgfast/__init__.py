@@ -6,7 +6,7 @@ uses: "c" or "python".
 
 from __future__ import annotations
 
-from . import errors
+from . import errors, types, values
 from ._version import __version__
 from .api import AsyncConnection, Connection, connect
 from .bulk.report import LoadReport
@@ -45,6 +45,7 @@ from .errors import (
     Warning,
 )
 from .protocol.backend import Notification as Notify
+from .types import Json
 from .values import Array, Interval, Multirange, Range
 
 #: PEP 249: threads may share the module and its connections; parameters are `%(name)s`, `%s` and `$1` as well.
@@ -81,6 +82,7 @@ __all__ = [
     "InterfaceError",
     "InternalError",
     "Interval",
+    "Json",
     "LoadReport",
     "Multirange",
     "NotSupportedError",
@@ -102,4 +104,6 @@ __all__ = [
     "errors",
     "paramstyle",
     "threadsafety",
+    "types",
+    "values",
 ]

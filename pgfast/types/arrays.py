@@ -51,7 +51,7 @@ def parse_array(text: str, element: Callable[[str], Any], delimiter: str = ",") 
 def _bounded(value: list[Any], written: str, lengths: Sequence[int | None]) -> list[Any]:
     """The list with its lower bounds, which must say how long it is."""
     spans = [(int(low or 1), int(high)) for low, high in _BOUND.findall(written)]
-    if [high - low + 1 for low, high in spans] != list(lengths):
+    if 0 in lengths or [high - low + 1 for low, high in spans] != list(lengths):
         raise ValueError("not an array: its dimensions are not those written before it")
     lower_bounds = [low for low, _high in spans]
     return value if all(low == 1 for low in lower_bounds) else Array(value, lower_bounds)

@@ -217,7 +217,7 @@ def test_a_prepared_statement_is_executed_in_one_write(session: Session) -> None
 
 
 def test_a_refused_value_leaves_the_session_at_rest(session: Session) -> None:
-    with pytest.raises(DataError, match=r"^parameter \$1: 'x'"):
+    with pytest.raises(DataError, match=r"^parameter \$1 \(integer\): 'x'"):
         fetch(session, DESCRIBED, m.ready(), params=["x"])
     assert session.at_rest
 

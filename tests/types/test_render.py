@@ -38,7 +38,7 @@ class Mood(enum.Enum):
         (date(2024, 1, 2), "2024-01-02"),
         (datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc), "2024-01-02 03:04:05+00:00"),
         (time(1, 2), "01:02:00"),
-        (timedelta(days=-1, seconds=1), "-1 days +1000000 us"),
+        (timedelta(days=-1, seconds=1), "+0 mons +0 days -86399000000 us"),
         (Interval(1, -2, 3), "+1 mons -2 days +3 us"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (np.int16(7), "7"),

@@ -12,8 +12,9 @@ import pytest
 
 from pgfast import const
 from pgfast.types import text
-from pgfast.types.catalogue import FIRST_SET
-from pgfast.types.text import PARSERS, array_parser
+from pgfast.types.arrays import parse_array
+from pgfast.types.text import PARSERS, any_date, any_time
+from pgfast.values import Array
 
 UTC = timezone.utc
 
@@ -191,10 +192,6 @@ def test_uuids_are_read_in_each_form_the_server_takes() -> None:
             text.parse_uuid(word)
 
 
-def test_every_type_of_the_first_set_has_a_parser() -> None:
-    assert {info.kind for info in FIRST_SET} <= set(PARSERS)
-
-
 ARRAYS: list[tuple[int, str, Any]] = [
     (const.KIND_INT4, "{}", []),
     (const.KIND_INT4, "{1,2,NULL}", [1, 2, None]),
@@ -213,7 +210,25 @@ ARRAYS: list[tuple[int, str, Any]] = [
 
 @pytest.mark.parametrize(("kind", "word", "value"), ARRAYS)
 def test_arrays_are_read_from_text(kind: int, word: str, value: Any) -> None:
-    assert array_parser(kind)(word) == value
+    assert parse_array(word, PARSERS[kind]) == value
+
+
+def test_lower_bounds_are_kept_where_one_is_not_1() -> None:
+    found = parse_array("[0:1][-1:0]={{1,2},{3,4}}", PARSERS[const.KIND_INT4])
+    assert isinstance(found, Array)
+    assert found.lower_bounds == (0, -1)
+    assert type(parse_array("[1:2]={1,2}", PARSERS[const.KIND_INT4])) is list
+    for word in ("[0:2]={1,2}", "[0:1]={{1},{2}}", "[2:1]={}", "[0:1]="):
+        with pytest.raises(ValueError, match="not an array"):
+            parse_array(word, PARSERS[const.KIND_INT4])
+
+
+def test_elements_of_types_with_another_delimiter_hold_commas() -> None:
+    assert parse_array("{(1,1),(0,0);NULL}", str, ";") == ["(1,1),(0,0)", None]
+
+
+def test_what_only_unicode_calls_a_space_belongs_to_the_element() -> None:
+    assert parse_array("{\u00a0a\u2003, b }", str) == ["\u00a0a\u2003", "b"]
 
 
 @pytest.mark.parametrize(
@@ -238,4 +253,46 @@ def test_arrays_are_read_from_text(kind: int, word: str, value: Any) -> None:
 )
 def test_what_is_no_array_is_refused(word: str) -> None:
     with pytest.raises(ValueError):
-        array_parser(const.KIND_STR)(word)
+        parse_array(word, PARSERS[const.KIND_STR])
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "raw"),
+    [
+        (const.KIND_DATE, "infinity", 2**31 - 1),
+        (const.KIND_DATE, "-infinity", -(2**31)),
+        (const.KIND_DATE, "0001-12-31 BC", -730120),
+        (const.KIND_DATE, "4713-01-01 BC", -2451507),
+        (const.KIND_DATE, "10000-01-01", 2921940),
+        (const.KIND_DATE, "5874897-12-31", 2145031948),
+        (const.KIND_TIMESTAMP, "infinity", 2**63 - 1),
+        (const.KIND_TIMESTAMP, "-infinity", -(2**63)),
+        (const.KIND_TIMESTAMP, "4713-01-01 00:00:00 BC", -211810204800000000),
+        (const.KIND_TIMESTAMP, "294276-12-31 23:59:59.999999", 9223371331199999999),
+        (const.KIND_TIMESTAMPTZ, "10000-01-01 02:00:00+02", 252455616000000000),
+    ],
+)
+def test_dates_python_cannot_hold_are_handed_over_as_the_wire_has_them(kind: int, word: str, raw: int) -> None:
+    assert any_date(kind, lambda given: given)(word) == raw
+    with pytest.raises(ValueError):
+        any_date(kind, None)(word)
+
+
+def test_a_timestamp_is_held_where_it_is_in_utc_whatever_its_local_year() -> None:
+    assert any_date(const.KIND_TIMESTAMPTZ, None)("10000-01-01 01:00:00+02") == datetime(9999, 12, 31, 23, tzinfo=UTC)
+    found = any_date(const.KIND_TIMESTAMPTZ, None)("0001-12-31 23:00:00-02 BC")
+    assert found == datetime(1, 1, 1, 1, tzinfo=UTC)
+
+
+def test_dates_that_are_none_stay_errors_whatever_the_policy() -> None:
+    for word in ("2024-02-30", "10000-13-01", "10000-02-30", "x", "2024-01-01 AD"):
+        with pytest.raises(ValueError):
+            any_date(const.KIND_DATE, lambda given: given)(word)
+
+
+def test_the_24th_hour_is_handed_over_with_its_offset() -> None:
+    assert any_time(const.KIND_TIME, lambda given: given)("24:00:00") == 86_400_000_000
+    assert any_time(const.KIND_TIMETZ, lambda given: given)("24:00:00-08:30") == (86_400_000_000, 30_600)
+    for word in ("24:00:01", "24:00:00x"):
+        with pytest.raises(ValueError):
+            any_time(const.KIND_TIME, lambda given: given)(word)
