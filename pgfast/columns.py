@@ -7,8 +7,9 @@ asked to see as a Python object. Other libraries are imported only by the method
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from struct import pack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import const
@@ -16,7 +17,7 @@ from .arrow import ArrowField, array_capsule, schema_capsule, stream_capsule
 from .arrow.tables import arrow_batches
 from .codec import ColumnSink, decode_columns
 from .errors import DataError, InterfaceError, reason
-from .types.catalogue import BY_ARRAY_OID, BY_OID, TypeInfo
+from .types.catalogue import TypeInfo
 from .types.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
     from .codec import ColumnBuffers, SinkSpec
 
-#: Most digits a decimal128 holds.
-_MAX_PRECISION: Final = 38
+#: Most digits a decimal128 and a decimal256 hold.
+DECIMAL128_DIGITS: Final = 38
+DECIMAL256_DIGITS: Final = 76
 
 
 class ResultField(Protocol):
@@ -43,11 +45,11 @@ class ResultField(Protocol):
 
 
 def decimal_shape(typmod: int) -> tuple[int, int]:
-    """(precision, scale) of the decimal128 that holds every value of a numeric with this typmod.
+    """(precision, scale) of the decimal that holds every value of a numeric with this typmod.
 
     (0, 0) where none does.
 
-    numeric without typmod, and of more than 38 digits, becomes exact text instead: its values may have any scale. A
+    numeric without typmod, and of more than 76 digits, becomes exact text instead: its values may have any scale. A
     negative scale becomes digits before the point, a scale beyond the precision a wider precision. (server:
     numeric.c, numeric_typmod_precision and _scale)
     """
@@ -58,35 +60,50 @@ def decimal_shape(typmod: int) -> tuple[int, int]:
     if scale < 0:
         precision, scale = precision - scale, 0
     precision = max(precision, scale)
-    return (precision, scale) if precision <= _MAX_PRECISION else (0, 0)
+    return (precision, scale) if precision <= DECIMAL256_DIGITS else (0, 0)
 
 
-def _value_spec(info: TypeInfo, typmod: int) -> tuple[int, int]:
-    return decimal_shape(typmod) if info.kind == const.KIND_NUMERIC else (0, 0)
+def is_columnar(info: TypeInfo | None) -> bool:
+    """Whether a column of the type, and all it is made of, has an Arrow layout of its own; else it comes as text."""
+    return info is not None and bool(info.arrow) and info.binary_out
 
 
-def sink_spec(oid: int, typmod: int) -> SinkSpec:
-    """How a column of this type is gathered; a type the driver does not know comes as text."""
-    if info := BY_OID.get(oid):
-        return (info.kind, 0, *_value_spec(info, typmod))
-    if info := BY_ARRAY_OID.get(oid):
-        return (const.KIND_ARRAY, info.kind, *_value_spec(info, typmod))
-    return (const.KIND_STR, 0, 0, 0)
+def _shape(info: TypeInfo, typmod: int, decimals: tuple[int, int] | None) -> tuple[int, int]:
+    if info.kind != const.KIND_NUMERIC:
+        return 0, 0
+    return decimal_shape(typmod) if typmod >= 0 else decimals or (0, 0)
 
 
-def _value_field(name: str, info: TypeInfo, typmod: int) -> ArrowField:
-    precision, scale = _value_spec(info, typmod)
-    metadata = {"ARROW:extension:name": info.extension, "ARROW:extension:metadata": ""} if info.extension else {}
-    return ArrowField(name, f"d:{precision},{scale}" if precision else info.arrow, metadata=metadata)
+def _parts(info: TypeInfo, typmod: int) -> Iterator[tuple[str, TypeInfo, int]]:
+    """(name, type, typmod) of what the type is made of: an array's typmod is its elements'."""
+    if info.kind == const.KIND_COMPOSITE:
+        for name, part in zip(info.names, info.children, strict=True):
+            yield name, part, -1
+    elif info.kind in (const.KIND_ARRAY, const.KIND_VECTOR):
+        yield "item", info.children[0], typmod
 
 
-def arrow_field(name: str, oid: int, typmod: int) -> ArrowField:
+def sink_spec(info: TypeInfo | None, typmod: int, decimals: tuple[int, int] | None = None) -> SinkSpec:
+    """How a column of this type is gathered. `decimals` is the (precision, scale) for numerics without any."""
+    if info is None or not is_columnar(info):
+        return (const.KIND_STR, 0, 0, (), ())
+    parts = tuple([sink_spec(part, inner, decimals) for _name, part, inner in _parts(info, typmod)])
+    labels = tuple([label.encode() for label in info.names]) if info.kind == const.KIND_ENUM else ()
+    return (info.kind, *_shape(info, typmod, decimals), parts, labels)
+
+
+def arrow_field(name: str, info: TypeInfo | None, typmod: int, decimals: tuple[int, int] | None = None) -> ArrowField:
     """The Arrow field that goes with `sink_spec`."""
-    if info := BY_OID.get(oid):
-        return _value_field(name, info, typmod)
-    if info := BY_ARRAY_OID.get(oid):
-        return ArrowField(name, "+l", children=(_value_field("item", info, typmod),))
-    return ArrowField(name, "u")
+    if info is None or not is_columnar(info):
+        return ArrowField(name, "u")
+    precision, scale = _shape(info, typmod, decimals)
+    text = info.arrow
+    if precision:
+        text = f"d:{precision},{scale}" + (",256" if precision > DECIMAL128_DIGITS else "")
+    metadata = {"ARROW:extension:name": info.extension, "ARROW:extension:metadata": ""} if info.extension else {}
+    parts = tuple([arrow_field(part, inner, mod, decimals) for part, inner, mod in _parts(info, typmod)])
+    labels = ArrowField("", "u") if info.kind == const.KIND_ENUM else None
+    return ArrowField(name, text, metadata=metadata, children=parts, dictionary=labels)
 
 
 def _loaded_pyarrow() -> Any:
@@ -129,10 +146,12 @@ class Columns:
     `pyarrow.table(columns)`, `duckdb.from_arrow(columns)`; so does `Connection.load`. The memory is shared, not
     copied, and must not be changed.
 
-    Types: numeric(p,s) is decimal128(p,s), numeric without (p,s) exact text; timestamptz is in UTC; uuid and json
-    carry the Arrow extension types arrow.uuid and arrow.json; timetz and types the driver does not know are text;
-    arrays of one dimension are lists. Infinite dates and timestamps are the smallest and largest integers of their
-    width.
+    Types: numeric(p,s) is decimal128(p,s), decimal256 beyond 38 digits, and numeric without (p,s) exact text, unless
+    the policy `decimals` says otherwise; timestamptz is in UTC; uuid and json carry the Arrow extension types
+    arrow.uuid and arrow.json; arrays of one dimension are lists, composites structs, enums dictionaries of their
+    labels. What has no Arrow type of its own (timetz, ranges, networks, geometry ..., and containers of these) is the
+    server's text. Infinite dates and timestamps are the smallest and largest integers of their width. docs/arrow.md
+    lists every type.
     """
 
     __slots__ = ("_schema", "batches")
@@ -241,13 +260,16 @@ class ColumnsConsumer:
         self._batches: list[tuple[int, list[ColumnBuffers]]] = []
 
     def formats(self, fields: Sequence[ResultField]) -> bytes:
-        """Binary wherever the codec knows the type."""
-        return self._registry.result_formats([field.type_oid for field in fields])
+        """Binary wherever the type has an Arrow layout; all else comes as the server's own text."""
+        known = [is_columnar(self._registry.info(field.type_oid)) for field in fields]
+        return pack(f">{len(known)}h", *[const.BINARY if binary else const.TEXT for binary in known])
 
     def begin(self, fields: Sequence[ResultField]) -> None:
         """Make a sink for these columns; whatever was gathered before is dropped."""
-        self._fields = [arrow_field(field.name, field.type_oid, field.typmod) for field in fields]
-        self._sink = ColumnSink([sink_spec(field.type_oid, field.typmod) for field in fields])
+        decimals = self._registry.rules.policies.decimals
+        columns = [(field, self._registry.info(field.type_oid)) for field in fields]
+        self._fields = [arrow_field(field.name, info, field.typmod, decimals) for field, info in columns]
+        self._sink = ColumnSink([sink_spec(info, field.typmod, decimals) for field, info in columns])
         self._batches = []
 
     def run(self, block: bytearray, start: int, stop: int, count: int) -> None:

@@ -15,9 +15,10 @@ from uuid import UUID
 
 import numpy as np
 
+from .columns import DECIMAL128_DIGITS
 from .errors import NotSupportedError
-from .values import Interval
 from .types.intervals import make_interval
+from .values import Interval
 
 if TYPE_CHECKING:
     import pandas
@@ -35,6 +36,7 @@ _DTYPES: Final = {
     "i": "<i4",
     "l": "<i8",
     "I": "<u4",
+    "L": "<u8",
     "f": "<f4",
     "g": "<f8",
     "ttu": "<m8[us]",
@@ -54,7 +56,7 @@ def _mask(buffers: ColumnBuffers) -> Array | None:
 
 
 def _spans(buffers: ColumnBuffers) -> Iterator[bytes]:
-    _length, _nulls, _validity, offsets, data, _child = buffers
+    offsets, data = buffers[3:5]
     assert offsets is not None
     assert data is not None
     ends = offsets.cast("B").cast("i").tolist()
@@ -67,21 +69,39 @@ def _chunks(buffers: ColumnBuffers, size: int) -> Iterator[bytes]:
     return (raw[at : at + size] for at in range(0, len(raw), size))
 
 
-def _decimals(buffers: ColumnBuffers, scale: int) -> list[Any]:
-    return [Decimal(f"{int.from_bytes(raw, 'little', signed=True)}E-{scale}") for raw in _chunks(buffers, 16)]
+def _decimals(buffers: ColumnBuffers, precision: int, scale: int) -> list[Any]:
+    size = 16 if precision <= DECIMAL128_DIGITS else 32
+    return [Decimal(f"{int.from_bytes(raw, 'little', signed=True)}E-{scale}") for raw in _chunks(buffers, size)]
 
 
 def _lists(field: ArrowField, buffers: ColumnBuffers) -> list[Any]:
-    _length, _nulls, _validity, offsets, _data, child = buffers
+    offsets = buffers[3]
     assert offsets is not None
-    assert child is not None
     ends = offsets.cast("B").cast("i").tolist()
-    items = _objects(field.children[0], child)
+    items = _objects(field.children[0], buffers[5][0])
     return [items[start:stop] for start, stop in pairwise(ends)]
+
+
+def _structs(field: ArrowField, buffers: ColumnBuffers) -> list[Any]:
+    names = [child.name for child in field.children]
+    columns = [_objects(child, part) for child, part in zip(field.children, buffers[5], strict=True)]
+    if not columns:
+        return [{} for _ in range(buffers[0])]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _labels(field: ArrowField, buffers: ColumnBuffers) -> list[Any]:
+    """The labels that an enum's indices stand for."""
+    assert field.dictionary is not None
+    assert buffers[6] is not None
+    labels = [*_raw_objects(field.dictionary, buffers[6]), None]  # NULLs have an index too, and there may be no labels
+    return [labels[index] for index in np.frombuffer(buffers[4] or b"", "<i4").tolist()]
 
 
 def _raw_objects(field: ArrowField, buffers: ColumnBuffers) -> list[Any]:
     """The values as Python objects; those that are NULL are anything."""
+    if field.dictionary is not None:
+        return _labels(field, buffers)
     if field.format == "u":
         return [raw.decode() for raw in _spans(buffers)]
     if field.format == "z":
@@ -93,8 +113,11 @@ def _raw_objects(field: ArrowField, buffers: ColumnBuffers) -> list[Any]:
         return [make_interval(months, days, ns // 1000) for months, days, ns in parts]
     if field.format == "+l":
         return _lists(field, buffers)
+    if field.format == "+s":
+        return _structs(field, buffers)
     if field.format.startswith("d:"):
-        return _decimals(buffers, int(field.format.rpartition(",")[2]))
+        precision, scale = [int(part) for part in field.format[2:].split(",")[:2]]
+        return _decimals(buffers, precision, scale)
     values: list[Any] = _fixed(field, buffers).tolist()
     return values
 
@@ -131,7 +154,7 @@ def _pieces(columns: Columns, index: int) -> Pieces:
     """The column's values in one array and its mask; objects hold None themselves and have none."""
     field = columns.fields[index]
     batches = [batch.buffers[index] for batch in columns.batches]
-    if field.format not in _DTYPES and field.format not in ("b", "tdD"):
+    if field.dictionary is not None or (field.format not in _DTYPES and field.format not in ("b", "tdD")):
         return _object_array([value for buffers in batches for value in _objects(field, buffers)]), None
     arrays = [_fixed(field, buffers) for buffers in batches]
     values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
@@ -184,6 +207,16 @@ def pandas_frame(columns: Columns) -> pandas.DataFrame:
     return frame
 
 
+def _check_polars(field: ArrowField, column: str, depth: int = 0) -> None:
+    """Raise NotSupportedError for what polars has no type for; intervals that stand alone become durations."""
+    if depth and field.format == "tin":
+        raise NotSupportedError(f"column {column}: polars has no type for intervals inside of others; cast it to text")
+    if field.format.startswith("d:") and field.format.endswith(",256"):
+        raise NotSupportedError(f"column {column}: polars has no decimals of more than 38 digits; cast it to text")
+    for child in field.children:
+        _check_polars(child, column, depth + 1)
+
+
 def polars_frame(columns: Columns) -> polars.DataFrame:
     """What `Columns.to_polars` gives. polars reads no Arrow intervals, so these columns go through objects."""
     import polars as pl
@@ -193,10 +226,7 @@ def polars_frame(columns: Columns) -> polars.DataFrame:
     durations: dict[str, Any] = {}
     kept: list[int] = []
     for index, field in enumerate(columns.fields):
-        if field.children and field.children[0].format == "tin":
-            raise NotSupportedError(
-                f"column {field.name}: polars has no type for arrays of intervals; cast it in the query"
-            )
+        _check_polars(field, field.name)
         if field.format != "tin":
             kept.append(index)
             continue

@@ -198,7 +198,7 @@ def _callback(work: Callable[[int], None]) -> Any:
 def _releaser(kind: type[ctypes.Structure]) -> Any:
     """The release callback of our own structs.
 
-    Releases the children that were not moved out, and drops the reference in `private_data`.
+    Releases the children and the dictionary that were not moved out, and drops the reference in `private_data`.
 
     Everything it needs is bound here, because it may be called when the module is already being torn down.
     """
@@ -214,8 +214,8 @@ def _releaser(kind: type[ctypes.Structure]) -> Any:
         struct = at(address)
         if not struct.release:
             return
-        for child in children(struct.children, struct.n_children) if nested else ():
-            callback = at(child).release
+        for child in (*children(struct.children, struct.n_children), struct.dictionary or 0) if nested else ():
+            callback = at(child).release if child else None
             if callback:
                 release(callback)(child)
         held, struct.private_data, struct.release = struct.private_data, None, None

@@ -51,8 +51,11 @@ _VIEW: Final = Struct("=iiii")
 def objects(view: ArrayView, start: int, stop: int) -> list[Any]:
     """The values start:stop of the array (counted from its own beginning) as Python objects, None for NULL.
 
-    int, bool, float, Decimal, str, bytes, date, time, datetime, timedelta or Interval, and lists of these.
+    int, bool, float, Decimal, str, bytes, date, time, datetime, timedelta or Interval, lists of these, and for structs
+    a dict by the names of their fields.
     """
+    if stop > view.length:
+        raise DataError(f"column {view.field.name}: the Arrow array is shorter than what it is part of")
     first, last = view.offset + start, view.offset + stop
     validity = view.validity()
     present = None
@@ -97,6 +100,8 @@ def _reader(view: ArrayView) -> Callable[[int], Any]:
     kind = view.type
     if kind.family is Family.LIST:
         return _lists(view)
+    if kind.family is Family.STRUCT:
+        return _structs(view)
     if kind.family in (Family.STRING, Family.BINARY):
         read = _bytes(view)
         return read if kind.family is Family.BINARY else lambda index: _text(read(index))
@@ -174,6 +179,18 @@ def _lists(view: ArrayView) -> Callable[[int], list[Any]]:
         if not 0 <= start <= stop <= child.length:
             raise DataError(f"column {view.field.name}: the offsets of the Arrow list are out of range")
         return objects(child, start, stop)
+
+    return read
+
+
+def _structs(view: ArrayView) -> Callable[[int], dict[str, Any]]:
+    names = [child.field.name for child in view.children]
+    if len(set(names)) < len(names):
+        raise DataError(f"column {view.field.name}: two fields of the Arrow struct have the same name")
+
+    def read(index: int) -> dict[str, Any]:
+        # A struct's own offset holds for its children too; they may be longer than it, not shorter.
+        return {name: objects(child, index, index + 1)[0] for name, child in zip(names, view.children, strict=True)}
 
     return read
 

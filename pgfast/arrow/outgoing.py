@@ -69,6 +69,7 @@ def _metadata(pairs: Mapping[str, str]) -> bytes:
 def _schema(field: ArrowField) -> Any:
     made: Any = ArrowSchema()
     children = [_schema(child) for child in field.children]
+    dictionary = None if field.dictionary is None else _schema(field.dictionary)
     pointers = _pointer_array(children)
     names = (ctypes.create_string_buffer(field.format.encode()), ctypes.create_string_buffer(field.name.encode()))
     metadata = ctypes.create_string_buffer(_metadata(field.metadata)) if field.metadata else None
@@ -78,7 +79,8 @@ def _schema(field: ArrowField) -> Any:
     made.flags = FLAG_NULLABLE if field.nullable else 0
     made.n_children = len(children)
     made.children = ctypes.addressof(pointers) if children else None
-    arm(made, _Holder(names, metadata, children, pointers))
+    made.dictionary = None if dictionary is None else ctypes.addressof(dictionary)
+    arm(made, _Holder(names, metadata, children, pointers, dictionary))
     return made
 
 
@@ -92,17 +94,25 @@ class _Holder:
 
 
 def _array(buffers: ColumnBuffers) -> Any:
-    length, null_count, validity, offsets, data, child = buffers
+    length, null_count, validity, offsets, data, children, labels = buffers
     views = [view for view in (offsets, data) if view is not None]
     addresses = [address_of(validity) if validity is not None else 0, *[address_of(view) for view in views]]
-    return _filled(length, null_count, addresses, [_array(child)] if child is not None else [], (validity, *views))
+    made = [_array(child) for child in children]
+    return _filled(length, null_count, addresses, made, (validity, *views), None if labels is None else _array(labels))
 
 
 def _struct_array(rows: int, columns: Sequence[ColumnBuffers]) -> Any:
     return _filled(rows, 0, [0], [_array(column) for column in columns], ())
 
 
-def _filled(length: int, null_count: int, addresses: list[int], children: list[Any], kept: tuple[object, ...]) -> Any:
+def _filled(
+    length: int,
+    null_count: int,
+    addresses: list[int],
+    children: list[Any],
+    kept: tuple[object, ...],
+    dictionary: Any = None,
+) -> Any:
     made: Any = ArrowArray()
     buffers = (c_void_p * len(addresses))(*addresses)
     pointers = _pointer_array(children)
@@ -112,7 +122,8 @@ def _filled(length: int, null_count: int, addresses: list[int], children: list[A
     made.buffers = ctypes.addressof(buffers)
     made.n_children = len(children)
     made.children = ctypes.addressof(pointers) if children else None
-    arm(made, _Holder(kept, buffers, children, pointers))
+    made.dictionary = None if dictionary is None else ctypes.addressof(dictionary)
+    arm(made, _Holder(kept, buffers, children, pointers, dictionary))
     return made
 
 

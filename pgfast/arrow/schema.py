@@ -37,6 +37,7 @@ class Family(Enum):
     TIMESTAMPTZ = "timestamp with time zone"
     INTERVAL = "interval"
     LIST = "list"
+    STRUCT = "struct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,13 @@ _SIMPLE: Final[Mapping[str, ArrowType]] = MappingProxyType(
         "tin": ArrowType("month_day_nano_interval", Family.INTERVAL, const.LAYOUT_MONTH_DAY_NANO, 16),
         "+l": ArrowType("list", Family.LIST, const.LAYOUT_OBJECT),
         "+L": ArrowType("large_list", Family.LIST, const.LAYOUT_OBJECT),
+        "+s": ArrowType("struct", Family.STRUCT, const.LAYOUT_OBJECT),
     }
 )
 
 #: Types that have a format but no PostgreSQL counterpart here.
 _FOREIGN: Final[Mapping[str, str]] = MappingProxyType(
-    {"+s": "struct", "+m": "map", "+r": "run_end_encoded", "+vl": "list_view", "+vL": "large_list_view"}
+    {"+m": "map", "+r": "run_end_encoded", "+vl": "list_view", "+vL": "large_list_view"}
 )
 
 _UNITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
@@ -120,6 +122,7 @@ _NUMBERS: Final = frozenset(
         const.KIND_INT4,
         const.KIND_INT8,
         const.KIND_OID,
+        const.KIND_UINT8,
         const.KIND_FLOAT4,
         const.KIND_FLOAT8,
         const.KIND_NUMERIC,
@@ -128,7 +131,7 @@ _NUMBERS: Final = frozenset(
 _JSON: Final = frozenset((const.KIND_JSON, const.KIND_JSONB))
 
 #: The kinds a family may be stored in. A null column goes anywhere, a string anywhere its text is valid, a list where
-#: its elements may.
+#: its elements may, and anything to a type that is read and written by functions, which then judge each value.
 STORABLE: Final[Mapping[Family, frozenset[int]]] = MappingProxyType(
     {
         Family.BOOL: frozenset((const.KIND_BOOL,)),
@@ -142,6 +145,7 @@ STORABLE: Final[Mapping[Family, frozenset[int]]] = MappingProxyType(
         Family.TIMESTAMPTZ: frozenset((const.KIND_TIMESTAMPTZ,)),
         Family.INTERVAL: frozenset((const.KIND_INTERVAL,)),
         Family.LIST: frozenset((const.KIND_ARRAY,)) | _JSON,
+        Family.STRUCT: frozenset((const.KIND_COMPOSITE,)) | _JSON,
     }
 )
 
@@ -187,7 +191,11 @@ def _decimal(parameters: list[int]) -> ArrowType | None:
     precision, scale, bits = (*parameters, 128)[:3]
     if bits not in (32, 64, 128, 256):
         return None
-    layout = const.LAYOUT_DECIMAL128 if bits == 128 and 0 <= scale <= 38 else const.LAYOUT_OBJECT
+    layout = const.LAYOUT_OBJECT
+    if bits == 128 and 0 <= scale <= 38:
+        layout = const.LAYOUT_DECIMAL128
+    elif bits == 256 and 0 <= scale <= 76:
+        layout = const.LAYOUT_DECIMAL256
     return ArrowType(f"decimal{bits}({precision}, {scale})", Family.DECIMAL, layout, bits // 8, scale)
 
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import const
 from ..errors import DataError
 from ..types.arrays import parse_array
-from ..types.catalogue import KIND_NAMES
-from ..types.coerce import HOOKS, to_json
+from ..types.catalogue import TypeInfo
+from ..types.coerce import HOOKS
 from ..types.intervals import parse_fields
-from ..types.text import PARSERS, parse_timestamptz
+from ..types.reading import text_parser
+from ..types.registry import Registry
+from ..types.text import parse_timestamptz
 from .incoming import ArrayView
 from .objects import objects
 from .schema import STORABLE, ArrowField, ArrowType, Family, arrow_type, type_name
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
 _JSON: Final = (const.KIND_JSON, const.KIND_JSONB)
 #: Kinds whose text form is taken as it is.
-_OWN_TEXT: Final = (const.KIND_STR, const.KIND_CHAR, *_JSON)
+_OWN_TEXT: Final = (const.KIND_STR, const.KIND_CHAR, const.KIND_ENUM, *_JSON)
+_JSON_FAMILIES: Final = (Family.NULL, Family.BOOL, Family.INTEGER, Family.FLOAT, Family.STRING, Family.STRUCT)
+#: Rules that know no program's registrations and policies.
+_PLAIN: Final = Registry().rules
 _F32: Final = Struct("<f")
 _INDEX_LAYOUTS: Final = {
     "c": const.LAYOUT_I8,
@@ -44,31 +49,6 @@ _INDEX_LAYOUTS: Final = {
 }
 
 
-class ArrayText:
-    """An array in text form.
-
-    The codec asks for its list only when it comes to it, so that a fault names the right row.
-    """
-
-    __slots__ = ("_parse", "_text")
-
-    def __init__(self, text: str, parse: Callable[[str], Any]) -> None:
-        self._text = text
-        self._parse = parse
-
-    def tolist(self) -> list[Any]:
-        """The nested lists the text stands for.
-
-        Bounds are refused: the binary form that is made of the lists has none, and they would be lost.
-        """
-        if self._text.lstrip().startswith("["):
-            raise ValueError("an array with bounds would lose them; write it without")
-        return parse_array(self._text, self._parse)
-
-    def __repr__(self) -> str:
-        return repr(self._text)
-
-
 def float32_numeric(value: Any) -> Any:
     """The Decimal of the shortest digits that are this single-precision float and no other."""
     if not isinstance(value, float) or value != value or value in (float("inf"), float("-inf")):
@@ -80,22 +60,41 @@ def float32_numeric(value: Any) -> Any:
     return Decimal(text)
 
 
-def text_hook(kind: int, zone: tzinfo | None) -> Callable[[Any], Any]:
-    """The hook that reads text as a value of `kind`; timestamps with time zone that name none are read in `zone`."""
-    if kind in _JSON:
-        return to_json
-    if kind in _OWN_TEXT:
-        return HOOKS[kind]
-    parse = PARSERS[kind]
+def _text_reader(info: TypeInfo, zone: tzinfo | None) -> Callable[[str], Any]:
+    """The function from text to a value; timestamps with time zone that name none are read in `zone`.
+
+    It goes by the types alone: what a program has registered, and its policies, are for results.
+    """
+    kind = info.kind
     if kind == const.KIND_TIMESTAMPTZ:
-        parse = partial(parse_timestamptz, zone=zone)
-    elif kind == const.KIND_INTERVAL:
-        parse = parse_fields
+        return partial(parse_timestamptz, zone=zone)
+    if kind == const.KIND_INTERVAL:
+        return parse_fields
+    if kind == const.KIND_ARRAY:
+        element = info.children[0]
+        return partial(parse_array, element=_text_reader(element, zone), delimiter=element.delimiter)
+    if kind in _JSON:
+        return lambda text: text  # JSON text is sent as it is
+    return text_parser(info, _PLAIN) or (lambda text: text)
 
-    def hook(value: Any) -> Any:
-        return parse(value) if isinstance(value, str) else HOOKS[kind](value)
 
-    return hook
+def text_hook(info: TypeInfo, spec: Spec, zone: tzinfo | None) -> Callable[[Any], Any]:
+    """The hook that reads a str as a value of the type, and hands anything else to the spec's own hook."""
+    if info.kind in _OWN_TEXT:
+        return spec[2] or HOOKS[info.kind]
+    if info.kind == const.KIND_CALL and spec[2] is not None:
+        return spec[2]  # which takes the text form too
+    read, hook = _text_reader(info, zone), spec[2]
+    made_of_others = bool(info.children)  # what is read may be a named tuple, which only the hook takes apart
+
+    def text_or_value(value: Any) -> Any:
+        if isinstance(value, str):
+            value = read(value)
+            if not made_of_others:
+                return value
+        return value if hook is None else hook(value)
+
+    return text_or_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +103,29 @@ class Route:
 
     spec: Spec
     native: bool
-    array_element: Callable[[str], Any] | None = None  # the target is an array and the source its text form
 
 
-def route(field: ArrowField, spec: Spec, zone: tzinfo | None = None) -> Route:
-    """How the Arrow field goes to a target column with this encode spec.
+def route(field: ArrowField, info: TypeInfo, spec: Spec, zone: tzinfo | None = None) -> Route:
+    """How the Arrow field goes to a target column of this type, with this encode spec.
 
-    Raises NotSupportedError where the type has no PostgreSQL counterpart, DataError where it does not fit this one.
+    Raises NotSupportedError where the Arrow type has no PostgreSQL counterpart, DataError where it does not fit this
+    one.
     """
-    kind, element, oid, _call = spec
+    kind, oid, _call, children = spec
     source = arrow_type(field)
-    if source.family is Family.STRING and kind == const.KIND_ARRAY:
-        call = text_hook(element, zone)
-        parse = (lambda text: text) if element in _OWN_TEXT else call
-        return Route((kind, element, oid, call), False, parse)
-    if not _storable(field, source, spec):
+    if not _storable(field, source, info):
         raise DataError(
-            f"column {field.name}: the Arrow type {type_name(field)} does not fit {_target_name(spec)}; "
-            f"{_advice(source, kind)}"
+            f"column {field.name}: the Arrow type {type_name(field)} does not fit {info.sql}; {_advice(source, kind)}"
         )
     if source.family is Family.STRING:
-        target = (kind, 0, 0, text_hook(kind, zone))
+        target: Spec = (kind, oid, text_hook(info, spec, zone), children)
         return Route(target, (source.layout, kind) in const.COLUMN_PAIRS and kind != const.KIND_BYTES)
-    if kind == const.KIND_ARRAY and field.children and arrow_type(field.children[0]).family is Family.STRING:
-        return Route((kind, element, oid, text_hook(element, zone)), False)
+    if kind == const.KIND_ARRAY and source.family is Family.LIST and _innermost(field).family is Family.STRING:
+        element = children[0]
+        read = text_hook(info.children[0], element, zone)
+        return Route((kind, oid, spec[2], ((element[0], element[1], read, element[3]),)), False)
     if source.name == "float32" and kind == const.KIND_NUMERIC:
-        return Route((kind, 0, 0, float32_numeric), False)
+        return Route((kind, oid, float32_numeric, ()), False)
     if source.layout == const.LAYOUT_NULL:
         return Route(spec, field.dictionary is None)
     native = (source.layout, kind) in const.COLUMN_PAIRS
@@ -138,29 +134,39 @@ def route(field: ArrowField, spec: Spec, zone: tzinfo | None = None) -> Route:
     return Route(spec, native)
 
 
-def _storable(field: ArrowField, source: ArrowType, spec: Spec) -> bool:
-    if source.family in (Family.NULL, Family.STRING):
+def _innermost(field: ArrowField) -> ArrowType:
+    """The type of the elements of lists of lists."""
+    while (source := arrow_type(field)).family is Family.LIST:
+        field = field.children[0]
+    return source
+
+
+def _storable(field: ArrowField, source: ArrowType, info: TypeInfo) -> bool:
+    if source.family in (Family.NULL, Family.STRING) or info.kind == const.KIND_CALL:
         return True
-    if spec[0] not in STORABLE[source.family]:
+    if info.kind not in STORABLE[source.family]:
         return False
-    if source.family is Family.LIST:
-        return _list_storable(field.children[0], spec)
-    return True
+    if source.family is Family.STRUCT:
+        return info.kind in _JSON or _fields_storable(field, info)
+    return source.family is not Family.LIST or _list_storable(field.children[0], info)
 
 
-def _list_storable(child: ArrowField, spec: Spec) -> bool:
+def _list_storable(child: ArrowField, info: TypeInfo) -> bool:
     """Whether the innermost elements of lists fit the elements of the array; JSON takes lists of what JSON can say."""
-    kind, element, _oid, _call = spec
-    while (source := arrow_type(child)).family is Family.LIST:
+    while arrow_type(child).family is Family.LIST:
         child = child.children[0]
-    if kind in _JSON:
-        return source.family in (Family.NULL, Family.BOOL, Family.INTEGER, Family.FLOAT, Family.STRING)
-    return source.family in (Family.NULL, Family.STRING) or element in STORABLE[source.family]
+    source = arrow_type(child)
+    if info.kind in _JSON:
+        return source.family in _JSON_FAMILIES
+    return _storable(child, source, info.children[0])
 
 
-def _target_name(spec: Spec) -> str:
-    kind, element, _oid, _call = spec
-    return f"{KIND_NAMES[element]}[]" if kind == const.KIND_ARRAY else KIND_NAMES[kind]
+def _fields_storable(field: ArrowField, info: TypeInfo) -> bool:
+    """Whether the struct's fields are the attributes of the composite, by name, and each fits."""
+    attributes = dict(zip(info.names, info.children, strict=True))
+    return {child.name for child in field.children} == set(attributes) and all(
+        _storable(child, arrow_type(child), attributes[child.name]) for child in field.children
+    )
 
 
 def _advice(source: ArrowType, kind: int) -> str:
@@ -168,6 +174,8 @@ def _advice(source: ArrowType, kind: int) -> str:
         return "say which time zone it is in first"
     if source.family is Family.TIMESTAMPTZ and kind == const.KIND_TIMESTAMP:
         return "convert it to local time without zone first"
+    if source.family is Family.STRUCT and kind == const.KIND_COMPOSITE:
+        return "its fields must have the names of the attributes, and types that fit them"
     return "cast it in the source"
 
 
@@ -175,11 +183,7 @@ def source_column(view: ArrayView, route: Route, start: int, stop: int) -> Sourc
     """Rows start:stop of the array as a source column whose first row is row 0."""
     if route.native:
         return _native(view, route.spec, start, stop)
-    values = objects(view, start, stop)
-    if route.array_element is not None:
-        parse = route.array_element
-        values = [None if value is None else ArrayText(value, parse) for value in values]
-    return (const.LAYOUT_OBJECT, route.spec, stop - start, 0, None, values, None, 0, (), None)
+    return (const.LAYOUT_OBJECT, route.spec, stop - start, 0, None, objects(view, start, stop), None, 0, (), None)
 
 
 def _native(view: ArrayView, spec: Spec, start: int, stop: int) -> SourceColumn:

@@ -45,8 +45,12 @@ def arrow_batches(field: ArrowField, batches: Sequence[tuple[int, Sequence[Colum
 def _array(pa: Any, kind: Any, buffers: ColumnBuffers) -> Any:
     if isinstance(kind, pa.BaseExtensionType):
         return pa.ExtensionArray.from_storage(kind, _array(pa, kind.storage_type, buffers))
-    length, null_count, validity, offsets, data, child = buffers
+    length, null_count, validity, offsets, data, children, labels = buffers
     held = [None if validity is None else pa.py_buffer(validity)]
     held += [pa.py_buffer(view) for view in (offsets, data) if view is not None]
-    children = None if child is None else [_array(pa, kind.value_type, child)]
-    return pa.Array.from_buffers(kind, length, held, null_count, 0, children)
+    if labels is not None:
+        indices = pa.Array.from_buffers(kind.index_type, length, held, null_count, 0)
+        return pa.DictionaryArray.from_arrays(indices, _array(pa, kind.value_type, labels), safe=False)
+    inner = [kind.field(index).type for index in range(kind.num_fields)]
+    made = [_array(pa, part, child) for part, child in zip(inner, children, strict=True)]
+    return pa.Array.from_buffers(kind, length, held, null_count, 0, made or None)

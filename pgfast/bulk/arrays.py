@@ -141,8 +141,8 @@ class ArrowPlan:
         for column, index in zip(target.columns, self._chosen, strict=True):
             try:
                 family = arrow_type(fields[index]).family
-                if column.spec is not None:
-                    self._routes.append(route(fields[index], column.spec, session_zone(zone)))
+                if column.spec is not None and column.info is not None:
+                    self._routes.append(route(fields[index], column.info, column.spec, session_zone(zone)))
                 elif family is not Family.STRING and family is not Family.NULL:
                     raise DataError(
                         f"column {column.name}: the Arrow type {type_name(fields[index])} does not fit "

@@ -46,6 +46,7 @@ _FAMILIES: Final = {
     Family.TIMESTAMP: "timestamp",
     Family.TIMESTAMPTZ: "timestamptz",
     Family.INTERVAL: "interval",
+    Family.STRUCT: "jsonb",
 }
 _EXTENSIONS: Final = {"arrow.uuid": "uuid", "arrow.json": "jsonb"}
 

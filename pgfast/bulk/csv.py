@@ -22,7 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from .. import const
 from ..arrow import ArrowBatch, ArrowReader
 from ..errors import DatabaseError, DataError, Error, InterfaceError
 from ..errors.faults import FAULT_NUL
@@ -39,7 +38,7 @@ from .csvfile import (
     records,
     scanned,
 )
-from .csvvalues import FALSE_VALUES, TRUE_VALUES, Reading, Unsure, converted, plain_mistake, reading
+from .csvvalues import FALSE_VALUES, TRUE_VALUES, Reading, Unsure, converted, plain_mistake, reading, surely_read
 from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Reread, copy_options
 from .report import Meter
 from .sources import FileOptions
@@ -154,7 +153,7 @@ class CsvFeed:
                     f"{self._width} values where {len(target.columns)} are wanted (line 1 of {self._path.name})", 0
                 )
             self._chosen = self._names[: len(target.columns)]
-        sure = target.binary and not any(_restricted_interval(column) for column in target.columns)
+        sure = target.binary and all(surely_read(column) for column in target.columns)
         self._way = BINARY if sure else TEXT
         return self._way
 
@@ -349,8 +348,3 @@ class CsvFeed:
 
     def close(self) -> None:
         """Nothing is open between blocks."""
-
-
-def _restricted_interval(column: TargetColumn) -> bool:
-    """Whether this is an interval of some fields only, in which a bare number or 1:02 stands for those."""
-    return column.spec is not None and column.spec[0] == const.KIND_INTERVAL and column.typmod != -1

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from .. import const
-from ..columns import decimal_shape
+from ..columns import DECIMAL128_DIGITS, decimal_shape
 from ..types.text import PARSERS
 from .target import TargetColumn
 
@@ -72,6 +72,22 @@ TRUE_VALUES: Final = tuple(spellings(_TRUE))
 FALSE_VALUES: Final = tuple(spellings(_FALSE))
 
 
+def surely_read(column: TargetColumn) -> bool:
+    """Whether this package reads a value of the column, or refuses it, as the server would; else the server must.
+
+    An interval of some fields only is not: in it a bare number or 1:02 stands for those. Nor is what is read by
+    functions of the type's own (networks, geometry, text search ...), nor ranges and composites.
+    """
+    info = column.info
+    if info is None or (info.kind == const.KIND_INTERVAL and column.typmod != -1):
+        return False
+    return info.kind in _SURE or (info.kind == const.KIND_ARRAY and info.children[0].kind in _SURE)
+
+
+#: Kinds whose text is read as the server reads it, or left to it where that is not certain.
+_SURE: Final = frozenset((*range(const.KIND_STR, const.KIND_ARRAY), const.KIND_ENUM))
+
+
 def reading(column: TargetColumn, hexadecimal: bool) -> Reading:
     """How pyarrow reads the column; as a string where the parsers of this package or the server do it.
 
@@ -98,7 +114,7 @@ def reading(column: TargetColumn, hexadecimal: bool) -> Reading:
         made = arrow.time64("us")
     elif kind == const.KIND_NUMERIC:
         precision, scale = decimal_shape(column.typmod)
-        made = arrow.decimal128(precision, scale) if precision else text
+        made = arrow.decimal128(precision, scale) if 0 < precision <= DECIMAL128_DIGITS else text
     return Reading(made, made)
 
 

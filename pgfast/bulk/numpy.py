@@ -15,7 +15,6 @@ from .. import const
 from ..arrow.schema import STORABLE, Family
 from ..arrow.source import float32_numeric
 from ..errors import DataError, InterfaceError
-from ..types.catalogue import KIND_NAMES
 from .arrays import OBJECT_ROWS, binary_blocks
 from .feed import BINARY, TEXT, copy_options
 from .missing import without_missing
@@ -133,7 +132,7 @@ class NumpyFeed:
                 )
             try:
                 if self._path == BINARY and column.spec is not None and _is_array(values):
-                    columns.append(_array_column(values, column.spec))
+                    columns.append(_array_column(values, column.spec, column.type_name))
                 else:
                     columns.append(_Objects(column.spec, values, _mask(values), len(values)))
             except DataError as exc:
@@ -186,8 +185,8 @@ def _mask(values: Any) -> Any:
     return whole if whole.any() else None
 
 
-def _array_column(values: Any, spec: Spec) -> _Native | _Objects:
-    """How a NumPy array goes to a column with this spec."""
+def _array_column(values: Any, spec: Spec, type_name: str) -> _Native | _Objects:
+    """How a NumPy array goes to a column with this spec; `type_name` is for the error."""
     import numpy as np
 
     kind, mask = spec[0], _mask(values)
@@ -198,14 +197,16 @@ def _array_column(values: Any, spec: Spec) -> _Native | _Objects:
             raise DataError(f"dtype {plain.dtype} has no PostgreSQL counterpart; convert or drop the column")
         return _Objects(spec, plain.tolist() if plain.ndim > 1 else plain, mask, len(plain))
     if code in "Mm":
-        return _time_column(plain, spec, mask)
+        return _time_column(plain, spec, mask, type_name)
+    if kind == const.KIND_CALL:
+        return _Objects(spec, plain, mask, len(plain))
     if kind not in STORABLE[_FAMILIES[code]]:
-        raise DataError(f"dtype {plain.dtype} does not fit {KIND_NAMES[kind]}; convert it first")
+        raise DataError(f"dtype {plain.dtype} does not fit {type_name}; convert it first")
     if plain.dtype.itemsize == 2 and code == "f":
         plain = plain.astype("f4")
     layout = _LAYOUTS.get(plain.dtype.str[1:])
     if layout == const.LAYOUT_F32 and kind == const.KIND_NUMERIC:
-        return _Objects((kind, 0, 0, float32_numeric), plain, mask, len(plain))
+        return _Objects((kind, 0, float32_numeric, ()), plain, mask, len(plain))
     if layout is None or (layout, kind) not in const.COLUMN_PAIRS:
         return _Objects(spec, plain, mask, len(plain))
     return _native(plain, layout, spec, mask, 0)
@@ -220,7 +221,7 @@ def _native(values: Any, layout: int, spec: Spec, mask: Any, scale: int) -> _Nat
     return _Native(layout, spec, memoryview(native.view(np.uint8)).cast("B"), validity, scale, len(native))
 
 
-def _time_column(values: Any, spec: Spec, mask: Any) -> _Native | _Objects:
+def _time_column(values: Any, spec: Spec, mask: Any, type_name: str) -> _Native | _Objects:
     """datetime64 and timedelta64. Units the kernels do not know become one they do, where nothing is lost by it."""
     import numpy as np
 
@@ -228,7 +229,7 @@ def _time_column(values: Any, spec: Spec, mask: Any) -> _Native | _Objects:
     unit, multiple = np.datetime_data(values.dtype)
     allowed = _DATETIME_KINDS if code == "M" else _TIMEDELTA_KINDS
     if kind not in allowed:
-        raise DataError(f"dtype {values.dtype} does not fit {KIND_NAMES[kind]}; convert it first")
+        raise DataError(f"dtype {values.dtype} does not fit {type_name}; convert it first")
     nat = np.isnat(values)
     if nat.any():
         mask = nat if mask is None else mask | nat
@@ -242,7 +243,7 @@ def _time_column(values: Any, spec: Spec, mask: Any) -> _Native | _Objects:
     if unit in _INEXACT_UNITS or (code == "m" and unit in ("Y", "M")):
         return _Objects(spec, values, mask, len(values))
     if unit not in _UNITS or multiple != 1:
-        return _time_column(values.astype(f"{code}8[{unit if unit in _UNITS else 's'}]"), spec, mask)
+        return _time_column(values.astype(f"{code}8[{unit if unit in _UNITS else 's'}]"), spec, mask, type_name)
     layout = const.LAYOUT_TIMESTAMP if code == "M" else const.LAYOUT_DURATION
     if kind == const.KIND_TIME:
         if unit in ("s", "ms"):

@@ -196,10 +196,11 @@ cdef inline int put_temporal(
             return bad_number(fault, FAULT_VALUE_RANGE, column, row, index, units)
         us -= EPOCH_US
         store_i64(tail(out, 8), us)
-    elif layout == LAYOUT_DURATION:
+    elif layout == LAYOUT_DURATION:  # whole days and a rest of the same sign, as of a timedelta
         p = tail(out, 16)
-        store_i64(p, us)
-        memset(p + 8, 0, 8)
+        store_i64(p, us % US_PER_DAY)
+        store_i32(p + 8, <int32_t>(us // US_PER_DAY))
+        store_i32(p + 12, 0)
     else:
         if us < 0 or us > US_PER_DAY:
             return bad_number(fault, FAULT_VALUE_RANGE, column, row, index, units)

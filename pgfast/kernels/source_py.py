@@ -101,7 +101,9 @@ def _timestamp(units: int, scale: int, row: int, column: int) -> bytes:
 
 
 def _duration(units: int, scale: int, row: int, column: int) -> bytes:
-    return forms.I64.pack(_microseconds(units, scale, row, column)) + bytes(8)
+    us = _microseconds(units, scale, row, column)
+    days, rest = divmod(abs(us), const.US_PER_DAY)  # whole days and a rest of the same sign, as of a timedelta
+    return forms.INTERVAL.pack(rest, days, 0) if us >= 0 else forms.INTERVAL.pack(-rest, -days, 0)
 
 
 _TEMPORAL: Final = {

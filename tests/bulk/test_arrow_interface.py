@@ -186,8 +186,11 @@ def buffers(seen: list[Any]) -> list[Any]:
     def ints(*numbers: int) -> bytes:
         return bytes((ctypes.c_int32 * len(numbers))(*numbers))
 
-    text = (2, 0, None, view(ints(0, 1, 3)), view(b"abc"), None)
-    return [(2, 1, view(b"\x01"), None, view(ints(1, 0)), None), (2, 0, None, view(ints(0, 2, 2)), None, text)]
+    text = (2, 0, None, view(ints(0, 1, 3)), view(b"abc"), (), None)
+    return [
+        (2, 1, view(b"\x01"), None, view(ints(1, 0)), (), None),
+        (2, 0, None, view(ints(0, 2, 2)), None, (text,), None),
+    ]
 
 
 class Exporter:
@@ -290,7 +293,7 @@ def test_a_schema_without_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "w:", "w:abc", "d:1", "d:1,2,77", "ts", "tsx:", "+ud:0", "+s", "+m", "+r", "+vl"]
+    "text", ["", "x", "w:", "w:abc", "d:1", "d:1,2,77", "ts", "tsx:", "+ud:0", "+m", "+r", "+vl"]
 )
 def test_formats_without_counterpart_are_refused_by_name(text: str) -> None:
     with pytest.raises(NotSupportedError, match="column c: the Arrow type .* has no PostgreSQL counterpart"):
