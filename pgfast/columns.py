@@ -71,14 +71,14 @@ def is_columnar(info: TypeInfo | None) -> bool:
 def _shape(info: TypeInfo, typmod: int, decimals: tuple[int, int] | None) -> tuple[int, int]:
     if info.kind != const.KIND_NUMERIC:
         return 0, 0
+    typmod = info.typmod if typmod < 0 else typmod
     return decimal_shape(typmod) if typmod >= 0 else decimals or (0, 0)
 
 
 def _parts(info: TypeInfo, typmod: int) -> Iterator[tuple[str, TypeInfo, int]]:
     """(name, type, typmod) of what the type is made of: an array's typmod is its elements'."""
     if info.kind == const.KIND_COMPOSITE:
-        for name, part in zip(info.names, info.children, strict=True):
-            yield name, part, -1
+        yield from zip(info.names, info.children, info.typmods, strict=True)
     elif info.kind in (const.KIND_ARRAY, const.KIND_VECTOR):
         yield "item", info.children[0], typmod
 

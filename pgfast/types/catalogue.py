@@ -38,7 +38,8 @@ class TypeInfo:
     `kind` is its wire layout (KIND_TEXT_CALL: it travels only as text), `form` how its values are read and written
     where no kernel does it; `maker` makes that form by the policy for it where there is a choice. `children` are the
     types it is made of, `names` the attributes of a composite or the labels of an enum, in order; `delimiter` stands
-    between the elements of an array of it. A domain has the kind and the parts of its `base`.
+    between the elements of an array of it. A domain has the kind and the parts of its `base`. `typmods` are those of
+    a composite's attributes, `typmod` that of a domain, -1 where there is none.
 
     `arrow` is the Arrow format a column of it is read into (numeric with a typmod is the exception: decimals; of an
     enum it is that of the indices into its labels), "" where it has none and comes as text; `extension` is the name
@@ -61,6 +62,8 @@ class TypeInfo:
     delimiter: str = ","
     base: TypeInfo | None = None
     maker: Callable[[str | None], Form] | None = None
+    typmods: tuple[int, ...] = ()
+    typmod: int = -1
 
     @property
     def is_made(self) -> bool:
@@ -131,15 +134,16 @@ class Named:
         """The enum type with these labels."""
         return self.info(const.KIND_ENUM, "i", names=tuple(labels))
 
-    def composite(self, names: Sequence[str], parts: Sequence[TypeInfo]) -> TypeInfo:
+    def composite(self, names: Sequence[str], parts: Sequence[TypeInfo], typmods: Sequence[int]) -> TypeInfo:
         """The composite type with these attributes."""
         arrow = "+s" if all(part.arrow for part in parts) else ""
-        return self.info(const.KIND_COMPOSITE, arrow, parts, names=tuple(names))
+        return self.info(const.KIND_COMPOSITE, arrow, parts, names=tuple(names), typmods=tuple(typmods))
 
-    def domain(self, base: TypeInfo) -> TypeInfo:
+    def domain(self, base: TypeInfo, typmod: int) -> TypeInfo:
         """The domain over a base type: read and written as that."""
         return replace(
             base,
+            typmod=base.typmod if typmod < 0 else typmod,
             name=self.name,
             oid=self.oid,
             array_oid=self.array_oid,

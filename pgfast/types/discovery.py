@@ -77,7 +77,12 @@ SELECT (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.
        ARRAY (
          SELECT a.atttypid FROM pg_catalog.pg_attribute a
          WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-         ORDER BY a.attnum)
+         ORDER BY a.attnum),
+       ARRAY (
+         SELECT a.atttypmod FROM pg_catalog.pg_attribute a
+         WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+         ORDER BY a.attnum),
+       t.typtypmod
 FROM (SELECT) one
 LEFT JOIN (
   pg_catalog.pg_type t
@@ -105,6 +110,8 @@ class Found(NamedTuple):
     part: int
     names: list[str]
     attributes: list[int]
+    typmods: list[int]
+    typmod: int
 
 
 class Answer(NamedTuple):
@@ -164,9 +171,9 @@ class _Builder:
         if row.typtype == "e":
             return named.enum(row.names)
         if row.typtype == "c":
-            return named.composite(row.names, [self.info(part) for part in row.attributes])
+            return named.composite(row.names, [self.info(part) for part in row.attributes], row.typmods)
         if row.typtype == "d":
-            return named.domain(self.info(row.part))
+            return named.domain(self.info(row.part), row.typmod)
         if row.typtype == "r":
             return named.range(self.info(row.part))
         if row.typtype == "m":
