@@ -36,9 +36,9 @@ def type_key(given: str | int) -> TypeKey:
     if not isinstance(given, str):
         raise ProgrammingError(f"a type is given by its name or OID, not by {type(given).__name__}")
     bare, arrays = _ARRAY.subn("", given.strip())
-    folded = " ".join(bare.lower().split()).removeprefix("pg_catalog.")
+    folded = bare if '"' in bare else " ".join(bare.lower().split()).removeprefix("pg_catalog.")
     builtin = BY_NAME.get(folded + "[]" * bool(arrays))
-    if builtin is not None and not bare.startswith('"'):
+    if builtin is not None:
         return builtin
     parts: list[str] = []
     at = 0

@@ -6,7 +6,7 @@ where all it is made of is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,8 @@ from .. import const
 from .arrays import render_array
 from .catalogue import PG_CATALOG, TypeInfo
 from .coerce import HOOKS, Hook, Json, to_str
-from .reading import Rules, check_class, form_of, parts_of
+from .policies import Policies
+from .reading import Rules, check_class, form_of, parts_of, text_parser
 from .registration import Registration
 from .render import render
 from .structures import composite_hook, enum_hook, nests_in, to_label, to_list, to_multirange, to_range
@@ -22,19 +23,39 @@ from .textranges import render_multirange, render_range
 from .textrecords import render_record
 
 if TYPE_CHECKING:
-    from ..codec import Spec
+    from ..codec import Plan, Spec
 
 Renderer = Callable[[Any], "str | None"]
 
 _JSON: Final = frozenset((const.KIND_JSON, const.KIND_JSONB))
 _ZONED: Final = frozenset((const.KIND_TIMESTAMPTZ, const.KIND_TIMETZ))
 _ZONELESS: Final = frozenset((const.KIND_TIMESTAMP, const.KIND_TIME))
+_STRUCTURED: Final = frozenset((const.KIND_COMPOSITE, const.KIND_RANGE, const.KIND_MULTIRANGE))
 _CONTAINER_HOOKS: Final[dict[int, Hook]] = {
     const.KIND_ARRAY: to_list,
     const.KIND_VECTOR: to_list,
     const.KIND_RANGE: to_range,
     const.KIND_MULTIRANGE: to_multirange,
 }
+
+
+class _Given:
+    """The rules by which text that a program gives for a composite or range is read: nothing is registered, and JSON
+    inside it stays the text it is."""
+
+    policies = Policies(json_loads=str)
+
+    def decoding(self, info: TypeInfo) -> Registration | None:
+        return None
+
+    def encoding(self, info: TypeInfo) -> Registration | None:
+        return None
+
+    def record_plan(self, oids: Sequence[int]) -> Plan:
+        raise ValueError("an anonymous record cannot be written")
+
+
+_GIVEN: Final = _Given()
 
 
 def writes_binary(info: TypeInfo, rules: Rules) -> bool:
@@ -67,7 +88,19 @@ def json_writer(rules: Rules) -> Hook:
 
 
 def hook_of(info: TypeInfo, registered: Registration | None, rules: Rules) -> Hook | None:
-    """The hook for values that the kernel of a type does not take by itself."""
+    """The hook for values that the kernel of a type does not take by itself.
+
+    Composites and ranges take their text form as well.
+    """
+    hook = _hook_of(info, registered, rules)
+    if info.kind not in _STRUCTURED or hook is None:
+        return hook
+    parse = text_parser(info, _GIVEN)
+    assert parse is not None, "what has parts has a parser"
+    return lambda value: parse(str.__str__(value)) if isinstance(value, str) else hook(value)
+
+
+def _hook_of(info: TypeInfo, registered: Registration | None, rules: Rules) -> Hook | None:
     kind = info.kind
     if registered is not None and registered.cls is not None:
         check_class(info, registered)
@@ -125,15 +158,15 @@ def _container_renderer(info: TypeInfo, hook: Hook | None, parts: list[Renderer]
     if kind == const.KIND_VECTOR:
         return lambda value: " ".join([_number(parts[0](one)) for one in hook(value)])
     if kind == const.KIND_RANGE:
-        return lambda value: render_range(hook(value), parts[0])
+        return _or_text(lambda value: render_range(hook(value), parts[0]))
     if kind == const.KIND_MULTIRANGE:
-        return lambda value: render_multirange(hook(value), parts[0])
+        return _or_text(lambda value: render_multirange(hook(value), parts[0]))
+    return _or_text(lambda value: render_record(hook(value), parts))
 
-    def render_composite(value: Any) -> str | None:
-        values = hook(value)
-        return None if values is None else render_record(values, parts)
 
-    return render_composite
+def _or_text(write: Renderer) -> Renderer:
+    """A str is the text form already."""
+    return lambda value: str.__str__(value) if isinstance(value, str) else write(value)
 
 
 def _number(text: str | None) -> str:
