@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--without-codec",
         action="store_true",
-        help="leave out tests that take the codec fixture (another run has them)",
+        help="leave out tests that take the fixtures codec or codecs (another run has them)",
     )
     parser.addoption(
         "--versions",
@@ -44,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--without-codec"):
-        kept = [item for item in items if "codec" not in getattr(item, "fixturenames", ())]
+        kept = [item for item in items if not {"codec", "codecs"} & set(getattr(item, "fixturenames", ()))]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
 
@@ -53,6 +53,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def codec(request: pytest.FixtureRequest) -> ModuleType:
     """Each codec module in turn."""
     return importlib.import_module({"c": "pgfast._codec", "python": "pgfast._codec_py"}[request.param])
+
+
+@pytest.fixture(scope="session")
+def codecs() -> tuple[ModuleType, ...]:
+    """All codec modules at once, for tests that compare them."""
+    names = {"c": "pgfast._codec", "python": "pgfast._codec_py"}
+    return tuple([importlib.import_module(names[name]) for name in CODECS])
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ class Value:
     `text` is a literal of the type, or an expression that has it where `expression` is set; `wire` its binary form
     instead, of which its text form tells everything unless it is `payload`. `since` is the first major version that
     has it. `beyond`: the Python class cannot hold it. `columns`: a column of the type's Arrow layout can.
+    `sendable`: what it is read as says all that is needed to send it back.
     """
 
     text: str = ""
@@ -32,6 +33,7 @@ class Value:
     beyond: bool = False
     columns: bool = True
     payload: bool = False
+    sendable: bool = True
 
     def sql(self, kind: str) -> str:
         """The value in SQL as one of type `kind`."""

@@ -23,6 +23,9 @@ create function corpus.quoted(element text) returns text language sql immutable 
 $$
 """
 
+#: OIDs below are the server's own (access/transam.h, FirstNormalObjectId).
+_FIRST_USER_OID: Final = 16384
+
 _TYPES: Final = """
 with recursive parts(oid, part) as (
   select oid, oid from pg_type
@@ -37,7 +40,8 @@ with recursive parts(oid, part) as (
     union all select r.rngtypid from pg_range r where r.rngmultitypid = t.oid
   ) as found(part)
 )
-select t.oid::int8, t.typname::text, format_type(t.oid, -1), t.typtype::text, c.relkind::text, c.oid::regclass::text,
+select t.oid::int8, t.typname::text, t.typnamespace::regnamespace::text, format_type(t.oid, -1), t.typtype::text,
+       c.relkind::text, c.oid::regclass::text,
        coalesce(e.oid, 0)::int8, coalesce(e.typcategory = 'A', false),
        case when t.typsend <> 0 then t.typsend::regproc::text else '' end,
        case when t.typbasetype <> 0 then format_type(t.typbasetype, -1) else 'text' end,
@@ -63,12 +67,13 @@ class Walked:
 
     `element` is the OID of the elements of an array type, else 0. `relation` is the server's own relation whose rows
     are of the type. `storable`: a table can have a column of it, which is then `table` with the columns n and v.
-    `expressions` are its values where it is not. `as_bytes`: the binary form of the table's v, or its
-    text form where the type has none.
+    `expressions` are its values where it is not. `as_bytes` is what `bytes_of`
+    writes. `group` is the part of the table that it stands in.
     """
 
     oid: int
     name: str
+    builtin: bool
     sql: str
     typtype: str
     element: int
@@ -78,14 +83,34 @@ class Walked:
     parts: frozenset[str]
     storable: bool
     as_bytes: str
+    group: str
     values: list[Value] = field(default_factory=list)
     expressions: list[str] = field(default_factory=list)
     comparable: bool = False
 
     @property
+    def key(self) -> str:
+        """Its short name where it is built in, else its name in SQL."""
+        return self.name if self.builtin else self.sql
+
+    @property
     def table(self) -> str:
         """The table of its values."""
         return f"corpus.t{self.oid}"
+
+    @property
+    def copy(self) -> str:
+        """The table that takes what is sent back."""
+        return f"corpus.b{self.oid}"
+
+    @property
+    def any_payload(self) -> bool:
+        """Whether there is a value whose text does not tell everything."""
+        return any(value.payload for value in self.values)
+
+    def bytes_of(self, column: str) -> str:
+        """SQL for the binary form of a column, or for its text form where the type has no binary one."""
+        return self.as_bytes.format(column)
 
     @property
     def writable(self) -> bool:
@@ -100,21 +125,40 @@ class Walked:
 
 def types_of(conn: Any) -> list[Walked]:
     """Makes the users' and extensions' types; every row of pg_type."""
+    available = {name for (name,) in conn.execute("select name::text from pg_available_extensions").fetchall()}
     for extension in EXTENSIONS:
-        conn.execute(f"create extension {extension}")
+        if extension in available:
+            conn.execute(f"create extension {extension}")
     conn.execute(SETUP)
     found = []
     for row in conn.execute(_TYPES).fetchall():
-        oid, name, sql, typtype, relkind, relation, element, is_list, send, base, extension, parts, pseudo, sends = row
+        (
+            oid,
+            name,
+            schema,
+            sql,
+            typtype,
+            relkind,
+            relation,
+            element,
+            is_list,
+            send,
+            base,
+            extension,
+            parts,
+            pseudo,
+            sends,
+        ) = row
         if typtype == "d" or name == "refcursor":  # polymorphic functions take no domains
-            as_bytes = f"{send}(v::{base})"
+            as_bytes = f"{send}({{}}::{base})"
         else:
-            as_bytes = f"{send}(v)" if send and sends else "v::text"
+            as_bytes = f"{send}({{}})" if send and sends else "format('%s', {})"
         own = relation if typtype == "c" and relkind != "c" and name not in VALUES_OF_USERS else None
         storable = not pseudo and name not in (*NEVER, *_UNWRITABLE)
         made = Walked(
             oid,
             name,
+            schema == "pg_catalog",
             sql,
             typtype,
             element,
@@ -124,9 +168,28 @@ def types_of(conn: Any) -> list[Walked]:
             frozenset(parts),
             storable,
             as_bytes,
+            _group(name, oid, typtype, element, extension, own, storable),
         )
         found.append(made)
     return found
+
+
+def _group(
+    name: str, oid: int, typtype: str, element: int, extension: str | None, relation: str | None, storable: bool
+) -> str:
+    if name.removeprefix("_") in NEVER:
+        return "never"
+    if element:
+        return "array" if oid < _FIRST_USER_OID and storable and not name.startswith(("_pg_", "__")) else "other array"
+    if relation:
+        return "relation"
+    if not storable:
+        return "result"
+    if extension:
+        return "extension"
+    if oid >= _FIRST_USER_OID:
+        return "user"
+    return "range" if typtype in "rm" else "base"
 
 
 def fill(conn: Any, types: list[Walked], version: int) -> None:
@@ -185,7 +248,12 @@ def _fill_rows(conn: Any, each: Walked) -> None:
         f"where attrelid = {quote(each.relation or '')}::regclass and attnum > 0 and not attisdropped"
     ).fetchall()
     conn.execute(f"insert into {each.table} values (0, {quote('(' + ',' * (len(columns) - 1) + ')')})")
-    readable = " and ".join(['x."' + name + '" is null' for name, kind in columns if kind in _UNWRITABLE]) or "true"
+    conditions = [f'x."{name}" is null' for name, kind in columns if kind in _UNWRITABLE]
+    # The text of a function that shares its name with another is refused by the server that wrote it.
+    conditions += [
+        f'(x."{name}" = 0 or to_regproc(x."{name}"::text) = x."{name}")' for name, kind in columns if kind == "regproc"
+    ]
+    readable = " and ".join(conditions) or "true"
     kind = conn.execute(
         f"select relkind::text from pg_class where oid = {quote(each.relation or '')}::regclass"
     ).fetchall()
@@ -211,26 +279,35 @@ def _fill_array(conn: Any, each: Walked, element: Walked) -> None:
             return f"(select ('{{' || string_agg(corpus.quoted(v::text), ',' order by n) || '}}') {chosen})"
         return f"(select array_agg(v order by n) {chosen})"
 
-    flat = not each.element_is_list
+    flat, payload = not each.element_is_list, element.any_payload
     shapes: list[tuple[str, Value]] = [
         ("'{}'", Value("none")),
         ("'{NULL}'", Value("NULL alone")),
-        (gathered(level), Value("all that columns hold")),
-        (gathered(held), Value("all that Python holds", columns=len(held) == len(level))),
+        (gathered(level), Value("all that columns hold", payload=payload)),
+        (gathered(held), Value("all that Python holds", columns=len(held) == len(level), payload=payload)),
     ]
     if len(held) < len(element.values):
         columns = all(value.columns for value in element.values)
-        shapes.append((gathered(list(range(len(element.values)))), Value("all", beyond=True, columns=columns)))
+        shapes.append(
+            (gathered(list(range(len(element.values)))), Value("all", beyond=True, columns=columns, payload=payload))
+        )
     if flat:
+        json = element.name in ("json", "jsonb")  # a list in a list of JSON is JSON, not a dimension
         shapes += [
             (f"array[{one}, null, {two}, null]", Value("with NULL")),
-            (f"array[[{one}, {two}], [null, {one}], [{two}, null]]", Value("of two dimensions", columns=False)),
+            (
+                f"array[[{one}, {two}], [null, {one}], [{two}, null]]",
+                Value("of two dimensions", columns=False, sendable=not json),
+            ),
             (f"array_fill({one}, array[2], array[-3])", Value("from -3", columns=False)),
             (
                 f"array_fill({two}, array[2, 1, 2], array[0, 1, 2147483644])",
                 Value("from 0, 1 and 2^31-4", columns=False),
             ),
-            (f"array_fill({one}, array[1, 1, 1, 1, 1, 2])", Value("of six dimensions", columns=False)),
+            (
+                f"array_fill({one}, array[1, 1, 1, 1, 1, 2])",
+                Value("of six dimensions", columns=False, sendable=not json),
+            ),
             (
                 f"array_fill(null::{element.sql}, array[1, 2], array[1, -2147483648])",
                 Value("from -2^31", columns=False),

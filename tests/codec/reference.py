@@ -11,7 +11,7 @@ import struct
 from decimal import Decimal
 from typing import Any
 
-from pgfast import const
+from pgfast import Multirange, Range, const
 
 FIXED = {
     const.KIND_BOOL: "?",
@@ -105,6 +105,12 @@ def same(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, Range):
+        return same((left.lower, left.upper, str(left.bounds)), (right.lower, right.upper, str(right.bounds))) and (
+            left.isempty == right.isempty
+        )
+    if isinstance(left, Multirange):
+        return same(tuple(left), tuple(right))
     if isinstance(left, float):
         return struct.pack("d", left) == struct.pack("d", right) or (math.isnan(left) and math.isnan(right))
     if isinstance(left, memoryview):
