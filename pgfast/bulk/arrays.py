@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..arrow import ArrowBatch, ArrowField, Family, Route, arrow_type, route, source_column, type_name
+from ..arrow import ArrowBatch, ArrowField, Family, Route, arrow_type, route, source_column
 from ..arrow.objects import objects
 from ..codec import encode_copy_columns, encode_copy_text
 from ..errors import DatabaseError, DataError, NotSupportedError, fault
@@ -141,13 +141,8 @@ class ArrowPlan:
         for column, index in zip(target.columns, self._chosen, strict=True):
             try:
                 family = arrow_type(fields[index]).family
-                if column.spec is not None and column.info is not None:
+                if column.spec is not None:
                     self._routes.append(route(fields[index], column.info, column.spec, session_zone(zone)))
-                elif family is not Family.STRING and family is not Family.NULL:
-                    raise DataError(
-                        f"column {column.name}: the Arrow type {type_name(fields[index])} does not fit "
-                        f"{column.type_name}, which takes strings; cast it in the source"
-                    )
             except (NotSupportedError, DataError) as exc:
                 raise type(exc)(f"COPY {target.table}, {exc}") from exc
             self._texts.append(family is Family.STRING)

@@ -79,7 +79,7 @@ def surely_read(column: TargetColumn) -> bool:
     functions of the type's own (networks, geometry, text search ...), nor ranges and composites.
     """
     info = column.info
-    if info is None or (info.kind == const.KIND_INTERVAL and column.typmod != -1):
+    if info.kind == const.KIND_INTERVAL and column.typmod != -1:
         return False
     return info.kind in _SURE or (info.kind == const.KIND_ARRAY and info.children[0].kind in _SURE)
 

@@ -20,6 +20,7 @@ from ..errors.faults import FAULT_NUL, FAULT_VALUE_TYPE
 from ..errors.sqlstates import lookup
 from ..protocol.operations import Operation, fetch, resolve
 from ..protocol.session import Session
+from ..types.catalogue import Named
 
 if TYPE_CHECKING:
     from ..codec import Spec
@@ -98,7 +99,7 @@ class TargetColumn:
     generated: bool
     spec: Spec | None
     render: Renderer
-    info: TypeInfo | None
+    info: TypeInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,15 @@ def describe(session: Session, table: str) -> Operation[Target]:
     rules = session.registry.rules
     columns = [
         TargetColumn(
-            name, oid, typmod, kind, generated, rules.encode_spec(oid), rules.renderer(oid), session.registry.info(oid)
+            name,
+            oid,
+            typmod,
+            kind,
+            generated,
+            rules.encode_spec(oid),
+            rules.renderer(oid),
+            # Another connection may have altered the type in this moment: then it goes as text.
+            rules.info(oid) or Named(kind, oid, 0, kind).by_form(None),
         )
         for name, oid, typmod, kind, generated in found
     ]

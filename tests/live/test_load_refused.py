@@ -16,6 +16,7 @@ import pgfast
 from pgfast import DataError, Diagnostic, InterfaceError, NotSupportedError, errors
 from pgfast.bulk.create import create_table_sql
 from pgfast.bulk.target import Target, TargetColumn
+from pgfast.types.builtins import BY_OID
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_rows_behind_many_blocks_are_counted(conn: pgfast.Connection) -> None:
     ],
 )
 def test_the_place_is_read_in_other_languages_and_left_where_it_is_not_understood(context: str, said: str) -> None:
-    columns = tuple([TargetColumn(name, 25, -1, "text", False, None, str, None) for name in ("b", "b b")])
+    columns = tuple([TargetColumn(name, 25, -1, "text", False, None, str, BY_OID[25]) for name in ("b", "b b")])
     exc = DataError(f"kaputt\nCONTEXT:  {context}")
     exc.diag = Diagnostic(context=context)
     Target("T", '"t"', columns).located(exc)
