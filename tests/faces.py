@@ -13,9 +13,10 @@ from typing import Any
 
 import pgfast
 from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncTransaction
+from pgfast.connections.aio import AsyncTypes
 
 NAMES = ("sync", "asyncio", "uvloop")
-_WRAPPED = (AsyncConnection, AsyncCursor, AsyncCopy, AsyncTransaction)
+_WRAPPED = (AsyncConnection, AsyncCursor, AsyncCopy, AsyncTransaction, AsyncTypes)
 
 
 class Face:

@@ -148,10 +148,18 @@ def shorten(value: object) -> str:
     return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
 
 
+def _said(exc: object) -> str:
+    """What an exception says, or what it is where it says nothing."""
+    try:
+        return str(exc) or type(exc).__name__
+    except Exception as failure:  # as in `shorten`
+        return f"<{type(exc).__name__} whose str raised {type(failure).__name__}>"
+
+
 def reason(code: int, at: int, value: object = None) -> str:
     """What happened, without saying to which column: the sentence after the colon of a fault's text."""
     if code in _DECODE:
-        shown: Any = value if isinstance(value, int) else shorten(value)
+        shown: Any = value if isinstance(value, int) else _said(value) if code == FAULT_CALL else shorten(value)
         return _DECODE[code][1].format(at=at, value=shown)
     shown = shorten(value)
     if isinstance(value, tuple) and code == FAULT_COERCE:

@@ -278,7 +278,7 @@ class Lookups:
         self._shared = Catalogue()  # of no database, until the first answer names one
         self._key: Key | None = None
         self._own: dict[int, TypeInfo] = {}
-        self._altered = self._set = False
+        self._altered = self._set = self._forgetting = False
         self._version = 0
 
     @property
@@ -298,12 +298,19 @@ class Lookups:
         """Keep an answer of the server."""
         if found.key != self._key:
             self._key, self._shared = found.key, self._catalogues.of(found.key)
+            if self._forgetting:
+                self._shared.drop()
+                self._forgetting = False
         self._shared.add(found.types)
         self._own.update(found.own)
         self._version = next(ticks)
 
     def forget(self, oids: Iterable[int] | None = None) -> None:
-        """Forget these types and all that are made of them, or every one, for all connections to the database."""
+        """Forget these types and all that are made of them, or every one, for all connections to the database.
+
+        A connection that has not joined a catalogue yet does not know which one that is, and forgets when it does.
+        """
+        self._forgetting = self._key is None
         self._shared.drop(oids)
         self._own = {} if oids is None else without(self._own, oids)
         self._version = next(ticks)
