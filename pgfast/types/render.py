@@ -13,9 +13,10 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from ..values import Interval
+from ..values import Interval, Multirange, Range
 from .arrays import render_array
 from .intervals import render_interval
+from .textranges import render_multirange, render_range
 
 
 def _isoformat(value: date | time) -> str:
@@ -67,5 +68,11 @@ def render(value: Any) -> str:
 
 
 def render_any(value: Any) -> str:
-    """As `render`, and lists and tuples as arrays."""
-    return render_array(value, render) if isinstance(value, (list, tuple)) else render(value)
+    """As `render`, and lists and tuples as arrays, ranges as ranges."""
+    if isinstance(value, (list, tuple)):
+        return render_array(value, render_any)
+    if isinstance(value, Range):
+        return render_range(value, render)
+    if isinstance(value, Multirange):
+        return render_multirange(value, render)
+    return render(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -79,7 +78,7 @@ each_value = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def types_dsn(server: EmbeddedServer) -> Iterator[str]:
+def types_dsn(server: EmbeddedServer) -> str:
     """A database of the ordinary server with these types in it."""
     with pgfast.connect(server.dsn, autocommit=True) as conn:
         conn.execute("drop database if exists user_types")
@@ -87,7 +86,7 @@ def types_dsn(server: EmbeddedServer) -> Iterator[str]:
     dsn = server.dsn.rsplit("/", 1)[0] + "/user_types"
     with pgfast.connect(dsn, autocommit=True) as conn:
         conn.execute(TYPES)
-    yield dsn
+    return dsn
 
 
 @pytest.fixture
@@ -370,9 +369,11 @@ def test_copy_takes_types_by_name(conn: Any) -> None:
 
 def test_copy_cannot_look_up_a_type_while_it_is_under_way(conn: Any) -> None:
     conn.types.forget()
-    with conn.cursor().copy("copy (select 'ok'::ut.mood) to stdout (format binary)") as copy:
-        with pytest.raises(pgfast.ProgrammingError, match=r"'ut.mood' is not .* conn.types.load\('ut.mood'\)"):
-            copy.set_types(["ut.mood"])
+    with (
+        conn.cursor().copy("copy (select 'ok'::ut.mood) to stdout (format binary)") as copy,
+        pytest.raises(pgfast.ProgrammingError, match=r"'ut.mood' is not .* conn.types.load\('ut.mood'\)"),
+    ):
+        copy.set_types(["ut.mood"])
     with conn.cursor().copy("copy (select 'pg_class'::regclass) to stdout (format binary)") as copy:
         copy.set_types(["regclass"])
         with pytest.raises(pgfast.ProgrammingError, match="regclass travels as text only"):
