@@ -789,6 +789,11 @@ cdef object decode_container(Node* spec, const uint8_t* p, Py_ssize_t size, Py_s
     return decode_scalar(spec.kind, spec.call, p, size, at, column)
 
 
+cdef inline bint opaque(int element) noexcept nogil:
+    """Whether elements of the kind may be lists themselves."""
+    return element == KIND_JSON or element == KIND_JSONB or element == KIND_ARRAY or element == KIND_VECTOR
+
+
 cdef list decode_level(
     Node* element, const uint8_t* p, Py_ssize_t size, Py_ssize_t* pos, Py_ssize_t* dims, int depth, int ndim,
     Py_ssize_t at, Py_ssize_t column
@@ -820,7 +825,7 @@ cdef list decode_level(
 
 
 cdef object decode_array(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
-    """Nested lists; an Array where a lower bound is not 1, unless it is a vector."""
+    """Nested lists; an Array where a lower bound is not 1, or where elements may be lists; a vector is a list."""
     cdef Fault found
     cdef int ndim = 0, i
     cdef Py_ssize_t dims[MAX_DIMENSIONS]
@@ -838,7 +843,7 @@ cdef object decode_array(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize
         raise fault(FAULT_ARRAY, at + pos, column)
     if not vector:
         for i in range(ndim):
-            if bounds[i] != 1:
+            if bounds[i] != 1 or (ndim > 1 and opaque(spec.children[0].kind)):
                 return array_type(value, [bounds[i] for i in range(ndim)])
     return value
 
@@ -1897,6 +1902,32 @@ cdef int put_called(Block* out, int kind, PyObject* call, object value, Py_ssize
     raise fault(FAULT_VALUE_TYPE, row, column, value)
 
 
+cdef int put_held(Block* out, int kind, object made, Py_ssize_t row, Py_ssize_t column) except -1:
+    """1 where the hook gave the number of a value that Python cannot hold and it was written, else 0."""
+    cdef int overflow = 0
+    cdef long long number
+    if kind == KIND_TIMETZ:
+        if type(made) is not tuple:
+            return 0
+        return put_object_bytes(out, encode_py.raw_timetz(made, row, column), row, column)
+    if kind != KIND_DATE and kind != KIND_TIME and kind != KIND_TIMESTAMP and kind != KIND_TIMESTAMPTZ:
+        return 0
+    if type(made) is not int:
+        return 0
+    number = PyLong_AsLongLongAndOverflow(made, &overflow)
+    if reserve(out, 12):
+        raise MemoryError()
+    if overflow or (kind == KIND_DATE and number != <int32_t>number):
+        raise fault(FAULT_VALUE_RANGE, row, column, made)
+    if kind == KIND_TIME and not 0 <= number <= US_PER_DAY:
+        raise fault(FAULT_VALUE_RANGE, row, column, made)
+    if kind == KIND_DATE:
+        store_i32(tail(out, 4), <int32_t>number)
+    else:
+        store_i64(tail(out, 8), number)
+    return 1
+
+
 cdef int put_scalar(Block* out, int kind, PyObject* call, object value, Py_ssize_t row, Py_ssize_t column) except -1:
     """A value that is not None and no array."""
     cdef object made
@@ -1909,7 +1940,7 @@ cdef int put_scalar(Block* out, int kind, PyObject* call, object value, Py_ssize
     made = coerced(call, value, row, column)
     if made is None:
         return put_empty(out)
-    if not put_own(out, kind, made, row, column):
+    if not put_own(out, kind, made, row, column) and not put_held(out, kind, made, row, column):
         raise fault(FAULT_VALUE_TYPE, row, column, value)
     return 1
 
@@ -1920,7 +1951,7 @@ cdef inline bint is_list(object value):
 
 cdef inline bint nests(int element, object value):
     """Whether a value inside an array stands for a dimension, where it is not an element."""
-    if element == KIND_JSON or element == KIND_JSONB:
+    if opaque(element):
         return False
     return type(value) is list or (type(value) is tuple and element != KIND_COMPOSITE and element != KIND_CALL)
 
@@ -1936,7 +1967,9 @@ cdef bint flatten(int element, object value, int depth, Py_ssize_t* dims, int nd
         into.extend(value)
         return True
     for item in value:
-        if not nests(element, item) or not flatten(element, item, depth + 1, dims, ndim, into):
+        if not (is_list(item) if opaque(element) else nests(element, item)):
+            return False
+        if not flatten(element, item, depth + 1, dims, ndim, into):
             return False
     return True
 
@@ -2017,6 +2050,7 @@ cdef int put_array(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssiz
     cdef int32_t bounds[MAX_DIMENSIONS + 1]
     cdef Py_ssize_t length_at
     cdef int ndim = 1, i
+    cdef Py_ssize_t most = MAX_DIMENSIONS + 1
     cdef list flat = []
     if not is_list(items) and type(items) is not array_type:
         if spec.call != NULL:
@@ -2030,13 +2064,17 @@ cdef int put_array(Block* out, Node* spec, object value, Py_ssize_t row, Py_ssiz
         raise fault(FAULT_VALUE_TYPE, row, column, value)
     dims[0] = len(items)
     first = items
-    while dims[ndim - 1] and nests(element.kind, first[0]) and ndim <= MAX_DIMENSIONS:
+    if opaque(element.kind):
+        most = 1
+        if type(items) is array_type and type(items.lower_bounds) is tuple:
+            most = min(len(items.lower_bounds), MAX_DIMENSIONS + 1)
+    while dims[ndim - 1] and ndim < most:
+        if not (is_list(first[0]) if opaque(element.kind) else nests(element.kind, first[0])):
+            break
         first = first[0]
         dims[ndim] = len(first)
         ndim += 1
-    if element.kind == KIND_JSON or element.kind == KIND_JSONB:
-        flat.extend(items)
-    elif ndim > MAX_DIMENSIONS or not flatten(element.kind, items, 0, dims, ndim, flat):
+    if ndim > MAX_DIMENSIONS or not flatten(element.kind, items, 0, dims, ndim, flat):
         raise fault(FAULT_ARRAY_SHAPE, row, column, value)
     for i in range(ndim):
         bounds[i] = 1

@@ -629,7 +629,8 @@ def encode_bind(
     `portal` and `statement` are names without NUL; `result_formats` holds int16 big-endian codes. KIND_CALL
     parameters are what `call` makes, as bytes; KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or bytes. Any
     other kind takes its own Python type by itself and hands everything else to `call`, which gives back a value of
-    that type or None, or raises. Without a call such a value is a DataError. (docs: Message Formats, Bind)
+    that type or None, or raises; for dates and times it may also give the number that a decoder hands to its call.
+    Without a call such a value is a DataError. (docs: Message Formats, Bind)
     """
     values = tuple(params)
     if len(values) != plan.width:

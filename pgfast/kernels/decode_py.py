@@ -376,6 +376,11 @@ def array_extent(data: bytes, element_oid: int, vector: bool, at: int, column: i
     return dims, bounds, head
 
 
+#: Kinds of elements that may be lists themselves: an array of them that has more than one dimension says so by its
+#: class.
+OPAQUE: Final = frozenset((const.KIND_JSON, const.KIND_JSONB, const.KIND_ARRAY, const.KIND_VECTOR))
+
+
 def _nest(flat: list[Any], dims: list[int]) -> list[Any]:
     for length in reversed(dims[1:]):
         flat = [flat[i : i + length] for i in range(0, len(flat), length)]
@@ -385,9 +390,10 @@ def _nest(flat: list[Any], dims: list[int]) -> list[Any]:
 def array_decoder(element: Spec, vector: bool, depth: int) -> Decoder:
     """The decoder of an array: nested lists, one level for each dimension, NULL elements as None.
 
-    An Array where a lower bound is not 1; a vector is a list.
+    An Array where a lower bound is not 1, or where the elements may be lists and there is more than one dimension; a
+    vector is a list.
     """
-    decode, oid = decoder(element, depth), element[1]
+    decode, oid, opaque = decoder(element, depth), element[1], element[0] in OPAQUE
 
     def decode_array(data: bytes, at: int, column: int) -> list[Any]:
         dims, bounds, pos = array_extent(data, oid, vector, at, column)
@@ -408,7 +414,8 @@ def array_decoder(element: Spec, vector: bool, depth: int) -> Decoder:
         if pos != len(data):
             raise fault(faults.FAULT_ARRAY, at + pos, column)
         made = _nest(flat, dims)
-        return made if vector or all(bound == 1 for bound in bounds) else Array(made, bounds)
+        plain = all(bound == 1 for bound in bounds) and not (opaque and len(dims) > 1)
+        return made if vector or plain else Array(made, bounds)
 
     return decode_array
 

@@ -33,6 +33,7 @@ from .decode_py import (
     MAX_UINT32,
     MIN_INT32,
     NUMERIC_HEAD,
+    OPAQUE,
     TIMETZ,
     U32,
     U64,
@@ -319,7 +320,31 @@ def coerced(call: Call, value: Any, row: int, column: int) -> Any:
         raise fault(faults.FAULT_COERCE, row, column, (value, exc)) from exc
 
 
-def _own_encoder(types: tuple[type, ...], encode: Encoder, call: Call) -> Encoder:
+def raw_timetz(value: tuple[int, int], row: int, column: int) -> bytes:
+    """(microseconds since midnight, seconds west of UTC), as the wire has them."""
+    us, west = value if len(value) == 2 else (None, None)
+    if type(us) is not int or type(west) is not int:
+        raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
+    if not (0 <= us <= const.US_PER_DAY and -86400 < west < 86400):
+        raise range_fault(value, row, column)
+    return TIMETZ.pack(us, west)
+
+
+_RAW_TIMESTAMP: Final = _integer(I64.pack, const.MIN_INT64, const.MAX_INT64)
+#: Kinds with values that Python may not be able to hold: the type of the number a hook may give instead, and its
+#: encoder. It is the number that a decoder hands to its call.
+_RAW: Final[dict[int, tuple[type, Encoder]]] = {
+    const.KIND_DATE: (int, _integer(I32.pack, MIN_INT32, const.MAX_INT32)),
+    const.KIND_TIME: (int, _integer(I64.pack, 0, const.US_PER_DAY)),
+    const.KIND_TIMETZ: (tuple, raw_timetz),
+    const.KIND_TIMESTAMP: (int, _RAW_TIMESTAMP),
+    const.KIND_TIMESTAMPTZ: (int, _RAW_TIMESTAMP),
+}
+
+
+def _own_encoder(
+    types: tuple[type, ...], encode: Encoder, call: Call, raw: tuple[type, Encoder] | None = None
+) -> Encoder:
     """The encoder that writes values of these types by itself and hands all others to the hook."""
 
     def encode_own(value: Any, row: int, column: int) -> bytes | None:
@@ -330,9 +355,11 @@ def _own_encoder(types: tuple[type, ...], encode: Encoder, call: Call) -> Encode
         made = coerced(call, value, row, column)
         if made is None:
             return None
-        if type(made) not in types:
-            raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
-        return encode(made, row, column)
+        if type(made) in types:
+            return encode(made, row, column)
+        if raw is not None and type(made) is raw[0]:
+            return raw[1](made, row, column)
+        raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
 
     return encode_own
 
@@ -361,7 +388,7 @@ def encoder(spec: Spec) -> Encoder:
     """The encoder of a type and of all it is made of."""
     kind, _oid, call, children = spec
     if kind in _OWN:
-        return _own_encoder(*_OWN[kind], call)
+        return _own_encoder(*_OWN[kind], call, _RAW.get(kind))
     if kind in (const.KIND_ARRAY, const.KIND_VECTOR):
         return array_encoder(children[0], kind == const.KIND_VECTOR, call)
     if kind == const.KIND_COMPOSITE:
@@ -390,11 +417,14 @@ def measured(data: bytes | None) -> bytes:
 
 def nesting(element_kind: int) -> tuple[type, ...]:
     """The Python types that stand for a dimension inside an array, where they are not its elements."""
-    if element_kind in (const.KIND_JSON, const.KIND_JSONB):
+    if element_kind in OPAQUE:
         return ()
     if element_kind in (const.KIND_COMPOSITE, const.KIND_CALL):
         return (list,)
     return (list, tuple)
+
+
+_LISTS: Final = (list, tuple)
 
 
 def _flatten(value: Any, depth: int, dims: list[int], nests: tuple[type, ...], into: list[Any]) -> bool:
@@ -406,13 +436,21 @@ def _flatten(value: Any, depth: int, dims: list[int], nests: tuple[type, ...], i
             return False
         into.extend(value)
         return True
-    return all(type(item) in nests and _flatten(item, depth + 1, dims, nests, into) for item in value)
+    inner = nests or _LISTS
+    return all(type(item) in inner and _flatten(item, depth + 1, dims, nests, into) for item in value)
 
 
 def _shape(value: Any, nests: tuple[type, ...]) -> list[int]:
-    """The lengths down the first elements; more than six of them where the value nests deeper than an array can."""
-    dims = [len(value)]
-    while dims[-1] and type(value[0]) in nests and len(dims) <= const.MAX_DIMENSIONS:
+    """The lengths down the first elements; more than six of them where the value nests deeper than an array can.
+
+    Where elements may be lists only an Array has more than one dimension: as many as it has lower bounds.
+    """
+    most = const.MAX_DIMENSIONS + 1
+    if not nests:
+        bounds = value.lower_bounds if type(value) is Array else None
+        most = min(len(bounds), most) if type(bounds) is tuple else 1
+    inner, dims = nests or _LISTS, [len(value)]
+    while dims[-1] and type(value[0]) in inner and len(dims) < most:
         value = value[0]
         dims.append(len(value))
     return dims
@@ -432,8 +470,9 @@ def _lower_bounds(value: Any, dims: list[int], row: int, column: int) -> tuple[i
 def array_encoder(element: Spec, vector: bool, call: Call) -> Encoder:
     """The encoder of an array: a list or tuple, nested once for each dimension, or what `call` or `tolist()` gives.
 
-    Elements of JSON kinds are never walked into: what is inside the outermost list is an element. Of composites, and
-    of kinds whose `call` makes the wire form, a tuple is an element and only a list a dimension.
+    Elements of JSON kinds, arrays and vectors may be lists and are never walked into: what is inside the outermost
+    list is an element, unless that is an Array, which says by its lower bounds how many dimensions it has. Of
+    composites, and of kinds whose `call` makes the wire form, a tuple is an element and only a list a dimension.
     """
     encode, oid, nests = encoder(element), element[1], nesting(element[0])
 
@@ -450,9 +489,7 @@ def array_encoder(element: Spec, vector: bool, call: Call) -> Encoder:
             raise fault(faults.FAULT_VALUE_TYPE, row, column, value)
         dims = _shape(items, nests)
         flat: list[Any] = []
-        if not nests:
-            flat.extend(items)
-        elif len(dims) > const.MAX_DIMENSIONS or not _flatten(items, 0, dims, nests, flat):
+        if len(dims) > const.MAX_DIMENSIONS or not _flatten(items, 0, dims, nests, flat):
             raise fault(faults.FAULT_ARRAY_SHAPE, row, column, value)
         if not flat:
             return ARRAY_HEAD.pack(0, 0, oid)

@@ -430,6 +430,9 @@ def _coerce(value: Any) -> Any:
         return None
     if value == "lie":
         return object
+    if isinstance(value, str) and value.startswith("raw "):
+        raw: Any = tuple([int(word) for word in value.split()[1:]])
+        return raw[0] if len(raw) == 1 else raw
     raise TypeError("no way")
 
 
@@ -463,6 +466,8 @@ values: st.SearchStrategy[Any] = st.one_of(
     ).map(Decimal),
     st.text(max_size=10),
     st.sampled_from(["a\0b", "\ud800", "null", "lie", "\\377", "\\400", "é", "x"]),
+    st.sampled_from([f"raw {n}" for n in (2**31 - 1, -(2**31), 2**31, 86400 * 10**6, 2**63 - 1, -(2**63), 2**63, -1)]),
+    st.sampled_from(["raw 86400000000 3600", "raw 1 86400", "raw -1 0", "raw 1 2 3"]),
     st.binary(max_size=10),
     st.binary(max_size=5).map(bytearray),
     st.binary(max_size=5).map(viewed),
@@ -921,6 +926,15 @@ def decoded(spec: SpecTree, data: bytes) -> tuple[Any, ...]:
         ),
         ((const.KIND_ARRAY, 0, None, (INT4_RANGE,)), [Range(1, 2), None, Range(empty=True)]),
         (scalar(const.KIND_UINT8), 2**64 - 1),
+        (
+            (const.KIND_ARRAY, 0, None, ((const.KIND_ARRAY, 1007, None, (INT4,)),)),
+            [[], [1, None], [[1, 2], [3, 4]], None],
+        ),
+        (
+            (const.KIND_ARRAY, 0, None, ((const.KIND_ARRAY, 1007, None, (INT4,)),)),
+            Array([[[1], [2]], [[[3]], []]], (1, 1)),
+        ),
+        ((const.KIND_ARRAY, 0, None, ((const.KIND_VECTOR, 22, None, (INT4,)),)), Array([[[1], [2]]], (0, 1))),
         (scalar(const.KIND_INTERVAL), timedelta(days=-1, hours=-1)),
         (scalar(const.KIND_INTERVAL), Interval(0, 1, -1)),
         (scalar(const.KIND_INTERVAL), Interval(0, 0, 86400 * 10**6)),
@@ -1043,3 +1057,20 @@ def test_a_plan_refuses_what_is_no_spec() -> None:
     ):
         found = agree(lambda module, spec=spec: module.Plan([spec]))  # type: ignore[misc]
         assert found[0] == "fault" and found[1].__name__ == "InterfaceError"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "data"),
+    [
+        (const.KIND_DATE, "raw 2147483647", struct.pack(">i", 2**31 - 1)),
+        (const.KIND_TIME, "raw 86400000000", struct.pack(">q", 86400 * 10**6)),
+        (const.KIND_TIMETZ, "raw 86400000000 -3600", struct.pack(">qi", 86400 * 10**6, -3600)),
+        (const.KIND_TIMESTAMP, "raw -9223372036854775808", struct.pack(">q", -(2**63))),
+    ],
+)
+def test_a_hook_may_give_the_number_of_what_python_cannot_hold(kind: int, value: str, data: bytes) -> None:
+    def encode(module: ModuleType) -> Any:
+        plan = module.Plan([(kind, 0, _coerce, ())])
+        return written(module, lambda out: module.encode_copy_rows(out, plan, iter([(value,)]), 1 << 20))
+
+    assert agree(encode)[1][1][5:] == reference.row([data])
