@@ -23,7 +23,6 @@ class Value:
     `text` is a literal of the type, or an expression that has it where `expression` is set; `wire` its binary form
     instead, of which its text form tells everything unless it is `payload`. `since` is the first major version that
     has it. `beyond`: the Python class cannot hold it. `columns`: a column of the type's Arrow layout can.
-    `sendable`: what it is read as says all that is needed to send it back.
     """
 
     text: str = ""
@@ -33,7 +32,6 @@ class Value:
     beyond: bool = False
     columns: bool = True
     payload: bool = False
-    sendable: bool = True
 
     def sql(self, kind: str) -> str:
         """The value in SQL as one of type `kind`."""
@@ -221,13 +219,15 @@ def intervals() -> list[Value]:
     texts += ["2147483647 mons", "-2147483648 mons", "178000000 years", "1 day 23:59:59.999999", "1 day 24:00:00"]
     texts += ["-1 day +24:00:00", "999999999 days 23:59:59.999999", "-999999999 days -00:00:00.000001", "25:00:00"]
     texts += ["2562047:47:16.854775", "-2562047:47:16.854775"]
-    # Beyond nanoseconds in 64 bits; the last two are infinite from version 17 on.
-    far = [(9223372036854776, 0, 0), (-9223372036854776, 0, 0), (2**63 - 1, 0, 0), (-(2**63) + 1, 1, 0)]
-    far += [(2**63 - 1, 2**31 - 1, 2**31 - 1), (-(2**63), -(2**31), -(2**31))]
+    # Beyond nanoseconds in 64 bits; the longest cannot be written by version 14.
+    far = [(9223372036854776, 0, 0), (-9223372036854776, 0, 0)]
+    longest = [(2**63 - 1, 0, 0), (-(2**63) + 1, 1, 0), (2**63 - 1, 2**31 - 1, 2**31 - 2)]
     return [
         *[Value(wire=wire) for wire in found],
         *literals(*texts),
         *not_in_columns([Value(wire=struct.pack(">qii", *parts)) for parts in far]),
+        *not_in_columns([Value(wire=struct.pack(">qii", *parts), since=15) for parts in longest]),
+        *not_in_columns(literals("infinity", "-infinity", since=17)),
     ]
 
 
@@ -356,7 +356,11 @@ VALUES: Final[Mapping[str, list[Value]]] = {
         *literals("", "\\x00", "\\xff", "\\x5c", "\\x27", "\\x0a5c2e0a", "\\x" + bytes(range(256)).hex()),
         *sql("decode(repeat('00', 1000), 'hex')", "decode(repeat('00ff5c', 100000), 'hex')"),
     ],
-    "char": sql(*[f'({code})::"char"' for code in range(-128, 128)]),
+    "char": [
+        *sql(*[f'({code})::"char"' for code in range(128)]),
+        # The text form of these is no valid text in version 14.
+        *sql(*[f'({code})::"char"' for code in range(-128, 0)], since=15),
+    ],
     "name": literals(*[text for text in STRINGS if len(text.encode()) < 64], "n" * 63, "é" * 31, "\U0001f418" * 15),
     "int8": integers(64),
     "int2": integers(16),

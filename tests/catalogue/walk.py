@@ -292,12 +292,11 @@ def _fill_array(conn: Any, each: Walked, element: Walked) -> None:
             (gathered(list(range(len(element.values)))), Value("all", beyond=True, columns=columns, payload=payload))
         )
     if flat:
-        json = element.name in ("json", "jsonb")  # a list in a list of JSON is JSON, not a dimension
         shapes += [
             (f"array[{one}, null, {two}, null]", Value("with NULL")),
             (
                 f"array[[{one}, {two}], [null, {one}], [{two}, null]]",
-                Value("of two dimensions", columns=False, sendable=not json),
+                Value("of two dimensions", columns=False),
             ),
             (f"array_fill({one}, array[2], array[-3])", Value("from -3", columns=False)),
             (
@@ -306,7 +305,7 @@ def _fill_array(conn: Any, each: Walked, element: Walked) -> None:
             ),
             (
                 f"array_fill({one}, array[1, 1, 1, 1, 1, 2])",
-                Value("of six dimensions", columns=False, sendable=not json),
+                Value("of six dimensions", columns=False),
             ),
             (
                 f"array_fill(null::{element.sql}, array[1, 2], array[1, -2147483648])",
