@@ -33,10 +33,13 @@ def _grammar(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return token, re.compile(rf'[^\s"{{}}{mark}\\]+')
 
 
-def parse_array(text: str, element: Callable[[str], Any], delimiter: str = ",") -> list[Any]:
+def parse_array(
+    text: str, element: Callable[[str], Any], delimiter: str = ",", element_is_list: bool = False
+) -> list[Any]:
     """The nested lists of an array's text form, None for NULL; an Array where a lower bound is written that is not 1.
 
-    `delimiter` is the element type's own (pg_type.typdelim).
+    `delimiter` is the element type's own (pg_type.typdelim). Where elements may be lists themselves, an array of more
+    than one dimension is an Array too, because the lists would not tell.
     """
     bounds = _BOUNDS.match(text)
     start = bounds.end() if bounds else len(text) - len(text.lstrip(_SPACE))
@@ -45,16 +48,17 @@ def parse_array(text: str, element: Callable[[str], Any], delimiter: str = ",") 
     value, at = _Parser(text, stop, element, lengths, _grammar(delimiter)[0], delimiter).level(start)
     if at != stop:
         raise ValueError("not an array: characters follow its closing brace")
-    return value if bounds is None else _bounded(value, bounds[1], lengths)
+    lower_bounds = [1] * len(lengths) if bounds is None else _lower_bounds(bounds[1], lengths)
+    plain = all(low == 1 for low in lower_bounds) and not (element_is_list and len(lengths) > 1)
+    return value if plain else Array(value, lower_bounds)
 
 
-def _bounded(value: list[Any], written: str, lengths: Sequence[int | None]) -> list[Any]:
-    """The list with its lower bounds, which must say how long it is."""
+def _lower_bounds(written: str, lengths: Sequence[int | None]) -> list[int]:
+    """The lower bounds of dimensions that are as long as it is written."""
     spans = [(int(low or 1), int(high)) for low, high in _BOUND.findall(written)]
     if 0 in lengths or [high - low + 1 for low, high in spans] != list(lengths):
         raise ValueError("not an array: its dimensions are not those written before it")
-    lower_bounds = [low for low, _high in spans]
-    return value if all(low == 1 for low in lower_bounds) else Array(value, lower_bounds)
+    return [low for low, _high in spans]
 
 
 class _Parser:
@@ -141,13 +145,18 @@ def render_array(
 ) -> str:
     """The text form of nested lists or tuples; None is NULL, and so is an element for which the function gives None.
 
-    `nests` are the types that stand for a dimension, and are not elements. The lower bounds of an Array are written.
+    `nests` are the types that stand for a dimension, and are not elements: none where elements may be lists
+    themselves, and then an Array has as many dimensions as lower bounds, anything else has one. The lower bounds of
+    an Array are written.
     """
-    body = _render_level(value, element, delimiter, nests, _grammar(delimiter)[1])
+    most = const.MAX_DIMENSIONS
+    if not nests:
+        nests, most = (list, tuple), len(value.lower_bounds) if isinstance(value, Array) else 1
+    body = _render_level(value, element, delimiter, nests, _grammar(delimiter)[1], most)
     if not isinstance(value, Array) or not value:
         return body
     lengths, inner = [len(value)], value[0]
-    while type(inner) in nests and inner:
+    while type(inner) in nests and inner and len(lengths) < most:
         lengths.append(len(inner))
         inner = inner[0]
     if len(lengths) != len(value.lower_bounds):
@@ -157,12 +166,18 @@ def render_array(
 
 
 def _render_level(
-    value: Any, element: Callable[[Any], str | None], delimiter: str, nests: tuple[type, ...], plain: re.Pattern[str]
+    value: Any,
+    element: Callable[[Any], str | None],
+    delimiter: str,
+    nests: tuple[type, ...],
+    plain: re.Pattern[str],
+    most: int,
 ) -> str:
+    """One dimension, with at most `most` - 1 others in it."""
     parts = []
     for item in value:
-        if type(item) in nests:
-            parts.append(_render_level(item, element, delimiter, nests, plain))
+        if most > 1 and type(item) in nests:
+            parts.append(_render_level(item, element, delimiter, nests, plain, most - 1))
             continue
         word = None if item is None else element(item)
         if word is None:

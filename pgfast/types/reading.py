@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from .. import const
 from ..codec import Plan
 from ..errors import ProgrammingError
+from ..kernels.decode_py import OPAQUE
 from .arrays import parse_array
 from .catalogue import TypeInfo
 from .forms import Form
@@ -137,7 +138,8 @@ def _container_parser(info: TypeInfo, registered: Registration | None, rules: Ru
     """The parser of a type made of others, None for one that is not."""
     kind, parts = info.kind, [text_parser(part, rules) or _same for part in parts_of(info)]
     if kind == const.KIND_ARRAY:
-        return lambda text: parse_array(text, parts[0], info.children[0].delimiter)
+        element = info.children[0]
+        return lambda text: parse_array(text, parts[0], element.delimiter, element.kind in OPAQUE)
     if kind == const.KIND_VECTOR:
         return lambda text: [parts[0](word) for word in text.split()]
     if kind == const.KIND_RANGE:

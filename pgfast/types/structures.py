@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .. import const
 from ..errors import ProgrammingError
+from ..kernels.decode_py import OPAQUE
 from ..values import Array, Multirange, Range
 from .catalogue import TypeInfo
 
@@ -55,7 +56,7 @@ def to_list(value: Any) -> list[Any] | tuple[Any, ...]:
 
 def nests_in(element: TypeInfo) -> tuple[type, ...]:
     """The Python types that stand for a dimension inside an array, where they are not its elements."""
-    if element.kind in (const.KIND_JSON, const.KIND_JSONB):
+    if element.kind in OPAQUE:
         return ()
     if element.kind in (const.KIND_COMPOSITE, const.KIND_RECORD, const.KIND_CALL, const.KIND_TEXT_CALL):
         return (list,)
