@@ -320,7 +320,7 @@ def coerced(call: Call, value: Any, row: int, column: int) -> Any:
         raise fault(faults.FAULT_COERCE, row, column, (value, exc)) from exc
 
 
-def raw_timetz(value: tuple[int, int], row: int, column: int) -> bytes:
+def raw_timetz(value: tuple[Any, ...], row: int, column: int) -> bytes:
     """(microseconds since midnight, seconds west of UTC), as the wire has them."""
     us, west = value if len(value) == 2 else (None, None)
     if type(us) is not int or type(west) is not int:
@@ -447,7 +447,7 @@ def _shape(value: Any, nests: tuple[type, ...]) -> list[int]:
     """
     most = const.MAX_DIMENSIONS + 1
     if not nests:
-        bounds = value.lower_bounds if type(value) is Array else None
+        bounds: Any = value.lower_bounds if type(value) is Array else None
         most = min(len(bounds), most) if type(bounds) is tuple else 1
     inner, dims = nests or _LISTS, [len(value)]
     while dims[-1] and type(value[0]) in inner and len(dims) < most:

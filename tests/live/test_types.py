@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 import pgfast
-from pgfast import DataError, Interval
+from pgfast import Array, DataError, Interval
 from pgfast.types import Json
 
 UTC = timezone.utc
@@ -171,16 +171,17 @@ def test_a_value_sent_through_copy_is_the_same(conn: pgfast.Connection, kind: st
 def test_arrays_of_a_value_are_read_and_sent_back(conn: pgfast.Connection, kind: str, literal: str, value: Any) -> None:
     item = f"{quoted(literal)}::{kind}"
     cube = f"ARRAY[[[{item}, NULL], [{item}, {item}]]]"
+    nested: list[Any] = [[[value, None], [value, value]]]
+    if kind.startswith("json"):  # a list inside a plain list of JSON is a JSON array, not a dimension
+        nested = Array(nested, (1, 1, 1))
     shapes: list[tuple[str, list[Any]]] = [
         (f"ARRAY[{item}, NULL]", [value, None]),
-        (cube, [[[value, None], [value, value]]]),
+        (cube, nested),
         (f"'{{}}'::{kind}[]", []),
     ]
     for expression, wanted in shapes:
         assert same(one(conn, f"SELECT {expression}"), wanted)
         assert same(in_text(conn, expression), wanted)
-        if kind.startswith("json") and wanted and wanted[0] is not value:
-            continue  # a list inside a list of JSON is a JSON array, not a dimension
         condition = equality(kind, f"$1::{kind}[]", f"{expression}::{kind}[]")
         assert one(conn, f"SELECT {condition}", (wanted,)) is True
 
@@ -251,7 +252,9 @@ def test_types_without_a_binary_form_come_and_go_as_text(conn: pgfast.Connection
     assert one(conn, "SELECT $1::regclass[] = ARRAY['pg_class'::regclass, NULL]", (["pg_class", None],)) is True
     assert one(conn, "SELECT $1::regclass = 'pg_class'::regclass", (1259,)) is True
     assert one(conn, "SELECT $1::regclass IS NULL", (None,)) is True
-    with pytest.raises(DataError, match=r"parameter \$1 \(regclass\): \{\} does not fit: text \(str\) is wanted, not dict"):
+    with pytest.raises(
+        DataError, match=r"parameter \$1 \(regclass\): \{\} does not fit: text \(str\) is wanted, not dict"
+    ):
         one(conn, "SELECT $1::regclass", ({},))
 
 
