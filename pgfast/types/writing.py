@@ -156,7 +156,7 @@ def _container_renderer(info: TypeInfo, hook: Hook | None, parts: list[Renderer]
         nests = nests_in(element)
         return lambda value: render_array(hook(value), parts[0], element.delimiter, nests)
     if kind == const.KIND_VECTOR:
-        return lambda value: " ".join([_number(parts[0](one)) for one in hook(value)])
+        return lambda value: " ".join([_number(one, parts[0]) for one in hook(value)])
     if kind == const.KIND_RANGE:
         return _or_text(lambda value: render_range(hook(value), parts[0]))
     if kind == const.KIND_MULTIRANGE:
@@ -169,7 +169,8 @@ def _or_text(write: Renderer) -> Renderer:
     return lambda value: str.__str__(value) if isinstance(value, str) else write(value)
 
 
-def _number(text: str | None) -> str:
+def _number(value: Any, write: Renderer) -> str:
+    text = None if value is None else write(value)
     if text is None:
         raise ValueError("a vector cannot hold NULL")
     return text

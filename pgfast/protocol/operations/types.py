@@ -160,7 +160,7 @@ def _convert(result: Result, unknown: Iterable[int], rules: Rules) -> None:
 def _read(read: Callable[[Any], Any], value: Any, column: int) -> Any:
     try:
         return read(value)
-    except ValueError as exc:
+    except Exception as exc:  # a parser, or a function the program has registered
         raise DataError(f"column {column + 1}: the value could not be read: {exc}") from exc
 
 
