@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
 from ..errors import DataError
+from ..kernels.decode_py import OPAQUE
 from ..types.arrays import parse_array
 from ..types.catalogue import TypeInfo
 from ..types.coerce import HOOKS
@@ -152,13 +153,15 @@ def _storable(field: ArrowField, source: ArrowType, info: TypeInfo) -> bool:
 
 
 def _list_storable(child: ArrowField, info: TypeInfo) -> bool:
-    """Whether the innermost elements of lists fit the elements of the array; JSON takes lists of what JSON can say."""
-    while arrow_type(child).family is Family.LIST:
+    """Whether the innermost elements of lists fit the elements of the array; JSON takes lists of what JSON can say.
+
+    Where the elements are arrays themselves (a domain's), a list is one of them.
+    """
+    json = info.kind in _JSON
+    while arrow_type(child).family is Family.LIST and (json or info.children[0].kind not in OPAQUE):
         child = child.children[0]
     source = arrow_type(child)
-    if info.kind in _JSON:
-        return source.family in _JSON_FAMILIES
-    return _storable(child, source, info.children[0])
+    return source.family in _JSON_FAMILIES if json else _storable(child, source, info.children[0])
 
 
 def _fields_storable(field: ArrowField, info: TypeInfo) -> bool:
