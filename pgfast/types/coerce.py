@@ -264,10 +264,15 @@ def to_uuid(value: Any) -> UUID:
     raise _wants("a UUID (uuid.UUID)", value)
 
 
+#: json.dumps would make one for every value, because it is not the default one.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def to_json(value: Any) -> str | bytes:
     """The JSON text of a value.
 
-    A str or bytes is JSON text already, anything else is written by `json.dumps`; `Json` wraps a str to be written.
+    A str or bytes is JSON text already, anything else is written by the `json` module; `Json` wraps a str that is to
+    be written so.
     """
     if isinstance(value, Json):
         value = value.value
@@ -275,7 +280,7 @@ def to_json(value: Any) -> str | bytes:
         return str.__str__(value)
     elif isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 HOOKS: Final[Mapping[int, Hook]] = MappingProxyType(

@@ -6,7 +6,6 @@ it is made of is; what is registered for text, and what has no binary form, take
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,7 +20,7 @@ from .intervals import parse_fields
 from .policies import DATE_KINDS, TIME_KINDS, Policies, beyond_python
 from .registration import Registration
 from .structures import composite_maker, enum_reader
-from .text import PARSERS, any_date, any_time
+from .text import PARSERS, any_date, any_time, parse_json
 from .textranges import parse_multirange, parse_range
 from .textrecords import parse_record, split_record
 
@@ -76,7 +75,7 @@ def parts_of(info: TypeInfo) -> tuple[TypeInfo, ...]:
 
 def json_reader(rules: Rules) -> Parser:
     """The function that reads JSON."""
-    return rules.policies.json_loads or json.loads
+    return rules.policies.json_loads or parse_json
 
 
 def decode_spec(info: TypeInfo, rules: Rules, oid: int = 0) -> Spec:

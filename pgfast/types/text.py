@@ -271,9 +271,17 @@ def parse_uuid(text: str) -> UUID:
     return UUID(text)
 
 
+#: What is under json.loads. Without the spaces that loads looks for, a small value takes two thirds of the time.
+_read_json: Final = json.JSONDecoder().raw_decode
+
+
 def parse_json(text: str) -> Any:
     """The value of the JSON text."""
-    return json.loads(text)
+    try:
+        value, end = _read_json(text)
+    except ValueError:
+        return json.loads(text)  # spaces before it, or an error to be told
+    return value if end == len(text) else json.loads(text)
 
 
 def _same(text: str) -> str:
