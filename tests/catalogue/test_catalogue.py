@@ -301,7 +301,7 @@ def test_copied_rows_are_the_same(walk: Walk) -> None:
                 copy = cursor.copy(sql)
                 copy.set_types(["int4", each.oid])
                 with copy:
-                    found = dict(copy.rows())
+                    found: dict[int, Any] = dict(copy.rows())
             for n, value in values.items():
                 bits = form == "binary" or not each.any_payload
                 assert same(found[n], value, nan_bits=bits), f"COPY {form} {found[n]!r:.200}, value {value!r:.200}"
