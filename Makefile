@@ -15,9 +15,9 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 help:
 	@echo 'make demo    load and read TPC-H lineitem with a server of its own, compiled beside pure'
-	@echo 'make test    the whole suite, with both implementations, against real servers'
+	@echo 'make test    the whole suite, with both implementations, against real servers, PostgreSQL 14 to 18'
 	@echo 'make lint    ruff, cython-lint, mypy --strict, stubtest, actionlint'
-	@echo 'make bench   speed of the codec, of loading and of fetching'
+	@echo 'make bench   speed of the codec, of loading and of fetching, of every family of types beside peers'
 	@echo 'make wheel   sdist, compiled and pure wheel, each tested in a clean environment'
 	@echo 'make clean   remove everything these make'
 
@@ -50,6 +50,7 @@ lint: $(VENV)/with-lint
 bench: $(VENV)/with-bench
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks --families $(ARGS)
 
 wheel: $(VENV)/with-wheel
 	$(BIN)/python tools/build_wheels.py
