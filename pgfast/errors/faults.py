@@ -80,11 +80,12 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_DATE_RANGE: (
         DataError,
         "date or timestamp at offset {at} is infinite or outside the years 1 to 9999 of Python's datetime; "
-        "cast it to text in the query or fetch columns",
+        "choose types.configure(dates='text') or 'clamp', cast it to text in the query, or fetch columns",
     ),
     FAULT_TIME_RANGE: (
         DataError,
-        "time at offset {at} is beyond what Python and Arrow hold (24:00, or an offset of a day); cast it to text",
+        "time at offset {at} is beyond what Python and Arrow hold (24:00, or an offset of a day); "
+        "choose types.configure(times='text') or 'clamp' for rows, or cast it to text in the query",
     ),
     FAULT_CALL: (DataError, "value at offset {at} could not be read: {value}"),
     FAULT_DECIMAL_RANGE: (

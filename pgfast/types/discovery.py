@@ -10,6 +10,7 @@ Sources: docs, pg_type, pg_enum, pg_range, pg_attribute; server: typcache.c.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -28,6 +29,8 @@ Key: TypeAlias = tuple[int, datetime]
 
 #: Databases whose types are kept; when full, the one asked longest ago goes.
 _KEPT: Final = 64
+#: The point of `$0.00` and the digits behind it.
+_ZERO: Final = re.compile(r"0([^0-9\s]+)(0+)")
 #: Send functions that write the value's text: such a type is read and written by the text kernel.
 _TEXT_SENDERS: Final = frozenset(("textsend", "citextsend"))
 
@@ -54,7 +57,7 @@ WITH RECURSIVE wanted (oid) AS (
 SELECT (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()),
        pg_catalog.pg_postmaster_start_time(),
        pg_catalog.txid_current_if_assigned() IS NOT NULL,
-       pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric),
+       0::pg_catalog.money::pg_catalog.text,
        t.oid, t.typname::pg_catalog.text, n.nspname::pg_catalog.text,
        CASE WHEN n.nspname = 'pg_catalog' THEN pg_catalog.quote_ident(t.typname)
             ELSE pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) END,
@@ -124,9 +127,9 @@ class Answer(NamedTuple):
 
 def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
     """The types of an answer to TYPES_SQL. A type the server does not have is the text it is written in."""
-    database, started, writing, scale = rows[0][:4]
+    database, started, writing, zero = rows[0][:4]
     found = {row[4]: Found(*row[4:]) for row in rows if row[4] is not None}
-    made = _Builder(found, scale)
+    made = _Builder(found, zero)
     for oid in [*found, *oids]:
         made.info(oid)
     if writing:
@@ -138,11 +141,11 @@ def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
 class _Builder:
     """TypeInfos out of rows, parts before wholes. `private` are those no other connection may see."""
 
-    def __init__(self, found: Mapping[int, Found], scale: int) -> None:
+    def __init__(self, found: Mapping[int, Found], zero: str) -> None:
         self.types: dict[int, TypeInfo] = {}
         self.private: set[int] = set()
         self._found = found
-        self._scale = scale
+        self._zero = zero
 
     def info(self, oid: int) -> TypeInfo:
         """The type, with its array type."""
@@ -163,7 +166,7 @@ class _Builder:
 
     def _make(self, oid: int) -> TypeInfo:
         if oid == OID_MONEY:
-            return Named("money", OID_MONEY, OID_MONEY_ARRAY, "money").by_form(money_form(self._scale))
+            return Named("money", OID_MONEY, OID_MONEY_ARRAY, "money").by_form(_money(self._zero))
         row = self._found.get(oid)
         if row is None:
             return Named(_missing(oid), oid, 0, _missing(oid)).by_form(None)
@@ -187,6 +190,12 @@ class _Builder:
         if form is None or isinstance(form, Form):
             return named.by_form(form)
         return named.by_form(form(None), maker=form)
+
+
+def _money(zero: str) -> Form:
+    """The form of money by what no money is in the session's locale: `$0.00`, `0,00 EUR`, `0`."""
+    match = _ZERO.search(zero)
+    return money_form(len(match[2]), match[1]) if match else money_form(0)
 
 
 def _missing(oid: int) -> str:

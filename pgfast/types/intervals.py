@@ -179,7 +179,7 @@ def _parse_words(word: str, total: _Sum) -> None:
         else:
             raise ValueError(_WRONG)
         rest = rest[match.end() :].strip()
-    if signs and signs[0] == "-" and not all(signs):
+    if signs and signs[0] == "-" and len(signs) > 1 and not any(signs[1:]):
         raise ValueError(
             "ambiguous: the leading minus holds for all fields under one IntervalStyle only; sign each field"
         )
@@ -193,11 +193,16 @@ def _sign(amount: str) -> str:
 
 
 def render_interval(value: timedelta | Interval) -> str:
-    """`+n mons -n days +n us`, each field signed, which the server reads the same under every IntervalStyle."""
+    """`+n mons -n days +hh:mm:ss.ffffff`, each signed, which servers read the same under every IntervalStyle.
+
+    No unit has more than 32 bits but hours beyond two hundred thousand years, which PostgreSQL 14 does not read.
+    """
     if not isinstance(value, Interval):
         value = Interval.of(value)
     fields = (value.months, value.days, value.microseconds)
     for infinite, word in ((INFINITY, "infinity"), (MINUS_INFINITY, "-infinity")):
         if fields == (infinite.months, infinite.days, infinite.microseconds):
             return word
-    return f"{value.months:+d} mons {value.days:+d} days {value.microseconds:+d} us"
+    seconds, micro = divmod(abs(value.microseconds), const.US_PER_SECOND)
+    clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{micro:06d}"
+    return f"{value.months:+d} mons {value.days:+d} days {'-' if value.microseconds < 0 else '+'}{clock}"

@@ -39,12 +39,13 @@ class Policies:
     """The choices, each with its default.
 
     `dates` is for dates and timestamps that are infinite, before Christ or after 9999, `times` for 24:00; both are
-    "raise", "clamp" or "text". `intervals` is "exact" (a timedelta where it holds the value as it is, else an
-    Interval), "interval" (always an Interval) or "timedelta" (always a timedelta; one with months is an error).
-    `strings` is "strict", or "lenient": a str for a parameter of any type is then sent as text and read by the
-    server. `json_loads` and `json_dumps` read and write JSON. `decimals` is the (precision, scale) of the decimal
-    that a column of numeric without typmod is read into, None for exact text. `vectors` is "numpy" or "list",
-    `geometry` "shapely" or "bytes"; None takes the library where it is installed.
+    "raise", "clamp" or "text"; what came as text goes back as such. `intervals` is "exact" (a timedelta where it
+    holds the value as it is, else an Interval), "interval" (always an Interval) or "timedelta" (always a timedelta;
+    one with months is an error). `strings` is "strict", or "lenient": a str for a parameter of any type is then sent
+    as text and read by the server, and inside other values and in loads by the client. `json_loads` and `json_dumps`
+    read and write JSON. `decimals` is the (precision, scale) of the decimal that a column of numeric without typmod
+    is read into, None for exact text. `vectors` is "numpy" or "list", `geometry` "shapely" or "bytes"; None takes the
+    library where it is installed.
     """
 
     dates: str = RAISE

@@ -321,3 +321,6 @@ class Registry:
 PROCESS: Final = Registry()
 #: What holds where nothing is said: for the queries of the driver itself.
 PLAIN: Final = Registry()
+#: The same, but text is taken for a value of any type, at any depth.
+LENIENT: Final = Registry()
+LENIENT.configure(strings="lenient")

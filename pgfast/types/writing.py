@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
 from .arrays import render_array
-from .catalogue import PG_CATALOG, TypeInfo
+from .catalogue import CONTAINERS, PG_CATALOG, TypeInfo
 from .coerce import HOOKS, Hook, Json, to_str
-from .policies import Policies
+from .intervals import parse_fields
+from .policies import DATE_KINDS, TIME_KINDS, Policies, takes_text
 from .reading import Rules, check_class, form_of, parts_of, text_parser
 from .registration import Registration
 from .render import render
 from .structures import composite_hook, enum_hook, nests_in, to_label, to_list, to_multirange, to_range
+from .text import PARSERS, any_date, any_time
 from .textranges import render_multirange, render_range
 from .textrecords import render_record
 
@@ -30,6 +32,8 @@ Renderer = Callable[[Any], "str | None"]
 _JSON: Final = frozenset((const.KIND_JSON, const.KIND_JSONB))
 _ZONED: Final = frozenset((const.KIND_TIMESTAMPTZ, const.KIND_TIMETZ))
 _ZONELESS: Final = frozenset((const.KIND_TIMESTAMP, const.KIND_TIME))
+#: Kinds whose hooks know what to make of a str.
+_OWN_TEXT: Final = frozenset((const.KIND_STR, const.KIND_CHAR, const.KIND_ENUM, const.KIND_CALL, *_JSON))
 _STRUCTURED: Final = frozenset((const.KIND_COMPOSITE, const.KIND_RANGE, const.KIND_MULTIRANGE))
 _CONTAINER_HOOKS: Final[dict[int, Hook]] = {
     const.KIND_ARRAY: to_list,
@@ -39,23 +43,28 @@ _CONTAINER_HOOKS: Final[dict[int, Hook]] = {
 }
 
 
-class _Given:
-    """The rules by which text that a program gives for a composite or range is read: nothing is registered, and JSON
-    inside it stays the text it is."""
+#: The text itself.
+_AS_IT_IS: Final = Registration(decode=str)
 
-    policies = Policies(json_loads=str)
+
+class _Given:
+    """The rules by which the text form of a composite, range or array is taken apart that a program gives for a value.
+
+    Nothing is registered. JSON, and whatever is read from text by its own hook, stays the text it is.
+    """
+
+    def __init__(self, policies: Policies) -> None:
+        self.policies = policies
 
     def decoding(self, info: TypeInfo) -> Registration | None:
-        return None
+        own = info.kind in _JSON or (info.kind not in CONTAINERS and takes_text(self.policies, info.kind))
+        return _AS_IT_IS if own else None
 
     def encoding(self, info: TypeInfo) -> Registration | None:
         return None
 
     def record_plan(self, oids: Sequence[int]) -> Plan:
         raise ValueError("an anonymous record cannot be written")
-
-
-_GIVEN: Final = _Given()
 
 
 def writes_binary(info: TypeInfo, rules: Rules) -> bool:
@@ -88,19 +97,39 @@ def json_writer(rules: Rules) -> Hook:
 
 
 def hook_of(info: TypeInfo, registered: Registration | None, rules: Rules) -> Hook | None:
-    """The hook for values that the kernel of a type does not take by itself.
-
-    Composites and ranges take their text form as well.
-    """
-    hook = _hook_of(info, registered, rules)
-    if info.kind not in _STRUCTURED or hook is None:
+    """The hook for values that the kernel of a type does not take by itself, their text form among them where the
+    type or the policies allow it."""
+    hook, read = value_hook(info, registered, rules), _text_hook(info, rules)
+    if hook is None or read is None:
         return hook
-    parse = text_parser(info, _GIVEN)
-    assert parse is not None, "what has parts has a parser"
-    return lambda value: parse(str.__str__(value)) if isinstance(value, str) else hook(value)
+    return lambda value: read(str.__str__(value)) if isinstance(value, str) else hook(value)
 
 
-def _hook_of(info: TypeInfo, registered: Registration | None, rules: Rules) -> Hook | None:
+def _text_hook(info: TypeInfo, rules: Rules) -> Callable[[str], Any] | None:
+    """The function from the text form to what the kernel takes, None where text is the value's own business.
+
+    Composites and ranges take their text always, all else by policy. Of dates and times it gives the raw number, so
+    that those go back which Python cannot hold.
+    """
+    kind = info.kind
+    if kind in CONTAINERS:
+        read = kind in _STRUCTURED or takes_text(rules.policies, kind)
+        return text_parser(info, _Given(rules.policies)) if read else None
+    if kind in _OWN_TEXT or not takes_text(rules.policies, kind):
+        return None
+    if kind in DATE_KINDS:
+        return any_date(kind, _raw)
+    if kind in TIME_KINDS:
+        return any_time(kind, _raw)
+    return parse_fields if kind == const.KIND_INTERVAL else PARSERS.get(kind)
+
+
+def _raw(number: Any) -> Any:
+    return number
+
+
+def value_hook(info: TypeInfo, registered: Registration | None, rules: Rules) -> Hook | None:
+    """The hook for values that are not text."""
     kind = info.kind
     if registered is not None and registered.cls is not None:
         check_class(info, registered)
@@ -141,11 +170,13 @@ def renderer(info: TypeInfo, rules: Rules) -> Renderer:
         if form is None:
             return to_str
         return _object_name if info.schema == PG_CATALOG and info.name.startswith("reg") else form.render
-    hook = hook_of(info, registered, rules)
+    hook = value_hook(info, registered, rules)
     parts = parts_of(info)
     if parts or kind == const.KIND_COMPOSITE:
-        return _container_renderer(info, hook, [renderer(part, rules) for part in parts])
-    return _scalar_renderer(kind, hook)
+        write = _container_renderer(info, hook, [renderer(part, rules) for part in parts])
+    else:
+        write = _scalar_renderer(kind, hook)
+    return _or_text(write) if kind in _STRUCTURED or takes_text(rules.policies, kind) else write
 
 
 def _container_renderer(info: TypeInfo, hook: Hook | None, parts: list[Renderer]) -> Renderer:
@@ -158,14 +189,14 @@ def _container_renderer(info: TypeInfo, hook: Hook | None, parts: list[Renderer]
     if kind == const.KIND_VECTOR:
         return lambda value: " ".join([_number(one, parts[0]) for one in hook(value)])
     if kind == const.KIND_RANGE:
-        return _or_text(lambda value: render_range(hook(value), parts[0]))
+        return lambda value: render_range(hook(value), parts[0])
     if kind == const.KIND_MULTIRANGE:
-        return _or_text(lambda value: render_multirange(hook(value), parts[0]))
-    return _or_text(lambda value: render_record(hook(value), parts))
+        return lambda value: render_multirange(hook(value), parts[0])
+    return lambda value: render_record(hook(value), parts)
 
 
 def _or_text(write: Renderer) -> Renderer:
-    """A str is the text form already."""
+    """As it writes, but a str is the text form already, and the server's to read."""
     return lambda value: str.__str__(value) if isinstance(value, str) else write(value)
 
 

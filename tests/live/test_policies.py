@@ -174,6 +174,36 @@ def test_json_is_read_and_written_by_the_functions_given(conn: Any) -> None:
     assert conn.execute("select $1::jsonb", ('{"text": 1}',)).fetchone() == ({"text": 1},)
 
 
+@pytest.mark.parametrize("policy", [{"dates": "text", "times": "text"}, {"strings": "lenient"}])
+def test_text_of_dates_goes_back_wherever_it_came_from(conn: Any, policy: dict[str, str]) -> None:
+    conn.types.configure(**{"dates": "text", "times": "text", **policy})
+    conn.execute("set timezone = 'America/St_Johns'")
+    values = [
+        ("date[]", '{infinity,NULL,2024-01-01,"0044-03-15 BC"}'),
+        ("timestamp[]", '{-infinity,"294276-12-31 23:59:59.999999"}'),
+        ("timestamptz[]", '[0:1]={infinity,"0044-03-15 12:00:00+00 BC"}'),
+        ("time[]", "{24:00:00,23:59:59.999999}"),
+        ("timetz[]", "{24:00:00-08:30,12:00:00+00}"),
+        ("tsrange", "[-infinity,infinity]"),
+        ("tstzrange[]", '{"[-infinity,\\"10000-01-01 00:00:00+00\\"]"}'),
+        ("datemultirange", "{[-infinity,2024-01-01),[2025-01-01,infinity)}"),
+        ("timestamp", "4714-11-24 00:00:00 BC"),
+        ("timetz", "24:00:00+15:59:59"),
+    ]
+    for kind, literal in values:
+        found = both(conn, f"$${literal}$$::{kind}")
+        same = f"is not distinct from $${literal}$$::{kind}"
+        assert conn.execute(f"select $1::{kind} {same}", (found,)).fetchone() == (True,), kind
+        for other in ("int", "regclass"):  # in binary and in text
+            conn.execute(f"create temp table one (v {kind}, o {other})")
+            conn.load("one", [(found, None)])
+            with conn.cursor().copy("copy one from stdin") as copy:
+                copy.set_types([kind, other])
+                copy.write_row((found, None))
+            assert conn.execute(f"select v {same} from one").fetchall() == [(True,), (True,)], kind
+            conn.execute("drop table one")
+
+
 # ---------------------------------------------------------------- strings
 
 READ_BY_THE_SERVER = [
@@ -200,6 +230,33 @@ def test_lenient_strings_are_read_by_the_server(conn: Any, kind: str, text: str,
     cursor = conn.cursor()
     cursor.executemany(f"select $1::{kind}", [(text,), (None,), (text,)], returning=True)
     assert cursor.fetchall() == [(found,)]
+
+
+INSIDE = [
+    ("int4[]", ["1", 2, None], "{1,2,NULL}"),
+    ("int4[]", "[0:1]={1,2}", "[0:1]={1,2}"),
+    ("date[]", ["infinity", date(2024, 1, 1)], "{infinity,2024-01-01}"),
+    ("int4range", Range("1", 5), "[1,5)"),
+    ("numrange", "[1.50,2)", "[1.50,2)"),
+    ("interval[]", ["1 day -01:00:00"], '{"1 day -01:00:00"}'),
+    ("uuid[]", ["00000000-0000-0000-0000-000000000001"], "{00000000-0000-0000-0000-000000000001}"),
+    ("bool[]", ["on", False], "{t,f}"),
+    ("bytea", "\\x00ff", "\\x00ff"),
+    ("jsonb[]", '{"{\\"a\\": 1.10}"}', '{"{\\"a\\": 1.10}"}'),
+    ("inet[]", ["10.0.0.1"], "{10.0.0.1}"),
+    ("xid8", "18446744073709551615", "18446744073709551615"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "text"), INSIDE)
+def test_lenient_strings_are_taken_at_any_depth_and_in_loads(conn: Any, kind: str, value: Any, text: str) -> None:
+    conn.types.configure(strings="lenient")
+    assert conn.execute(f"select ($1::{kind})::text", (value,)).fetchone() == (text,)
+    for other in ("int", "regclass"):  # in binary and in text
+        conn.execute(f"create temp table one (v {kind}, o {other})")
+        conn.load("one", [(value, None)])
+        assert conn.execute("select v::text from one").fetchone() == (text,)
+        conn.execute("drop table one")
 
 
 def test_lenient_and_strict_values_go_side_by_side(conn: Any) -> None:

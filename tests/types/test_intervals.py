@@ -59,6 +59,11 @@ def test_signs_and_units_are_kept_apart(word: str, value: object) -> None:
     assert type(found) is type(value)
 
 
+def test_a_sign_further_on_ends_the_ambiguity() -> None:
+    assert parse_interval("-1 mons +5 days 00:00:00.000008") == Interval(-1, 5, 8)
+    assert parse_interval("-1 mons +5 days 01:00:00") == Interval(-1, 5, 3_600_000_000)
+
+
 @pytest.mark.parametrize("word", ["-1-2 3 4:05:06", "-1 days 00:00:05", "-1 day 2 hours", "-1 mon 5 days"])
 def test_a_text_that_depends_on_the_style_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="ambiguous"):

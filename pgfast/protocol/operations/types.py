@@ -61,7 +61,7 @@ def known_statement(
             return statement, rules
         yield from settle(session)  # Parse and Describe stand there without a Sync
         yield from resolve(session, unknown)
-        if not statement.name:  # the lookup has taken the unnamed statement's place
+        if session.prepared.find(sql) is not statement:  # the lookup has taken the place of the unnamed one
             statement = yield from prepare_statement(session, sql, b"")
     return statement, registry.rules
 
