@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from .. import const
 from ..errors import DataError, fault, faults
+from ..types.policies import MIN_INT32, date_text, timestamp_text, timestamptz_text
 from ..values import Interval
 from .incoming import ArrayView
 from .schema import Family
@@ -39,6 +40,7 @@ _CASTS: Final = {
     const.LAYOUT_TIMESTAMP: "q",
     const.LAYOUT_DURATION: "q",
 }
+_MAX_ORDINAL: Final = date.max.toordinal()
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _EPOCH: Final = datetime(1970, 1, 1)
 _MS_PER_DAY: Final = 86_400_000
@@ -52,7 +54,7 @@ def objects(view: ArrayView, start: int, stop: int) -> list[Any]:
     """The values start:stop of the array (counted from its own beginning) as Python objects, None for NULL.
 
     int, bool, float, Decimal, str, bytes, date, time, datetime, timedelta or Interval, lists of these, and for structs
-    a dict by the names of their fields.
+    a dict by the names of their fields. Dates and timestamps that Python cannot hold come as the server's text.
     """
     if stop > view.length:
         raise DataError(f"column {view.field.name}: the Arrow array is shorter than what it is part of")
@@ -203,8 +205,11 @@ def _us(units: int, scale: int) -> int:
     return us
 
 
-def _date32(days: int, scale: int, zone: timezone | None) -> date:
-    return date.fromordinal(days + _EPOCH_ORDINAL)
+def _date32(days: int, scale: int, zone: timezone | None) -> date | str:
+    ordinal = days + _EPOCH_ORDINAL
+    if 1 <= ordinal <= _MAX_ORDINAL:
+        return date.fromordinal(ordinal)
+    return date_text(days if days in (MIN_INT32, const.MAX_INT32) else days - const.EPOCH_DAYS)
 
 
 def _date64(ms: int, scale: int, zone: timezone | None) -> date:
@@ -219,8 +224,15 @@ def _time(units: int, scale: int, zone: timezone | None) -> time:
     return time(seconds // 3600, seconds // 60 % 60, seconds % 60, us)
 
 
-def _timestamp(units: int, scale: int, zone: timezone | None) -> datetime:
-    return (_EPOCH + timedelta(microseconds=_us(units, scale))).replace(tzinfo=zone)
+def _timestamp(units: int, scale: int, zone: timezone | None) -> datetime | str:
+    render = timestamp_text if zone is None else timestamptz_text
+    if units in (const.MIN_INT64, const.MAX_INT64):
+        return render(units)
+    us = _us(units, scale)
+    try:
+        return (_EPOCH + timedelta(microseconds=us)).replace(tzinfo=zone)
+    except OverflowError:
+        return render(us - const.EPOCH_US)
 
 
 def _duration(units: int, scale: int, zone: timezone | None) -> timedelta:

@@ -6,23 +6,17 @@ value, and says before the first row when a type can go to no such column.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
-from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
 from ..errors import DataError
 from ..kernels.decode_py import OPAQUE
-from ..types.arrays import parse_array
 from ..types.catalogue import TypeInfo
-from ..types.coerce import HOOKS
-from ..types.intervals import parse_fields
-from ..types.reading import text_parser
-from ..types.registry import Registry
+from ..types.coerce import HOOKS, Hook
 from ..types.text import parse_timestamptz
 from .incoming import ArrayView
 from .objects import objects
@@ -32,11 +26,7 @@ if TYPE_CHECKING:
     from ..codec import SourceColumn, Spec
 
 _JSON: Final = (const.KIND_JSON, const.KIND_JSONB)
-#: Kinds whose text form is taken as it is.
-_OWN_TEXT: Final = (const.KIND_STR, const.KIND_CHAR, const.KIND_ENUM, *_JSON)
 _JSON_FAMILIES: Final = (Family.NULL, Family.BOOL, Family.INTEGER, Family.FLOAT, Family.STRING, Family.STRUCT)
-#: Rules that know no program's registrations and policies.
-_PLAIN: Final = Registry().rules
 _F32: Final = Struct("<f")
 _INDEX_LAYOUTS: Final = {
     "c": const.LAYOUT_I8,
@@ -61,41 +51,29 @@ def float32_numeric(value: Any) -> Any:
     return Decimal(text)
 
 
-def _text_reader(info: TypeInfo, zone: tzinfo | None) -> Callable[[str], Any]:
-    """The function from text to a value; timestamps with time zone that name none are read in `zone`.
-
-    It goes by the types alone: what a program has registered, and its policies, are for results.
-    """
-    kind = info.kind
-    if kind == const.KIND_TIMESTAMPTZ:
-        return partial(parse_timestamptz, zone=zone)
-    if kind == const.KIND_INTERVAL:
-        return parse_fields
-    if kind == const.KIND_ARRAY:
-        element = info.children[0]
-        return partial(parse_array, element=_text_reader(element, zone), delimiter=element.delimiter)
-    if kind in _JSON:
-        return lambda text: text  # JSON text is sent as it is
-    return text_parser(info, _PLAIN) or (lambda text: text)
-
-
-def text_hook(info: TypeInfo, spec: Spec, zone: tzinfo | None) -> Callable[[Any], Any]:
-    """The hook that reads a str as a value of the type, and hands anything else to the spec's own hook."""
-    if info.kind in _OWN_TEXT:
-        return spec[2] or HOOKS[info.kind]
-    if info.kind == const.KIND_CALL and spec[2] is not None:
-        return spec[2]  # which takes the text form too
-    read, hook = _text_reader(info, zone), spec[2]
-    made_of_others = bool(info.children)  # what is read may be a named tuple, which only the hook takes apart
+def _in_zone(hook: Hook | None, zone: tzinfo) -> Hook:
+    """The hook, which reads timestamps that name no time zone in this one."""
 
     def text_or_value(value: Any) -> Any:
         if isinstance(value, str):
-            value = read(value)
-            if not made_of_others:
-                return value
+            try:
+                return parse_timestamptz(value, zone)
+            except ValueError:
+                if hook is None:
+                    raise
         return value if hook is None else hook(value)
 
     return text_or_value
+
+
+def _with_zone(spec: Spec, zone: tzinfo | None) -> Spec:
+    """The spec, in which the timestamps with time zone take text without."""
+    kind, oid, call, children = spec
+    if zone is None:
+        return spec
+    if kind == const.KIND_TIMESTAMPTZ:
+        call = _in_zone(call, zone)
+    return kind, oid, call, tuple([_with_zone(child, zone) for child in children])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,39 +85,28 @@ class Route:
 
 
 def route(field: ArrowField, info: TypeInfo, spec: Spec, zone: tzinfo | None = None) -> Route:
-    """How the Arrow field goes to a target column of this type, with this encode spec.
+    """How the Arrow field goes to a target column of this type.
 
-    Raises NotSupportedError where the Arrow type has no PostgreSQL counterpart, DataError where it does not fit this
-    one.
+    `spec` is the encode spec of rules that take text for values of any type: what Arrow has as strings, and the dates
+    that Python cannot hold, come as text. Raises NotSupportedError where the Arrow type has no PostgreSQL
+    counterpart, DataError where it does not fit this one.
     """
-    kind, oid, _call, children = spec
+    kind, oid, _call, _children = spec
     source = arrow_type(field)
     if not _storable(field, source, info):
         raise DataError(
             f"column {field.name}: the Arrow type {type_name(field)} does not fit {info.sql}; {_advice(source, kind)}"
         )
-    if source.family is Family.STRING:
-        target: Spec = (kind, oid, text_hook(info, spec, zone), children)
-        return Route(target, (source.layout, kind) in const.COLUMN_PAIRS and kind != const.KIND_BYTES)
-    if kind == const.KIND_ARRAY and source.family is Family.LIST and _innermost(field).family is Family.STRING:
-        element = children[0]
-        read = text_hook(info.children[0], element, zone)
-        return Route((kind, oid, spec[2], ((element[0], element[1], read, element[3]),)), False)
     if source.name == "float32" and kind == const.KIND_NUMERIC:
         return Route((kind, oid, float32_numeric, ()), False)
-    if source.layout == const.LAYOUT_NULL:
-        return Route(spec, field.dictionary is None)
     native = (source.layout, kind) in const.COLUMN_PAIRS
-    if source.layout == const.LAYOUT_FIXED and kind == const.KIND_UUID:
+    if source.layout == const.LAYOUT_NULL:
+        native = field.dictionary is None
+    elif source.layout == const.LAYOUT_FIXED and kind == const.KIND_UUID:
         native = source.width == 16
-    return Route(spec, native)
-
-
-def _innermost(field: ArrowField) -> ArrowType:
-    """The type of the elements of lists of lists."""
-    while (source := arrow_type(field)).family is Family.LIST:
-        field = field.children[0]
-    return source
+    elif source.family is Family.STRING and kind == const.KIND_BYTES:
+        native = False  # it is the text form of bytea
+    return Route(_with_zone(spec, zone), native)
 
 
 def _storable(field: ArrowField, source: ArrowType, info: TypeInfo) -> bool:

@@ -142,7 +142,8 @@ class ArrowPlan:
             try:
                 family = arrow_type(fields[index]).family
                 if column.spec is not None:
-                    self._routes.append(route(fields[index], column.info, column.spec, session_zone(zone)))
+                    spec = column.text_spec or column.spec
+                    self._routes.append(route(fields[index], column.info, spec, session_zone(zone)))
             except (NotSupportedError, DataError) as exc:
                 raise type(exc)(f"COPY {target.table}, {exc}") from exc
             self._texts.append(family is Family.STRING)

@@ -21,6 +21,7 @@ from ..errors.sqlstates import lookup
 from ..protocol.operations import Operation, fetch, resolve
 from ..protocol.session import Session
 from ..types.catalogue import Named
+from ..types.registry import Registry
 
 if TYPE_CHECKING:
     from ..codec import Spec
@@ -89,7 +90,7 @@ class TargetColumn:
     """One column of the table.
 
     `spec` says how its values are written in binary, None where they are written as text only; `render` writes the
-    text form of a value that is not None.
+    text form of a value that is not None. `text_spec` is `spec` for values that may be text whatever the type.
     """
 
     name: str
@@ -100,6 +101,7 @@ class TargetColumn:
     spec: Spec | None
     render: Renderer
     info: TypeInfo
+    text_spec: Spec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ def describe(session: Session, table: str) -> Operation[Target]:
     if unknown:
         yield from resolve(session, unknown)
     rules = session.registry.rules
+    lenient = Registry(session.registry)
+    lenient.configure(strings="lenient")
     columns = [
         TargetColumn(
             name,
@@ -239,6 +243,7 @@ def describe(session: Session, table: str) -> Operation[Target]:
             rules.renderer(oid),
             # Another connection may have altered the type in this moment: then it goes as text.
             rules.info(oid) or Named(kind, oid, 0, kind).by_form(None),
+            lenient.rules.encode_spec(oid),
         )
         for name, oid, typmod, kind, generated in found
     ]

@@ -292,9 +292,7 @@ def test_a_schema_without_end_is_refused() -> None:
         ArrowReader(deep)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "w:", "w:abc", "d:1", "d:1,2,77", "ts", "tsx:", "+ud:0", "+m", "+r", "+vl"]
-)
+@pytest.mark.parametrize("text", ["", "x", "w:", "w:abc", "d:1", "d:1,2,77", "ts", "tsx:", "+ud:0", "+m", "+r", "+vl"])
 def test_formats_without_counterpart_are_refused_by_name(text: str) -> None:
     with pytest.raises(NotSupportedError, match="column c: the Arrow type .* has no PostgreSQL counterpart"):
         arrow_type(ArrowField("c", text))
