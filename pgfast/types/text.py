@@ -377,7 +377,7 @@ def any_date(kind: int, call: Callable[[int], Any] | None) -> Parser:
     def parse_any(text: str) -> Any:
         try:
             return parse(text)
-        except ValueError:
+        except ValueError as exc:
             raw = _raw_date(text) if kind == const.KIND_DATE else _raw_timestamp(text, kind == const.KIND_TIMESTAMPTZ)
             if raw is None:
                 raise
@@ -386,7 +386,9 @@ def any_date(kind: int, call: Callable[[int], Any] | None) -> Parser:
             if held is not None:
                 return held
             if call is None:
-                raise
+                raise ValueError(
+                    f"{exc}; choose types.configure(dates='text') or 'clamp', or cast it to text"
+                ) from None
         return call(raw)
 
     return parse_any
@@ -395,12 +397,15 @@ def any_date(kind: int, call: Callable[[int], Any] | None) -> Parser:
 def any_time(kind: int, call: Callable[[Any], Any] | None) -> Parser:
     """As `any_date`, for a time of day, of which Python cannot hold 24:00."""
     parse = PARSERS[kind]
-    if call is None:
-        return parse
 
     def parse_any(text: str) -> Any:
         if not text.startswith("24:00:00"):
             return parse(text)
+        if call is None:
+            raise ValueError(
+                "24:00 is outside what Python's time can hold; choose types.configure(times='text') or 'clamp', "
+                "or cast it to text"
+            )
         if kind == const.KIND_TIME:
             parse("00" + text[2:])  # that nothing else stands there
             return call(const.US_PER_DAY)

@@ -274,7 +274,7 @@ def test_what_is_no_array_is_refused(word: str) -> None:
 )
 def test_dates_python_cannot_hold_are_handed_over_as_the_wire_has_them(kind: int, word: str, raw: int) -> None:
     assert any_date(kind, lambda given: given)(word) == raw
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"configure\(dates='text'\)"):
         any_date(kind, None)(word)
 
 
@@ -293,6 +293,8 @@ def test_dates_that_are_none_stay_errors_whatever_the_policy() -> None:
 def test_the_24th_hour_is_handed_over_with_its_offset() -> None:
     assert any_time(const.KIND_TIME, lambda given: given)("24:00:00") == 86_400_000_000
     assert any_time(const.KIND_TIMETZ, lambda given: given)("24:00:00-08:30") == (86_400_000_000, 30_600)
+    with pytest.raises(ValueError, match=r"configure\(times='text'\)"):
+        any_time(const.KIND_TIME, None)("24:00:00")
     for word in ("24:00:01", "24:00:00x"):
         with pytest.raises(ValueError):
             any_time(const.KIND_TIME, lambda given: given)(word)
