@@ -53,6 +53,9 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     bytes PyUnicode_AsUTF8String(object)
     object PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
+    PyObject* decode_utf8 "PyUnicode_DecodeUTF8"(const char*, Py_ssize_t, const char*)
+    bint PyErr_ExceptionMatches(object)
+    void PyErr_Clear()
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
     void drop "Py_DECREF"(PyObject*)
     object PyLong_FromLong(long)
@@ -104,7 +107,13 @@ cdef extern from *:
         return _PyLong_AsByteArray((PyLongObject *)value, bytes, size, 0, 0);
     #endif
     }
+
+    /* What has been raised goes on. */
+    static PyObject *pgf_pending(void) {
+        return NULL;
+    }
     """
+    object pending "pgf_pending"()
     Py_ssize_t slot_offset "pgf_slot_offset"(object, const char*) except -1
     object unsigned_of "pgf_unsigned"(const uint8_t*, size_t)
     object blank "pgf_blank"(object)
@@ -159,6 +168,7 @@ cdef object pairs = const.COLUMN_PAIRS
 cdef enum:
     HEAD = 5  # tag and length word of a frame
     OBJECT_ROWS = 4096
+    MAX_LABELS = 1024  # of an enum, for which a plan keeps what stands for them
     MAX_ORDINAL = 3652059
 
 cdef Py_ssize_t READ_BLOCK_SIZE = const.READ_BLOCK_SIZE
@@ -455,6 +465,8 @@ cdef struct Node:
     PyObject* call  # borrowed from Plan.calls, NULL for none
     Py_ssize_t count
     Node* children
+    Labels* labels  # of an enum: those that came up
+    PyObject* known  # and the list of what stands for them, borrowed from Plan.calls
 
 
 cdef int node_fill(Node* node, object spec, list calls, int depth) except -1:
@@ -473,6 +485,13 @@ cdef int node_fill(Node* node, object spec, list calls, int depth) except -1:
     node.count = len(children)
     for i in range(node.count):
         node_fill(&node.children[i], children[i], calls, depth + 1)
+    if kind == KIND_ENUM:
+        known = []
+        calls.append(known)
+        node.known = <PyObject*>known
+        node.labels = <Labels*>calloc(1, sizeof(Labels))
+        if node.labels == NULL:
+            raise MemoryError()
     return 0
 
 
@@ -481,6 +500,7 @@ cdef void node_free(Node* node) noexcept:
     for i in range(node.count):
         node_free(&node.children[i])
     free(node.children)
+    labels_free(node.labels)
 
 
 @cython.final
@@ -565,10 +585,63 @@ cdef object called(PyObject* call, object value, Py_ssize_t at, Py_ssize_t colum
 
 
 cdef object text_of(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
-    try:
-        return PyUnicode_DecodeUTF8(<const char*>p, size, NULL)
-    except UnicodeDecodeError:
-        raise fault(FAULT_TEXT, at, column) from None
+    """The text, strictly UTF-8. Without try, which would put the pending exception aside for every value."""
+    cdef object made
+    cdef PyObject* decoded
+    if 1 < size <= 64 and is_ascii(p, size):
+        made = PyUnicode_New(size, 127)
+        memcpy(ascii_data(made), p, size)
+        return made
+    decoded = decode_utf8(<const char*>p, size, NULL)
+    if decoded == NULL:
+        if not PyErr_ExceptionMatches(UnicodeDecodeError):
+            pending()
+        PyErr_Clear()
+        raise fault(FAULT_TEXT, at, column)
+    made = <object>decoded
+    drop(decoded)
+    return made
+
+
+cdef inline bint is_ascii(const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t word
+    cdef uint8_t bits = 0
+    while size >= 8:
+        memcpy(&word, p, 8)
+        if word & HIGH_BITS:
+            return False
+        p += 8
+        size -= 8
+    while size:
+        size -= 1
+        bits |= p[size]
+    return bits < 128
+
+
+cdef object label_of(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    """What stands for an enum's label, made once for each."""
+    cdef int32_t index = 0
+    cdef int code
+    cdef object made
+    cdef list known
+    known = <list>spec.known
+    if spec.labels.count < MAX_LABELS:
+        code = label_index(spec.labels, p, size, &index)
+        if code == OUT_OF_MEMORY:
+            raise MemoryError()
+        if code:
+            raise fault(code, at, column)
+    else:
+        index = label_find(spec.labels, p, size)
+        if index < 0:
+            return called(spec.call, text_of(p, size, at, column), at, column)
+    while len(known) <= index:
+        known.append(None)
+    made = known[index]
+    if made is None:
+        made = called(spec.call, text_of(p, size, at, column), at, column)
+        known[index] = made
+    return made
 
 
 cdef object numeric_of(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
@@ -703,7 +776,7 @@ cdef object decode_scalar(
         return numeric_of(p, size, at, column)
     if kind == KIND_BYTES:
         return PyBytes_FromStringAndSize(<const char*>p, size)
-    if kind == KIND_STR or kind == KIND_TEXT_CALL or kind == KIND_JSON or kind == KIND_ENUM:
+    if kind == KIND_STR or kind == KIND_TEXT_CALL or kind == KIND_JSON:
         return called(call, text_of(p, size, at, column), at, column)
     if kind == KIND_JSONB:
         if size < 1 or p[0] != 1:
@@ -786,6 +859,8 @@ cdef object decode_container(Node* spec, const uint8_t* p, Py_ssize_t size, Py_s
         return decode_multirange(spec, p, size, at, column)
     if spec.kind == KIND_RECORD:
         return decode_record(spec, p, size, at, column)
+    if spec.kind == KIND_ENUM:
+        return label_of(spec, p, size, at, column)
     return decode_scalar(spec.kind, spec.call, p, size, at, column)
 
 
@@ -1155,11 +1230,7 @@ cdef void sink_close(SinkColumn* column) noexcept:
     for i in range(column.child_count):
         sink_close(&column.children[i])
     free(column.children)
-    if column.labels != NULL:
-        free(column.labels.bytes.data)
-        free(column.labels.ends)
-        free(column.labels.slots)
-        free(column.labels)
+    labels_free(column.labels)
 
 
 cdef tuple dictionary_of(Labels* labels):

@@ -318,11 +318,32 @@ def decoder(spec: Spec, depth: int = 0) -> Decoder:
         return range_decoder(children[0], call, depth + 1)
     if kind == const.KIND_MULTIRANGE:
         return multirange_decoder(children[0], call, depth + 1)
+    if kind == const.KIND_ENUM:
+        return enum_decoder(call)
     if kind == const.KIND_CALL:
         return lambda data, at, column: called(call, data, at, column)
     if kind == const.KIND_JSONB:
         return lambda data, at, column: called(call, decode_str(jsonb_text(data, at, column), at, column), at, column)
     return lambda data, at, column: called(call, decode_str(data, at, column), at, column)
+
+
+#: Labels of an enum for which a plan keeps what stands for them.
+MAX_LABELS: Final = 1024
+
+
+def enum_decoder(call: Call) -> Decoder:
+    """The decoder of an enum: what `call` makes of the label, or the label; made once for each label."""
+    known: dict[bytes, Any] = {}
+
+    def decode_label(data: bytes, at: int, column: int) -> Any:
+        made = known.get(data)
+        if made is None:
+            made = called(call, decode_str(data, at, column), at, column)
+            if len(known) < MAX_LABELS:
+                known[data] = made
+        return made
+
+    return decode_label
 
 
 def part(data: bytes, pos: int, code: int, at: int, column: int) -> tuple[int, int]:

@@ -285,6 +285,17 @@ cdef inline Py_ssize_t label_slot(const Labels* labels, const uint8_t* p, Py_ssi
         slot = (slot + 1) & (labels.room - 1)
     return slot
 
+cdef inline void labels_free(Labels* labels) noexcept nogil:
+    if labels != NULL:
+        free(labels.bytes.data)
+        free(labels.ends)
+        free(labels.slots)
+        free(labels)
+
+cdef inline int32_t label_find(const Labels* labels, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """The index of the label, -1 where it is not known."""
+    return labels.slots[label_slot(labels, p, size)] - 1
+
 cdef inline int labels_grow(Labels* labels) noexcept nogil:
     """Room for more labels; half of the slots stay free."""
     cdef Py_ssize_t room = 2 * labels.room if labels.room else 64, i
