@@ -23,6 +23,7 @@ from ..values import Interval
 RAISE: Final = "raise"
 CLAMP: Final = "clamp"
 TEXT: Final = "text"
+AUTO: Final = "auto"
 
 MIN_INT32: Final = -(2**31)
 #: Days of 400 years, after which the Gregorian calendar repeats.
@@ -44,8 +45,8 @@ class Policies:
     one with months is an error). `strings` is "strict", or "lenient": a str for a parameter of any type is then sent
     as text and read by the server, and inside other values and in loads by the client. `json_loads` and `json_dumps`
     read and write JSON. `decimals` is the (precision, scale) of the decimal that a column of numeric without typmod
-    is read into, None for exact text. `vectors` is "numpy" or "list", `geometry` "shapely" or "bytes"; None takes the
-    library where it is installed.
+    is read into, None for exact text. `vectors` is "numpy" or "list", `geometry` "shapely" or "bytes"; "auto" takes
+    the library where it is installed.
     """
 
     dates: str = RAISE
@@ -55,21 +56,22 @@ class Policies:
     json_loads: Callable[[str], Any] | None = None
     json_dumps: Callable[[Any], str | bytes] | None = None
     decimals: tuple[int, int] | None = None
-    vectors: str | None = None
-    geometry: str | None = None
+    vectors: str = AUTO
+    geometry: str = AUTO
 
 
-_CHOICES: Final[Mapping[str, tuple[str | None, ...]]] = MappingProxyType(
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "dates": (RAISE, CLAMP, TEXT),
         "times": (RAISE, CLAMP, TEXT),
         "intervals": ("exact", "interval", "timedelta"),
         "strings": ("strict", "lenient"),
-        "vectors": ("numpy", "list", None),
-        "geometry": ("shapely", "bytes", None),
+        "vectors": (AUTO, "numpy", "list"),
+        "geometry": (AUTO, "shapely", "bytes"),
     }
 )
-_LIBRARIES: Final = ("numpy", "shapely")
+#: The libraries a policy may name, and the extras that bring them.
+_EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"numpy": "numpy", "shapely": "postgis"})
 _NAMES: Final = tuple([field.name for field in fields(Policies)])
 #: Most digits of a decimal256.
 _MAX_PRECISION: Final = 76
@@ -86,10 +88,10 @@ def check(chosen: Mapping[str, Any]) -> None:
         if name not in _NAMES:
             raise ProgrammingError(f"configure: there is no policy {name!r}; there are {', '.join(_NAMES)}")
         choices = _CHOICES.get(name)
-        if choices is not None and not (isinstance(value, (str, type(None))) and value in choices):
+        if choices is not None and not (isinstance(value, str) and value in choices):
             raise ProgrammingError(f"configure: {name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
-        if value in _LIBRARIES and choices is not None and find_spec(value) is None:
-            raise ImportError(f"{value} is not installed; pip install {value}")
+        if choices is not None and value in _EXTRAS and find_spec(value) is None:
+            raise ImportError(f"{value} is not installed; pip install 'pgfast[{_EXTRAS[value]}]'")
         if name.startswith("json_") and value is not None and not callable(value):
             raise ProgrammingError(f"configure: {name} must be a function or None, not {type(value).__name__}")
     decimals = chosen.get("decimals")

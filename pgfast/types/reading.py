@@ -17,7 +17,7 @@ from .arrays import parse_array
 from .catalogue import TypeInfo
 from .forms import Form
 from .intervals import parse_fields
-from .policies import DATE_KINDS, TIME_KINDS, Policies, beyond_python
+from .policies import AUTO, DATE_KINDS, TIME_KINDS, Policies, beyond_python
 from .registration import Registration
 from .structures import composite_maker, enum_reader
 from .text import PARSERS, any_date, any_time, parse_json
@@ -48,7 +48,9 @@ def form_of(info: TypeInfo, rules: Rules) -> Form | None:
     """The form of a type by the policies for it."""
     if info.maker is None:
         return info.form
-    return info.maker(rules.policies.geometry if info.name in ("geometry", "geography") else rules.policies.vectors)
+    policies = rules.policies
+    choice = policies.geometry if info.name in ("geometry", "geography") else policies.vectors
+    return info.maker(None if choice == AUTO else choice)
 
 
 def check_class(info: TypeInfo, registered: Registration) -> None:

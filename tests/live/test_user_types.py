@@ -184,6 +184,22 @@ def test_a_type_is_looked_up_once(face: Face, types_dsn: str) -> None:
     assert lookups(conn) == 2
 
 
+@pytest.mark.parametrize(("threshold", "maximum"), [(0, 0), (0, 1), (5, 100), (None, 100)])
+def test_a_lookup_does_not_disturb_the_statement_it_is_for(
+    face: Face, types_dsn: str, threshold: int | None, maximum: int
+) -> None:
+    for autocommit in (True, False):
+        conn = face.connect(types_dsn, autocommit=autocommit, prepare_threshold=threshold)
+        conn.prepared_max = maximum
+        for _ in range(8):
+            conn.types.forget()
+            assert one(conn, "select $1::ut.point", ((1, 2.0),)) == (1, 2.0)
+            cursor = conn.cursor()
+            cursor.executemany("select $1::ut.mood", [("ok",), (None,)], returning=True)
+            assert cursor.fetchall() == [("ok",)]
+            assert conn.execute("select 'ok'::ut.mood; select 1").fetchall() == [("ok",)]
+
+
 def test_a_connection_joins_what_others_have_looked_up(face: Face, types_dsn: str) -> None:
     first = face.connect(types_dsn, autocommit=True)
     one(first, "select '(,,,,)'::ut.line")
