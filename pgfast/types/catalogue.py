@@ -71,6 +71,11 @@ class TypeInfo:
         return self.kind == const.KIND_COMPOSITE or any(part.is_made for part in self.children)
 
     @property
+    def depth(self) -> int:
+        """How many types are in one another, this one included."""
+        return 1 + max([part.depth for part in self.children], default=0)
+
+    @property
     def is_array(self) -> bool:
         """Whether it is a true array; int2vector and oidvector are not."""
         return self.kind == const.KIND_ARRAY

@@ -18,6 +18,7 @@ from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import const
+from ..errors import ProtocolError
 from .builtins import BY_OID, OID_MONEY, OID_MONEY_ARRAY
 from .catalogue import Named, TypeInfo, array_of
 from .forms import EXTENSIONS, money_form
@@ -126,7 +127,12 @@ class Answer(NamedTuple):
 
 
 def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
-    """The types of an answer to TYPES_SQL. A type the server does not have is the text it is written in."""
+    """The types of an answer to TYPES_SQL. A type the server does not have is the text it is written in.
+
+    Raises ProtocolError for an answer that makes no sense.
+    """
+    if not rows:
+        raise ProtocolError("the server's catalogue gave no answer to a question for types")
     database, started, writing, zero = rows[0][:4]
     found = {row[4]: Found(*row[4:]) for row in rows if row[4] is not None}
     made = _Builder(found, zero)
@@ -144,6 +150,7 @@ class _Builder:
     def __init__(self, found: Mapping[int, Found], zero: str) -> None:
         self.types: dict[int, TypeInfo] = {}
         self.private: set[int] = set()
+        self._making: set[int] = set()
         self._found = found
         self._zero = zero
 
@@ -152,7 +159,11 @@ class _Builder:
         known = BY_OID.get(oid) or self.types.get(oid)
         if known is not None:
             return known
+        if oid in self._making:
+            raise ProtocolError(f"the server's catalogue says that the type with OID {oid} is made of itself")
+        self._making.add(oid)
         made = self._make(oid)
+        self._making.discard(oid)
         self._keep(made)
         if made.array_oid:
             array = array_of(made, made.array_oid)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from .. import const
 from ..codec import Plan
 from ..errors import DataError
+from ..kernels.decode_py import MAX_NESTING
 from .builtins import BY_OID
 from .catalogue import TypeInfo
 from .coerce import text_parameter
@@ -58,13 +59,14 @@ class Rules:
     Types that are not known (`unknown`) must be looked up first; where that cannot be they are text.
     """
 
-    __slots__ = ("_encode_plans", "_known", "_record_plans", "_row_plans", "_said", "_take_text", "info")
+    __slots__ = ("_encode_plans", "_formats", "_known", "_record_plans", "_row_plans", "_said", "_take_text", "info")
 
     def __init__(self, said: Said, info: Callable[[int], TypeInfo | None]) -> None:
         self._said = said
         #: The type of an OID, None where it is not known yet.
         self.info = info
         self._take_text = any_text(said.policies)
+        self._formats: dict[tuple[int, ...], bytes] = {}
         self._known: set[tuple[int, ...]] = set()
         self._encode_plans: dict[tuple[tuple[int, ...], tuple[bool, ...]], Plan] = {}
         self._row_plans: dict[tuple[tuple[int, int], ...], Plan] = {}
@@ -104,12 +106,16 @@ class Rules:
 
     def result_formats(self, oids: Sequence[int]) -> bytes:
         """The result format codes of a Bind, int16 each: binary wherever the type has a binary form we read."""
-        return pack(f">{len(oids)}h", *[const.BINARY if self.reads_binary(oid) else const.TEXT for oid in oids])
+        key = tuple(oids)
+        return _kept(self._formats, key, lambda: pack(f">{len(key)}h", *[self._format(oid) for oid in key]))
+
+    def _format(self, oid: int) -> int:
+        return const.BINARY if self.reads_binary(oid) else const.TEXT
 
     def reads_binary(self, oid: int) -> bool:
         """Whether values of this type are asked for in binary."""
         info = self.info(oid)
-        return info is not None and reads_binary(info, self)
+        return info is not None and info.depth <= MAX_NESTING and reads_binary(info, self)
 
     def row_plan(self, fields: Sequence[ResultField]) -> Plan:
         """The plan of a result's rows, each field in the format its description says."""
@@ -133,7 +139,7 @@ class Rules:
             )
             refused.oids = tuple(self.unknown(oids))
             raise refused
-        if not reads_binary(info, self):
+        if not self.reads_binary(oid):
             raise DataError(
                 f"the record holds a value of type {info.sql}, which is read from text only; "
                 "cast the field, or the record, to text in the query"
@@ -146,7 +152,7 @@ class Rules:
         info = self.info(oid)
         if format_code != const.BINARY:
             return (const.KIND_TEXT_CALL, 0, None if info is None else text_parser(info, self), ())
-        if info is None or not reads_binary(info, self):
+        if info is None or not self.reads_binary(oid):
             return (const.KIND_CALL, 0, None, ())
         return decode_spec(info, self)
 
@@ -189,7 +195,9 @@ class Rules:
     def encode_spec(self, oid: int) -> Spec | None:
         """How a value is written in binary for this type, None where it is written as text."""
         info = self.info(oid)
-        return None if info is None or not writes_binary(info, self) else encode_spec(info, self)
+        if info is None or info.depth > MAX_NESTING or not writes_binary(info, self):
+            return None
+        return encode_spec(info, self)
 
     def renderer(self, oid: int) -> Renderer:
         """The function from a value that is not None to its text form for this type, None for NULL."""

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from pgfast import const
-from pgfast.errors import DataError, ProgrammingError
+from pgfast.errors import DataError, ProgrammingError, ProtocolError
 from pgfast.types import Registry
 from pgfast.types.builtins import BY_NAME, BY_OID, OID_MONEY
 from pgfast.types.catalogue import Named, TypeInfo, array_of
-from pgfast.types.discovery import Answer, Catalogues, Key, Lookups, without
+from pgfast.types.discovery import Answer, Catalogues, Key, Lookups, answer, without
 from pgfast.types.registration import type_key
 from pgfast.types.registry import PLAIN
 
@@ -242,6 +242,60 @@ def test_the_catalogues_of_databases_are_kept_apart_and_not_without_limit() -> N
     for oid in range(100, 200):
         assert catalogues.of((oid, DATABASE[1])) is not first
     assert catalogues.of(DATABASE) is not first
+
+
+def found_row(oid: int, typtype: str, **more: Any) -> list[Any]:
+    """A row of the catalogue's answer: a type without parts unless `more` says so."""
+    facts = {
+        "oid": oid, "name": f"t{oid}", "schema": "public", "sql": f"public.t{oid}", "typtype": typtype, "array_oid": 0,
+        "delimiter": ",", "send": None, "part": 0, "names": [], "attributes": [], "typmods": [], "typmod": -1, **more,
+    }  # fmt: skip
+    return [*DATABASE, False, "$0.00", *facts.values()]
+
+
+def test_an_answer_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="no answer"):
+        answer([70000], [])
+    circle = [
+        found_row(70000, "c", names=["a"], attributes=[70001], typmods=[-1]),
+        found_row(70001, "d", part=70000),
+    ]
+    with pytest.raises(ProtocolError, match="type with OID 70000 is made of itself"):
+        answer([70000], circle)
+
+
+def test_a_type_the_server_does_not_have_is_text_for_this_connection_only() -> None:
+    found = answer([70000], [[*DATABASE, False, "$0.00", *[None] * 13]])
+    assert found.types == {}
+    assert found.own[70000].kind == const.KIND_TEXT_CALL
+
+
+def test_what_was_looked_up_after_writing_is_not_for_others() -> None:
+    row = found_row(70000, "e", names=["a"])
+    assert set(answer([70000], [row]).types) == {70000}
+    row[2] = True
+    assert set(answer([70000], [row]).own) == {70000}
+
+
+@pytest.mark.parametrize(
+    ("zero", "text"), [("$0.00", "1.50"), ("0,000 KWD", "1,500"), ("Eu 0", "2"), ("0.00€", "1.50")]
+)
+def test_money_is_written_with_the_locales_scale_and_point(zero: str, text: str) -> None:
+    row = [*DATABASE, False, zero, *[None] * 13]
+    money = answer([OID_MONEY], [row]).own[OID_MONEY]
+    assert money.form is not None
+    assert money.form.render(Decimal("1.5") if "," in text or "." in text else Decimal(2)) == text
+
+
+def test_types_nested_beyond_the_codecs_depth_travel_as_text() -> None:
+    deep = BY_OID[23]
+    for oid in range(71000, 71040):
+        deep = Named(f"t{oid}", oid, 0, f"t{oid}", "public").composite(("a",), (deep,), (-1,))
+    rules = connection(deep).rules
+    assert deep.depth == 41
+    assert not rules.reads_binary(deep.oid)
+    assert rules.encode_spec(deep.oid) is None
+    assert rules.result_formats([71030]) == b"\0\0"
 
 
 # ---------------------------------------------------------------- specs
