@@ -264,6 +264,17 @@ def test_query_shows_a_table(dsn: str) -> None:
     assert said.endswith("1 row\n")
 
 
+def test_query_shows_values_as_the_server_writes_them(dsn: str) -> None:
+    shown = succeeded(
+        "query",
+        dsn,
+        "SELECT 'infinity'::date AS d, '24:00'::time AS t, '1 mon 25:00'::interval AS i, '[1,3)'::int4range AS r,"
+        " ARRAY[NULL, '::1'::inet] AS a, ROW(1, 'x y') AS w, '{\"a\": [1]}'::jsonb AS j, 1.50 AS n",
+    )
+    for text in ("infinity", "24:00:00", "[1,3)", "{NULL,::1}", "(1, 'x y')", '{"a":[1]}', "1.50"):
+        assert text in shown
+
+
 def test_query_shows_as_many_rows_as_wanted(dsn: str) -> None:
     said = succeeded("query", dsn, "select generate_series(1, 500) as n", "--rows", "3")
     assert "3 of 500 rows" in said
@@ -358,9 +369,11 @@ def test_query_of_several_statements_runs_none(dsn: str, conn: pgfast.Connection
 
 def test_load_that_cannot_create_the_table_names_the_file(dsn: str, table: str, tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
-    pyarrow.parquet.write_table(pyarrow.table({"s": [{"x": 1}]}), path)
+    pyarrow.parquet.write_table(
+        pyarrow.table({"s": pyarrow.array([[("x", 1)]], pyarrow.map_(pyarrow.string(), pyarrow.int8()))}), path
+    )
     said = failed("load", str(path), "--to", dsn, "--table", table, "--create")
-    assert said.startswith(f"pgfast: {path}: column s: the Arrow type struct")
+    assert said.startswith(f"pgfast: {path}: column s: the Arrow type map")
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])

@@ -18,6 +18,7 @@ from . import show
 SUFFIXES: Final = (".csv", ".parquet", ".arrow")
 #: What the server quotes in CSV.
 _QUOTED: Final = re.compile(r'[",\r\n]')
+_RECORDS: Final = frozenset({2249, 2287})
 _NUMBERS: Final = frozenset({20, 21, 23, 26, 700, 701, 1700})
 
 
@@ -26,6 +27,8 @@ def run_query(dsn: str, sql: str, output: Path | None, rows: int) -> None:
     if plain(sql).several:
         raise pgfast.ProgrammingError("more than one statement; run them one by one")
     with pgfast.connect(dsn, autocommit=True) as conn:
+        # Values are only shown: the server's text tells more of them than Python's objects.
+        conn.types.configure(dates="text", times="text", intervals="interval", geometry="bytes", vectors="list")
         if output is None:
             _show(conn, sql, rows)
         else:
@@ -40,14 +43,16 @@ def _show(conn: Any, sql: str, limit: int) -> None:
     rows = cursor.fetchmany(limit)
     right = frozenset(index for index, column in enumerate(cursor.description) if column[1] in _NUMBERS)
     header = [column[0] for column in cursor.description]
-    show.console().print(show.table(header, [[_text(value) for value in row] for row in rows], right))
+    oids = [column[1] for column in cursor.description]
+    cells = [[_text(conn, value, oid) for value, oid in zip(row, oids, strict=True)] for row in rows]
+    show.console().print(show.table(header, cells, right))
     if cursor.rowcount > len(rows):
         print(f"{len(rows):,} of {cursor.rowcount:,} rows; --rows N shows more, --output FILE writes all")
     else:
         print(f"{len(rows):,} {'row' if len(rows) == 1 else 'rows'}")
 
 
-def _text(value: object) -> str | None:
+def _text(conn: Any, value: object, oid: int) -> str | None:
     """One value as it is shown."""
     if value is None or isinstance(value, str):
         return value
@@ -55,7 +60,10 @@ def _text(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return "\\x" + value.hex()
-    return str(value)
+    if oid in _RECORDS:  # which have no text form: what they are made of, only their values tell
+        return str(value)
+    made: str | None = conn.types.text(value, oid)
+    return made
 
 
 def _write(conn: Any, sql: str, output: Path) -> None:
@@ -123,7 +131,7 @@ def _write_arrow(conn: Any, sql: str, path: Path, suffix: str) -> int:
         import pyarrow.parquet
     except ImportError as exc:
         raise ImportError(f"writing {suffix} needs pyarrow: pip install 'pgfast[arrow]'") from exc
-    found = pyarrow.table(conn.fetch_columns(sql))
+    found = pyarrow.table(conn.fetch_columns(sql)).unify_dictionaries()  # of which an Arrow file holds one a column
     if suffix == ".parquet":
         pyarrow.parquet.write_table(found, path)
     else:

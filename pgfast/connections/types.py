@@ -45,6 +45,14 @@ class BaseTypes:
         """What is known of a type, by name or OID; None where it has not been looked up."""
         return self._registry.find(name)
 
+    def text(self, value: Any, name: str | int) -> str | None:
+        """The text form of a value of a type, by name or OID, as the server reads it; None for NULL.
+
+        Raises TypeError or ValueError for a value that does not fit.
+        """
+        info = self._registry.find(name)
+        return None if value is None else self._registry.rules.renderer(0 if info is None else info.oid)(value)
+
     def forget(self, *names: str | int) -> None:
         """Forget what was looked up of these types, of all without names, so that it is looked up anew.
 
