@@ -530,8 +530,8 @@ def value_for(draw: st.DrawFn, spec: SpecTree) -> Any:
     if kind == const.KIND_RANGE:
         if draw(st.integers(0, 9)) == 0:
             return Range(empty=True)
-        limits = [draw(st.none() | value_for(children[0])) for _ in range(2)]
-        return Range(*limits, draw(st.sampled_from(["[)", "[]", "()", "(]"])))
+        lower, upper = (draw(st.none() | value_for(children[0])) for _ in range(2))
+        return Range(lower, upper, draw(st.sampled_from(["[)", "[]", "()", "(]"])))
     if kind == const.KIND_MULTIRANGE:
         return Multirange([draw(value_for(children[0]).filter(lambda one: type(one) is Range)) for _ in range(2)])
     return draw(PER_KIND.get(kind, values))
