@@ -11,6 +11,7 @@ from datetime import time
 from decimal import Decimal
 from typing import Any
 
+import pgfast
 from pgfast import Array, Multirange, Range
 
 
@@ -45,15 +46,14 @@ def same(left: Any, right: Any, nan_bits: bool = True) -> bool:
     return bool(left == right) and repr(left) == repr(right)
 
 
-def class_names(value: Any) -> set[str]:
-    """The name of its class; of a list those of what is in it too."""
-    name = type(value).__name__ if type(value).__module__ == "builtins" else f"{_module(value)}{type(value).__name__}"
-    return {name}
-
-
-def _module(value: Any) -> str:
-    module = type(value).__module__.split(".")[0]
-    return {"decimal": "", "pgfast": "pgfast."}.get(module, f"{module}.")
+def class_name(value: Any) -> str:
+    """The name of its class as a program would write it."""
+    made = type(value)
+    if made.__module__ in ("builtins", "decimal"):
+        return made.__name__
+    if made.__module__.startswith("pgfast."):
+        return f"pgfast.{'' if made.__name__ in pgfast.__all__ else 'values.'}{made.__name__}"
+    return f"{made.__module__}.{made.__name__}"
 
 
 def in_column(found: Any, value: Any, text: str | None) -> bool:

@@ -14,11 +14,12 @@ import pytest
 
 import pgfast
 from pgfast import DataError
+from pgfast.columns import is_columnar
 from pgfast.embedded import EmbeddedServer
 
 from . import marks as page
 from .marks import BINARY, NONE, TEXT, Marks
-from .same import class_names, in_column, same
+from .same import class_name, in_column, same
 from .walk import Walked, fill, types_of
 
 #: Policies by which every value of the corpus can be held.
@@ -122,8 +123,16 @@ class Walk:
         return BINARY if binary else TEXT
 
     def reads_binary(self, each: Walked) -> bool:
-        """Whether results of the type are asked for in binary."""
-        return bool(self.exact._session.registry.rules.reads_binary(each.oid))
+        """Whether results of the type are asked for in binary; of a domain they come as its base."""
+        what = f"v from {each.table}" if each.storable else each.expressions[0]
+        columns = self.exact.execute(f"select {what} limit 0").description
+        assert columns
+        return bool(self.exact._session.registry.rules.reads_binary(columns[0].type_code))
+
+    def has_arrow_type(self, each: Walked) -> bool:
+        """Whether columns of the type have an Arrow type of their own, and come in binary."""
+        self.exact.types.load(each.oid)
+        return is_columnar(self.exact._session.registry.info(each.oid))
 
     def writes_binary(self, each: Walked) -> bool:
         """Whether parameters of the type are sent in binary."""
@@ -171,13 +180,24 @@ def test_rows_in_binary_and_in_text_are_the_same(walk: Walk) -> None:
 
 def test_what_only_queries_return_is_read(walk: Walk) -> None:
     def check(each: Walked) -> str:
+        names: set[str] = set()
         for expression in each.expressions:
-            sql = f"select {expression}"
+            sql = f"select {expression} as v"
             rows, texts = walk.exact.execute(sql).fetchall(), walk.exact.execute(f"{sql}; select 1").fetchall()
             if "record" in each.parts:  # in text nothing tells the types of its fields
-                assert isinstance(texts[0][0], (str, tuple, list))
+                assert isinstance(texts[0][0], (tuple, list))
             else:
                 assert same(rows, texts, nan_bits=False), f"{expression}: binary {rows!r:.200}, text {texts!r:.200}"
+            made = walk.exact.fetch_columns(sql).to_arrow()
+            walk.marks[each.key].arrow = str(made.schema.field("v").type)
+            if "void" not in each.parts and walk.marks[each.key].arrow == "string":
+                written = walk.exact.execute(f"select format('%s', {expression})").fetchall()
+                assert made.column("v").to_pylist() == [None if rows == [(None,)] else written[0][0]]
+            names |= {class_name(row[0]) for row in rows if row[0] is not None}
+        found = walk.marks[each.key]
+        found.python = ", ".join(sorted(names)) or NONE
+        found.directions["rows text"] = TEXT
+        found.directions["columns"] = walk.mark(walk.has_arrow_type(each))
         return walk.mark(walk.reads_binary(each))
 
     walk.each("rows", check, returned)
@@ -196,7 +216,7 @@ def test_text_rows_are_read_by_default(walk: Walk) -> None:
                 exact = walk.exact_values(each)[n]
                 assert same(value, exact), f"by default {value!r:.200}, by policy {exact!r:.200}"
             if value is not None:
-                names |= class_names(value)
+                names.add(class_name(value))
         walk.marks[each.key].python = ", ".join(sorted(names)) or NONE
         return TEXT
 
@@ -258,7 +278,7 @@ def test_columns_hold_every_value(walk: Walk) -> None:
         found = made.take([held.index(n) for n in shown]).column("v").to_pylist()
         for n, value in zip(shown, found, strict=True):
             assert in_column(value, values[n], texts[n]), f"column {value!r:.200}, value {values[n]!r:.200}"
-        return walk.mark(walk.reads_binary(each))
+        return walk.mark(walk.has_arrow_type(each))
 
     walk.each("columns", check, stored)
 

@@ -91,7 +91,9 @@ class Walked:
     @property
     def key(self) -> str:
         """Its short name where it is built in, else its name in SQL."""
-        return self.name if self.builtin else self.sql
+        if not self.builtin:
+            return self.sql
+        return self.name.removeprefix("_") + "[]" if self.element else self.name
 
     @property
     def table(self) -> str:
@@ -171,6 +173,10 @@ def types_of(conn: Any) -> list[Walked]:
             _group(name, oid, typtype, element, extension, own, storable),
         )
         found.append(made)
+    groups = {each.oid: each.group for each in found}
+    for each in found:
+        if each.storable and groups.get(each.element) in ("base", "range"):
+            each.group = "array"
     return found
 
 
@@ -179,15 +185,15 @@ def _group(
 ) -> str:
     if name.removeprefix("_") in NEVER:
         return "never"
-    if element:
-        return "array" if oid < _FIRST_USER_OID and storable and not name.startswith(("_pg_", "__")) else "other array"
     if relation:
         return "relation"
-    if not storable:
+    if not storable and name in RESULTS:
         return "result"
+    if element:
+        return "other array"  # until it is known of what
     if extension:
         return "extension"
-    if oid >= _FIRST_USER_OID:
+    if typtype in "dec" or oid >= _FIRST_USER_OID:
         return "user"
     return "range" if typtype in "rm" else "base"
 
