@@ -21,14 +21,14 @@ import pgfast
 from pgfast import const
 from pgfast.columns import sink_spec
 
-from ..catalogue.walk import Walked, fill, types_of
+from ..codec import reference
 from ..conftest import CODECS
 from ..versions import start_version
-from . import reference
+from .walk import Walked, fill, types_of
 
 if "c" not in CODECS:
     pytest.skip("a pure build has nothing to compare", allow_module_level=True)
-from .test_differential import LENGTHS, agree, as_run
+from ..codec.test_differential import LENGTHS, agree, as_run
 
 #: Bent values of each type; PGFAST_EXAMPLES makes it look harder.
 BENT: Final = int(os.environ.get("PGFAST_EXAMPLES", "150"))
@@ -108,6 +108,13 @@ def copied(module: ModuleType, spec: Any, values: Sequence[Any]) -> bytes:
     return bytes(out.take())[5:]
 
 
+def plain(field: bytes) -> bytes:
+    """The field with no scale in infinite numerics, where servers leave a bit of their memory format in it."""
+    for sign in (b"\xd0\0", b"\xf0\0"):
+        field = field.replace(b"\0\0\0\0" + sign + b"\0\x20", b"\0\0\0\0" + sign + b"\0\0")
+    return field
+
+
 def test_every_value_is_read_alike_and_written_as_it_came(wires: list[Wires], codecs: tuple[ModuleType, ...]) -> None:
     for each in wires:
         found = agree(partial(rows_of, spec=each.decode, fields=each.fields))
@@ -119,7 +126,7 @@ def test_every_value_is_read_alike_and_written_as_it_came(wires: list[Wires], co
         assert written[0] == "ok", f"{each.type.sql}: {written}"
         fields = fields_of(const.COPY_HEADER + written[1] + const.COPY_TRAILER)
         for value, came, went in zip(values, each.fields, fields, strict=True):
-            assert went == came, f"{each.type.sql}: {value!r:.200}"
+            assert went == plain(came), f"{each.type.sql}: {value!r:.200}"
 
 
 def test_every_value_becomes_a_column_alike(wires: list[Wires], codecs: tuple[ModuleType, ...]) -> None:
