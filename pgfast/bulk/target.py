@@ -152,7 +152,7 @@ class Target:
         if row is not None:
             where += f", row {row + 1}"
         if column is not None:
-            where += f", column {self.columns[column].name}"
+            where += f", column {self.columns[column].name} ({self.columns[column].type_name})"
         return DataError(f"{where}: {text}")
 
     def placed(self, exc: DatabaseError, rows_before: int) -> DatabaseError:
@@ -185,7 +185,9 @@ class Target:
         if context is None or found is None:
             return
         column = found["column"] or (exc.diag.column_name if exc.diag.column_name in self.names else None)
-        where = f"COPY {self.table}, {unit} {found['number']}" + ("" if column is None else f", column {column}")
+        where = f"COPY {self.table}, {unit} {found['number']}"
+        if column is not None:
+            where += f", column {column} ({self.columns[self.names.index(column)].type_name})"
         said, *rest = str(exc).split("\nCONTEXT:  ", 1)
         value = found["value"] if found["column"] else None
         if value is not None and value.removesuffix("...") not in said:

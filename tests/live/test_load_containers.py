@@ -72,7 +72,7 @@ def test_dictionaries_become_enums_as_they_lie(conn: pgfast.Connection) -> None:
     assert conn.load("t", table).rows == 3
     assert conn.load("t", pl.DataFrame({"m": pl.Series(["happy"], dtype=pl.Enum(["sad", "ok", "happy"]))})).rows == 1
     assert read(conn, "t", "m") == ["(ok)", "()", "(sad)", "(happy)"]
-    with pytest.raises(pgfast.DatabaseError, match='COPY t, row 2, column m: invalid input value for enum .*"mad"'):
+    with pytest.raises(pgfast.DatabaseError, match='row 2, column m .mood.: invalid input value for enum .*"mad"'):
         conn.load("t", pa.table({"m": ["ok", "mad"]}))
 
 
@@ -99,7 +99,7 @@ def test_wide_decimals_and_numbers_without_sign_keep_every_digit(conn: pgfast.Co
     assert conn.load("u", table).path == "binary"
     assert conn.execute("SELECT n, x FROM u").fetchall() == list(zip(digits, [2**64 - 1, 0, None, 1], strict=True))
     conn.execute("TRUNCATE u")
-    with pytest.raises(DataError, match="COPY u, row 1, column x: -1 is out of range"):
+    with pytest.raises(DataError, match="COPY u, row 1, column x .xid8.: -1 is out of range"):
         conn.load("u", {"x": np.array([-1])})
 
 
@@ -111,7 +111,7 @@ def test_strings_are_read_as_the_text_of_any_type(conn: pgfast.Connection) -> No
     assert read(conn, "u", "i, r, c, ip") == ['(::1/64,"[2,10)",$1.50,{10.0.0.1})', "(,empty,,[0:0]={::1})"]
     conn.load("t", pa.table({"p": ["(ok,1.5)"], "ps": ['{"(sad,)"}']}))
     assert read(conn, "t", "p, ps") == ['("(ok,1.5)","{""(sad,)""}")']
-    with pytest.raises(DataError, match="COPY u, row 2, column i: 'nonsense' does not fit"):
+    with pytest.raises(DataError, match="COPY u, row 2, column i .inet.: 'nonsense' does not fit"):
         conn.load("u", pa.table({"i": ["::1", "nonsense"]}))
 
 
@@ -137,11 +137,11 @@ def test_structs_become_json_objects(conn: pgfast.Connection) -> None:
         (
             {"p": pa.array([{"m": "ok", "n": "x"}])},
             DataError,
-            "COPY t, row 1, column p: 'x' does not fit: not a number",
+            "COPY t, row 1, column p .pair.: 'x' does not fit: not a number",
         ),
         ({"p": pa.array([{"m": 5, "n": 1}])}, DataError, "the Arrow type struct does not fit .*pair"),
         ({"m": pa.array([5])}, DataError, "the Arrow type int64 does not fit .*mood"),
-        ({"ps": pa.array([["x"]])}, DataError, "COPY t, row 1, column ps: "),
+        ({"ps": pa.array([["x"]])}, DataError, "COPY t, row 1, column ps .*: "),
         ({"p": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int8()))}, NotSupportedError, "the Arrow type map"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_value_is_stored_or_refused_as_by_the_server(
     text = f"n,v\n1,\n2,{field(word)}\n"
     wanted = server_reads(conn, text)
     if wanted is None:
-        with pytest.raises(Error, match=r"COPY t, row 2(, column v)?: "):
+        with pytest.raises(Error, match=r"COPY t, row 2(, column v \(.*\))?: "):
             conn.load("t", written(tmp_path, text))
         wanted = []
     else:
@@ -188,7 +188,7 @@ def test_long_fields_load(conn: pgfast.Connection, tmp_path: Path, size: int, qu
 def test_a_bad_value_behind_a_long_one_is_named(conn: pgfast.Connection, tmp_path: Path) -> None:
     conn.execute("CREATE TEMP TABLE t (i int, s text)")
     path = written(tmp_path, f'i,s\n1,"{"x" * 300_000}\n"\nx,y\n')
-    with pytest.raises(DataError, match=r"COPY t, row 2, column i: 'x' does not fit: .* \(line 4 of a.csv\)"):
+    with pytest.raises(DataError, match=r"row 2, column i \(integer\): 'x' does not fit: .* \(line 4 of a.csv\)"):
         conn.load("t", path)
 
 
@@ -233,7 +233,7 @@ def test_a_character_cut_in_two_is_refused(conn: pgfast.Connection, tmp_path: Pa
     conn.execute("CREATE TEMP TABLE t (i int, s text)")
     for text in ("i,s\n1,a\n", "i,s\nx,a\n" + "1,b\n" * 50_000):
         path = written(tmp_path, text.encode("utf-16-le") + b"\x00\xd8", name="cut.csv")
-        with pytest.raises(DataError, match=r"COPY t(: cut.csv: .* codec can't decode|, row 1, column i: 'x')"):
+        with pytest.raises(DataError, match=r"COPY t(: cut.csv: .* codec can't decode|, row 1, column i .*: 'x')"):
             conn.load("t", path, encoding="utf-16-le")
     assert stored(conn) == []
 
