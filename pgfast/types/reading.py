@@ -19,7 +19,7 @@ from .forms import Form
 from .intervals import parse_fields
 from .policies import AUTO, DATE_KINDS, TIME_KINDS, Policies, beyond_python
 from .registration import Registration
-from .structures import composite_maker, enum_reader
+from .structures import composite_maker, enum_reader, tuple_maker
 from .text import PARSERS, any_date, any_time, parse_json
 from .textranges import parse_multirange, parse_range
 from .textrecords import parse_record, split_record
@@ -96,6 +96,8 @@ def decode_spec(info: TypeInfo, rules: Rules, oid: int = 0) -> Spec:
         call = None if form is None else form.decode
     elif kind == const.KIND_RECORD:
         call = rules.record_plan
+    elif kind == const.KIND_COMPOSITE:
+        call = tuple_maker(info)
     elif kind in DATE_KINDS or kind in TIME_KINDS or kind == const.KIND_INTERVAL:
         call = beyond_python(rules.policies, kind)
     parts = tuple([decode_spec(part, rules, part.oid) for part in parts_of(info)])
@@ -151,9 +153,7 @@ def _container_parser(info: TypeInfo, registered: Registration | None, rules: Ru
         return lambda text: tuple(split_record(text))
     if kind != const.KIND_COMPOSITE:
         return None
-    if registered is None:
-        return lambda text: parse_record(text, parts)
-    make = _class_call(info, registered)
+    make = tuple_maker(info) if registered is None else _class_call(info, registered)
     return lambda text: make(parse_record(text, parts))
 
 

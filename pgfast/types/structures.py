@@ -8,9 +8,12 @@ Ranges of other drivers (psycopg, asyncpg, SQLAlchemy) are recognised by their a
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import lru_cache, partial
+from keyword import iskeyword
 from typing import Any, Final
 
 from .. import const
@@ -115,6 +118,36 @@ def field_names(cls: Any) -> tuple[str, ...] | None:
     if isinstance(cls, type) and issubclass(cls, tuple) and isinstance(names, tuple):
         return names
     return None
+
+
+@lru_cache(maxsize=1024)
+def named_tuple(name: str, names: tuple[str, ...]) -> type[tuple[Any, ...]]:
+    """The named tuple class of a composite type; an attribute that is no identifier is called by its place, `_1`.
+
+    A value is pickled as a plain tuple, because nobody else could find its class.
+    """
+    title = "".join([letter if letter == "_" or letter.isalnum() else "_" for letter in name])
+    valid = title.isidentifier() and not iskeyword(title)
+    make: Any = namedtuple  # noqa: PYI024  (the attributes are known only now)
+    made = make(title if valid else f"_{title}", names, rename=True)
+    made.__doc__ = f"A value of the composite type {name}."
+    setattr(made, "__reduce__", _as_plain)  # noqa: B010  (mypy knows the class and not that it is new)
+    kind: type[tuple[Any, ...]] = made
+    return kind
+
+
+def _as_plain(value: Any) -> tuple[Any, ...]:
+    return tuple, (tuple(value),)
+
+
+def tuple_maker(info: TypeInfo) -> Callable[[tuple[Any, ...]], Any]:
+    """The function from the tuple of a composite's attributes to a named tuple of them.
+
+    A domain's values are its base's: results are described by that (server: printtup.c).
+    """
+    while info.base is not None:
+        info = info.base
+    return partial(tuple.__new__, named_tuple(info.name, info.names))
 
 
 def composite_maker(info: TypeInfo, cls: Callable[..., Any]) -> Callable[[tuple[Any, ...]], Any]:

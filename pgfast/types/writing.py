@@ -102,6 +102,8 @@ def hook_of(info: TypeInfo, registered: Registration | None, rules: Rules) -> Ho
     hook, read = value_hook(info, registered, rules), _text_hook(info, rules)
     if hook is None or read is None:
         return hook
+    if info.kind == const.KIND_COMPOSITE:
+        return lambda value: tuple(read(str.__str__(value))) if isinstance(value, str) else hook(value)
     return lambda value: read(str.__str__(value)) if isinstance(value, str) else hook(value)
 
 
