@@ -891,6 +891,9 @@ cdef list decode_level(
             elif element.kind == KIND_INT4 and length == 4:
                 value = PyLong_FromLong(load_i32(p + pos[0]))
                 pos[0] += 4
+            elif element.kind == KIND_STR and element.call == NULL:
+                value = text_of(p + pos[0], length, at + pos[0], column)
+                pos[0] += length
             else:
                 value = decode_value(element, p + pos[0], length, at + pos[0], column)
                 pos[0] += length
