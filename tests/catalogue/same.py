@@ -11,7 +11,7 @@ from datetime import time
 from decimal import Decimal
 from typing import Any
 
-import pgfast
+import pgfast.values
 from pgfast import Array, Multirange, Range
 
 
@@ -51,6 +51,8 @@ def class_name(value: Any) -> str:
     made = type(value)
     if made.__module__ in ("builtins", "decimal"):
         return made.__name__
+    if issubclass(made, tuple) and getattr(pgfast.values, made.__name__, None) is not made:
+        return "named tuple"
     if made.__module__.startswith("pgfast."):
         return f"pgfast.{'' if made.__name__ in pgfast.__all__ else 'values.'}{made.__name__}"
     return f"{made.__module__}.{made.__name__}"

@@ -49,6 +49,7 @@ class Walk:
         self.types = types_of(self.plain)
         fill(self.plain, self.types, version)
         self.marks = {each.key: Marks(each.group) for each in self.types}
+        self.done: set[str] = set()
         self.values: dict[int, dict[int, Any]] = {}
         self.connect()
 
@@ -66,6 +67,7 @@ class Walk:
     def each(self, direction: str, check: Callable[[Walked], str | None], which: Callable[[Walked], bool]) -> None:
         """Run a check for every type that it is for; fails with all that failed."""
         failures = []
+        self.done.add(direction)
         for each in self.types:
             if not which(each):
                 continue
@@ -146,8 +148,9 @@ def walk(version: int, version_server: EmbeddedServer) -> Iterator[Walk]:
         conn.execute("create database catalogue")
     made = Walk(version, version_server.dsn.rsplit("/", 1)[0] + "/catalogue")
     yield made
-    page.write(pgfast.IMPLEMENTATION, version, made.marks)
     made.close()
+    if made.done == set(page.DIRECTIONS):
+        page.write(pgfast.IMPLEMENTATION, version, made.marks)
 
 
 def stored(each: Walked) -> bool:
@@ -346,6 +349,8 @@ def test_rows_copied_in_text_come_back_the_same(walk: Walk) -> None:
 
 
 def test_the_page_says_what_was_found(walk: Walk) -> None:
+    if walk.done != set(page.DIRECTIONS):
+        pytest.skip("only some of the walk's tests were run")
     told = page.page_rows()
     assert told, f"{page.PAGE} has no tables: python -m tests.catalogue.page"
     missing = [key for key, marks in walk.marks.items() if marks.group in page.GROUPS and key not in told]
