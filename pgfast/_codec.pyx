@@ -119,6 +119,8 @@ cdef extern from *:
     object blank "pgf_blank"(object)
     int store_unsigned "pgf_store_unsigned"(object, uint8_t*, size_t) except -1
     void PyObject_GC_UnTrack(object)
+    bint PyObject_GC_IsTracked(object)
+    bint PyObject_IS_GC(object)
 
 __all__ = [
     "IMPLEMENTATION",
@@ -1071,12 +1073,23 @@ cdef object decode_multirange(Node* spec, const uint8_t* p, Py_ssize_t size, Py_
     return called(spec.call, called(<PyObject*>multirange_type, ranges, at, column), at, column)
 
 
+cdef inline bint may_be_tracked(object value):
+    """Whether the collector must know who holds the value: it is a container, now or later.
+
+    A tuple that is not tracked never will be, and a UUID holds an int alone.
+    """
+    if not PyObject_IS_GC(value) or type(value) is uuid_type:
+        return False
+    return type(value) is not tuple or PyObject_GC_IsTracked(value)
+
+
 cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t base):
     """The values of the tuple of `size` bytes at p; `base` is the offset of its first byte in a fault."""
     cdef Py_ssize_t at = 2, column, width = plan.count
     cdef int32_t length
     cdef tuple row
     cdef object value
+    cdef bint tracked = False
     if size < 2:
         raise fault(FAULT_ROW_SHORT, base, -1)
     if load_i16(p) != width:
@@ -1096,10 +1109,13 @@ cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t
                 raise fault(FAULT_FIELD_OVERRUN, at - 4 + base, column, length)
             value = decode_value(&plan.columns[column], p + at, length, at + base, column)
             at += length
+            tracked = tracked or may_be_tracked(value)
         Py_INCREF(value)
         PyTuple_SET_ITEM(row, column, value)
     if at != size:
         raise fault(FAULT_ROW_TAIL, at + base, -1, size - at)
+    if not tracked:
+        PyObject_GC_UnTrack(row)  # as the collector does itself when it first meets a tuple of such values
     return row
 
 

@@ -5,6 +5,7 @@ Hypothesis builds streams with the reference encoder, then bends them: lengths, 
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 from collections.abc import Callable
@@ -1074,3 +1075,15 @@ def test_a_hook_may_give_the_number_of_what_python_cannot_hold(kind: int, value:
         return written(module, lambda out: module.encode_copy_rows(out, plan, iter([(value,)]), 1 << 20))
 
     assert agree(encode)[1][1][5:] == reference.row([data])
+
+
+def test_rows_of_plain_values_are_none_of_the_collectors_business() -> None:
+    plan = _codec.Plan([scalar(const.KIND_INT4), scalar(const.KIND_STR), scalar(const.KIND_UUID)])
+    rows = [reference.row([b"\0\0\0\1", b"text", bytes(16)]), reference.row([None, None, None])]
+    made = _codec.decode_rows(plan, *as_run(_codec, const.DATA_ROW, rows))
+    assert not any(gc.is_tracked(row) for row in made)
+    holding = [(const.KIND_JSON, 0, call, ()) for call in (lambda text: {}, list)]
+    made = _codec.decode_rows(
+        _codec.Plan([holding[0]]), *as_run(_codec, const.DATA_ROW, [reference.row([b"{}"])])
+    ) + _codec.decode_rows(_codec.Plan([holding[1]]), *as_run(_codec, const.DATA_ROW, [reference.row([b"x"])]))
+    assert all(gc.is_tracked(row) for row in made)  # what is in them may one day hold the row
