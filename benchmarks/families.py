@@ -171,11 +171,11 @@ def decimal_shape(kind: str) -> tuple[int, int]:
 
 def sink_spec(spec: Any, kind: str = "") -> Any:
     """The column of SQL type `kind` for a sink: numerics as decimals, ranges as they came."""
-    code, _oid, _call, children = spec
+    code, oid, _call, children = spec
     if code in (const.KIND_RANGE, const.KIND_MULTIRANGE):
         code, children = const.KIND_CALL, ()
     labels = tuple([label.encode() for label in _MOODS]) if code == const.KIND_ENUM else ()
-    return (code, *decimal_shape(kind), tuple([sink_spec(child) for child in children]), labels)
+    return (code, oid, *decimal_shape(kind), tuple([sink_spec(child) for child in children]), labels)
 
 
 def sink_specs(family: Family) -> list[Any]:

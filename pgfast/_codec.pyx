@@ -157,6 +157,7 @@ cdef object array_type = Array
 cdef object range_type = Range
 cdef object multirange_type = Multirange
 cdef object unknown_safety = SafeUUID.unknown
+cdef object open_records = decode_py.OPEN_RECORDS
 
 # Where the slots of classes lie whose objects are made without their constructors.
 cdef Py_ssize_t uuid_int = slot_offset(UUID, "int")
@@ -623,22 +624,23 @@ cdef inline bint is_ascii(const uint8_t* p, Py_ssize_t size) noexcept nogil:
 cdef object label_of(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
     """What stands for an enum's label, made once for each."""
     cdef int32_t index = 0
-    cdef int code
+    cdef int code = 0
     cdef object made
-    cdef list known
-    known = <list>spec.known
-    if spec.labels.count < MAX_LABELS:
-        code = label_index(spec.labels, p, size, &index)
-        if code == OUT_OF_MEMORY:
-            raise MemoryError()
-        if code:
-            raise fault(code, at, column)
-    else:
-        index = label_find(spec.labels, p, size)
-        if index < 0:
-            return called(spec.call, text_of(p, size, at, column), at, column)
-    while len(known) <= index:
-        known.append(None)
+    cdef list known = <list>spec.known
+    with cython.critical_section(known):  # threads share plans
+        if spec.labels.count < MAX_LABELS:
+            code = label_index(spec.labels, p, size, &index)
+        else:
+            index = label_find(spec.labels, p, size)
+        if code == 0:
+            while len(known) <= index:
+                known.append(None)
+    if code == OUT_OF_MEMORY:
+        raise MemoryError()
+    if code:
+        raise fault(code, at, column)
+    if index < 0:
+        return called(spec.call, text_of(p, size, at, column), at, column)
     made = known[index]
     if made is None:
         made = called(spec.call, text_of(p, size, at, column), at, column)
@@ -973,6 +975,7 @@ cdef object decode_record(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssiz
     cdef Py_ssize_t i, pos = 4
     cdef list oids = []
     cdef Plan plan
+    cdef int depth
     if composite_parts(p, size, at, column, &count, &found):
         raise fault_of(&found)
     for i in range(count):
@@ -982,7 +985,14 @@ cdef object decode_record(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssiz
     plan = called(spec.call, tuple(oids), at, column)
     if plan.count != count:
         raise buffer_misuse(f"a plan of {plan.count} columns for a record of {count} fields")
-    return decode_attributes(plan.columns, count, p, at, column)
+    depth = open_records.get()
+    if depth == MAX_NESTING:
+        raise fault(FAULT_NESTING, at, column)
+    open_records.set(depth + 1)
+    try:
+        return decode_attributes(plan.columns, count, p, at, column)
+    finally:
+        open_records.set(depth)
 
 
 cdef inline bint ordered(int kind) noexcept nogil:
@@ -1185,12 +1195,15 @@ def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, 
 cdef int sink_init(SinkColumn* column, object spec, int depth) except -1:
     """Make a column of a sink, and those it is made of."""
     cdef Py_ssize_t i, wanted
-    kind, precision, scale, children, labels = spec
+    kind, oid, precision, scale, children, labels = spec
     column.kind = kind
     column.is_list = kind == KIND_ARRAY or kind == KIND_VECTOR
     wanted = len(children) if kind == KIND_COMPOSITE else 1 if column.is_list else 0
     if len(children) != wanted or depth == MAX_NESTING or (labels and kind != KIND_ENUM):
         raise buffer_misuse(f"kind {kind} of {len(children)} children is no column")
+    if not 0 <= oid <= LOW32:
+        raise buffer_misuse(f"{oid} is no OID")
+    column.oid = oid
     if wanted:
         column.children = <SinkColumn*>calloc(wanted, sizeof(SinkColumn))
         if column.children == NULL:

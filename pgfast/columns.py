@@ -86,10 +86,10 @@ def _parts(info: TypeInfo, typmod: int) -> Iterator[tuple[str, TypeInfo, int]]:
 def sink_spec(info: TypeInfo | None, typmod: int, decimals: tuple[int, int] | None = None) -> SinkSpec:
     """How a column of this type is gathered. `decimals` is the (precision, scale) for numerics without any."""
     if info is None or not is_columnar(info):
-        return (const.KIND_STR, 0, 0, (), ())
+        return (const.KIND_STR, 0, 0, 0, (), ())
     parts = tuple([sink_spec(part, inner, decimals) for _name, part, inner in _parts(info, typmod)])
     labels = tuple([label.encode() for label in info.names]) if info.kind == const.KIND_ENUM else ()
-    return (info.kind, *_shape(info, typmod, decimals), parts, labels)
+    return (info.kind, info.oid, *_shape(info, typmod, decimals), parts, labels)
 
 
 def arrow_field(name: str, info: TypeInfo | None, typmod: int, decimals: tuple[int, int] | None = None) -> ArrowField:

@@ -43,6 +43,7 @@ FAULT_COMPOSITE_SHAPE: Final = 24  # value: what stands there, a number of attri
 FAULT_RANGE: Final = 25
 FAULT_RANGE_BOUND: Final = 26
 FAULT_LOWER_BOUND: Final = 27  # value: the lower bound
+FAULT_NESTING: Final = 28
 # Encoding: `at` is the row's index within the call; value: the Python value, or a number where said.
 FAULT_VALUE_TYPE: Final = 32
 FAULT_VALUE_RANGE: Final = 33
@@ -109,6 +110,7 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         DataError,
         "array at offset {at} begins at subscript {value}, a column of lists at 1; fetch rows or cast it to text",
     ),
+    FAULT_NESTING: (DataError, "record at offset {at} lies deeper in others than is read; cast it to text in the query"),
 }
 
 _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {

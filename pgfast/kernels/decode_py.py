@@ -11,6 +11,7 @@ rowtypes.c, rangetypes.c, multirangetypes.c).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from struct import Struct
@@ -279,7 +280,7 @@ _HELD: Final[dict[int, Callable[[Call], Decoder]]] = {
 }
 
 
-#: How deep specs and columns may nest.
+#: How deep specs, columns and anonymous records may nest.
 MAX_NESTING: Final = 32
 #: Children a spec of a kind must have.
 _CHILDREN: Final = {const.KIND_ARRAY: 1, const.KIND_VECTOR: 1, const.KIND_RANGE: 1, const.KIND_MULTIRANGE: 1}
@@ -491,15 +492,29 @@ def composite_decoder(children: Sequence[Spec], call: Call, depth: int) -> Decod
     return decode_composite
 
 
+#: How many records are being read here, each inside the one before: how deep they nest no spec says, only the wire.
+OPEN_RECORDS: Final = ContextVar("OPEN_RECORDS", default=0)
+
+
 def record_decoder(call: Call) -> Decoder:
-    """The decoder of an anonymous record: a tuple; `call` gives the Plan for the OIDs of its fields."""
+    """The decoder of an anonymous record: a tuple; `call` gives the Plan for the OIDs of its fields.
+
+    Records that nest deeper than MAX_NESTING are a fault.
+    """
 
     def decode_record(data: bytes, at: int, column: int) -> tuple[Any, ...]:
         parts = composite_parts(data, at, column)
         plan = called(call, tuple([oid for oid, _pos, _start, _stop in parts]), at, column)
         if plan.width != len(parts):
             raise buffer_misuse(f"a plan of {plan.width} columns for a record of {len(parts)} fields")
-        return _attributes(data, parts, plan._decoders, at, column)
+        depth = OPEN_RECORDS.get()
+        if depth == MAX_NESTING:
+            raise fault(faults.FAULT_NESTING, at, column)
+        OPEN_RECORDS.set(depth + 1)
+        try:
+            return _attributes(data, parts, plan._decoders, at, column)
+        finally:
+            OPEN_RECORDS.set(depth)
 
     return decode_record
 

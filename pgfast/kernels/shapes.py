@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 #: A type in a Plan: kind, OID (as its container writes it; 0: not checked), call, what it is made of.
 Spec: TypeAlias = "tuple[int, int, Callable[[Any], Any] | None, tuple[Spec, ...]]"
-#: A column of a ColumnSink: kind, precision, scale, what it is made of, labels (enums only).
-SinkSpec: TypeAlias = "tuple[int, int, int, tuple[SinkSpec, ...], tuple[bytes, ...]]"
+#: A column of a ColumnSink: kind, OID (as its container writes it; 0: not checked), precision, scale, what it is made
+#: of, labels (enums only).
+SinkSpec: TypeAlias = "tuple[int, int, int, int, tuple[SinkSpec, ...], tuple[bytes, ...]]"
 #: A finished column: length, null count, validity, offsets, data, children, dictionary.
 ColumnBuffers: TypeAlias = (
     "tuple[int, int, memoryview | None, memoryview | None, memoryview | None, tuple[ColumnBuffers, ...], "

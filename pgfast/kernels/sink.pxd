@@ -25,6 +25,7 @@ cdef struct Labels:
 
 cdef struct SinkColumn:
     int kind
+    uint32_t oid  # as an array or composite writes it, 0 where it is not checked
     int width  # bytes of a fixed-width value, 0 for bits, variable width, lists and structs
     int scale
     int decimal  # bytes of a decimal, 0 for what is none
@@ -523,7 +524,7 @@ cdef inline int sink_list(
     cdef Py_ssize_t pos, _i
     cdef int32_t length = 0
     cdef bint vector = column.kind == KIND_VECTOR
-    code = array_head(p, size, 0, vector, at, index, &ndim, dims, bounds, fault)
+    code = array_head(p, size, column.children[0].oid, vector, at, index, &ndim, dims, bounds, fault)
     if code:
         return code
     if ndim > 1:
@@ -562,6 +563,12 @@ cdef inline int sink_struct(
         return code
     if count != column.child_count:
         return stop_number(fault, FAULT_COMPOSITE_SHAPE, at, index, count)
+    for i in range(count):
+        if column.children[i].oid and load_u32(p + pos) != column.children[i].oid:
+            return stop_number(fault, FAULT_COMPOSITE_SHAPE, at + pos, index, load_u32(p + pos))
+        length = load_i32(p + pos + 4)
+        pos += 8 + (length if length > 0 else 0)
+    pos = 4
     if column.length == column.capacity and sink_grow(column):
         return stop(fault, OUT_OF_MEMORY, at, index)
     for i in range(count):

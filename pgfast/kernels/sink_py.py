@@ -198,6 +198,7 @@ class SinkColumn:
         "_kind",
         "_labels",
         "_offsets_kept",
+        "_oid",
         "_store",
         "_width",
         "children",
@@ -209,9 +210,17 @@ class SinkColumn:
     )
 
     def __init__(
-        self, kind: int, precision: int, scale: int, children: Sequence[SinkSpec], labels: Sequence[bytes], depth: int
+        self,
+        kind: int,
+        oid: int,
+        precision: int,
+        scale: int,
+        children: Sequence[SinkSpec],
+        labels: Sequence[bytes],
+        depth: int,
     ) -> None:
         self._kind = kind
+        self._oid = oid
         self._bits = kind == const.KIND_BOOL
         self._width = 0
         self._store: Callable[[bytes, int, int], bytes] | None = None
@@ -219,6 +228,8 @@ class SinkColumn:
         wanted = len(children) if kind == const.KIND_COMPOSITE else int(kind in _LISTS)
         if len(children) != wanted or depth == wire.MAX_NESTING or (labels and kind != const.KIND_ENUM):
             raise buffer_misuse(f"kind {kind} of {len(children)} children is no column")
+        if not 0 <= oid <= wire.MAX_UINT32:
+            raise buffer_misuse(f"{oid} is no OID")
         self.children = [SinkColumn(*child, depth + 1) for child in children]
         if kind == const.KIND_NUMERIC and precision:
             if not 1 <= precision <= DIGITS_256 or not 0 <= scale <= precision:
@@ -300,7 +311,7 @@ class SinkColumn:
 
     def _append_list(self, data: bytes, at: int, column: int) -> None:
         vector = self._kind == const.KIND_VECTOR
-        dims, bounds, pos = wire.array_extent(data, 0, vector, at, column)
+        dims, bounds, pos = wire.array_extent(data, self.children[0]._oid, vector, at, column)
         if len(dims) > 1:
             raise fault(faults.FAULT_DIMENSIONS, at, column, len(dims))
         if not vector and bounds and bounds[0] != 1:
@@ -316,6 +327,9 @@ class SinkColumn:
         parts = wire.composite_parts(data, at, column)
         if len(parts) != len(self.children):
             raise fault(faults.FAULT_COMPOSITE_SHAPE, at, column, len(parts))
+        for (oid, pos, _start, _stop), child in zip(parts, self.children, strict=True):
+            if child._oid and oid != child._oid:
+                raise fault(faults.FAULT_COMPOSITE_SHAPE, at + pos, column, oid)
         for (_oid, _pos, start, stop), child in zip(parts, self.children, strict=True):
             child.append(None if stop < 0 else data[start:stop], at + start, column)
 

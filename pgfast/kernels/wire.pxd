@@ -99,6 +99,7 @@ cdef enum FaultCode:
     FAULT_RANGE = 25
     FAULT_RANGE_BOUND = 26
     FAULT_LOWER_BOUND = 27
+    FAULT_NESTING = 28
     FAULT_VALUE_TYPE = 32
     FAULT_VALUE_RANGE = 33
     FAULT_NUL = 34
@@ -130,7 +131,7 @@ cdef enum:
     NUMERIC_PINF = 0xD000
     NUMERIC_NINF = 0xF000
     MAX_DIMENSIONS = 6
-    MAX_NESTING = 32  # of specs and of columns
+    MAX_NESTING = 32  # of specs, of columns, and of records
     RANGE_EMPTY = 0x01
     RANGE_LB_INC = 0x02
     RANGE_UB_INC = 0x04

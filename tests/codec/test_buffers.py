@@ -273,7 +273,7 @@ def test_source_columns_stop_at_the_limit_and_go_on_from_there(codec: ModuleType
 
 
 def test_a_sink_hands_out_batches_that_it_never_touches_again(codec: ModuleType) -> None:
-    spec = [(const.KIND_STR, 0, 0, (), ()), (const.KIND_BOOL, 0, 0, (), ())]
+    spec = [(const.KIND_STR, 0, 0, 0, (), ()), (const.KIND_BOOL, 0, 0, 0, (), ())]
     stream = b"".join(reference.frame(68, reference.row([str(i).encode(), bytes([i % 2])])) for i in range(20))
     buffer = filled(codec, stream)
     block, start, stop, count = buffer.take_run(68)

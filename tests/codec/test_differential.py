@@ -5,6 +5,7 @@ Hypothesis builds streams with the reference encoder, then bends them: lengths, 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import struct
@@ -21,7 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pgfast import _codec_py, const
-from pgfast.errors import Error, faults
+from pgfast.errors import DataError, Error, faults
 from pgfast.values import Array, Interval, Multirange, Range
 
 from ..conftest import CODECS
@@ -265,13 +266,14 @@ def test_rows_decode_alike(table: tuple[list[Any], list[bytes]]) -> None:
 
 
 def _sink_spec(draw: st.DrawFn, spec: SpecTree) -> Any:
-    kind, _oid, _call, children = spec
+    kind, oid, _call, children = spec
     if kind in (const.KIND_RECORD, const.KIND_RANGE, const.KIND_MULTIRANGE):
         kind, children = const.KIND_CALL, ()
     precision = draw(st.sampled_from([0, 1, 5, 18, 38, 39, 76]))
     labels = tuple(draw(st.lists(st.sampled_from([b"", b"a", b"mood"]), unique=True)))
     return (
         kind,
+        oid,
         precision,
         draw(st.integers(0, precision)),
         tuple([_sink_spec(draw, child) for child in children]),
@@ -814,7 +816,7 @@ def test_a_wrong_length_is_the_same_fault(kind: int, length: int) -> None:
     agree(lambda module: module.decode_rows(module.Plan([scalar(kind)]), *as_run(module, const.DATA_ROW, [payload])))
     agree(
         lambda module: module.decode_columns(
-            module.ColumnSink([(kind, 0, 0, (), ())]), *as_run(module, const.DATA_ROW, [payload])
+            module.ColumnSink([(kind, 0, 0, 0, (), ())]), *as_run(module, const.DATA_ROW, [payload])
         )
     )
 
@@ -829,7 +831,7 @@ def test_infinite_dates_are_a_fault_in_rows_and_a_sentinel_in_columns(kind: int,
     assert found[0] == "fault"
 
     def columns(module: ModuleType) -> Any:
-        sink = module.ColumnSink([(kind, 0, 0, (), ())])
+        sink = module.ColumnSink([(kind, 0, 0, 0, (), ())])
         module.decode_columns(sink, *as_run(module, const.DATA_ROW, rows))
         return sink.cut()
 
@@ -894,7 +896,7 @@ def test_midnight_at_the_end_of_the_day_is_a_fault() -> None:
     rows = [reference.row([struct.pack(">q", 86400 * 10**6)])]
     found = agree(lambda m: m.decode_rows(m.Plan([scalar(const.KIND_TIME)]), *as_run(m, const.DATA_ROW, rows)))
     assert found[2] == faults.FAULT_TIME_RANGE
-    sink = [(const.KIND_TIME, 0, 0, (), ())]
+    sink = [(const.KIND_TIME, 0, 0, 0, (), ())]
     found = agree(lambda m: m.decode_columns(m.ColumnSink(sink), *as_run(m, const.DATA_ROW, rows)))
     assert found[2] == faults.FAULT_TIME_RANGE
 
@@ -904,6 +906,7 @@ def test_midnight_at_the_end_of_the_day_is_a_fault() -> None:
 INT4 = (const.KIND_INT4, 23, None, ())
 INT4_RANGE = (const.KIND_RANGE, 3904, None, (INT4,))
 PAIR = (const.KIND_COMPOSITE, 0, None, (INT4, (const.KIND_STR, 25, None, ())))
+PAIR_SINK = ((const.KIND_INT4, 23, 0, 0, (), ()), (const.KIND_STR, 25, 0, 0, (), ()))
 
 
 def decoded(spec: SpecTree, data: bytes) -> tuple[Any, ...]:
@@ -1017,9 +1020,46 @@ def test_a_value_python_cannot_hold_goes_to_the_call(kind: int, raw: Any, data: 
 
 def test_arrays_that_begin_elsewhere_are_a_fault_in_columns() -> None:
     rows = [reference.row([reference.array(23, [1], [None], [0])])]
-    sink = [(const.KIND_ARRAY, 0, 0, ((const.KIND_INT4, 0, 0, (), ()),), ())]
+    sink = [(const.KIND_ARRAY, 0, 0, 0, ((const.KIND_INT4, 0, 0, 0, (), ()),), ())]
     found = agree(lambda m: m.decode_columns(m.ColumnSink(sink), *as_run(m, const.DATA_ROW, rows)))
     assert found[2] == faults.FAULT_LOWER_BOUND
+
+
+@pytest.mark.parametrize(("depth", "read"), [(32, True), (33, False), (20000, False)])
+def test_records_nest_so_deep_and_no_deeper(depth: int, read: bool) -> None:
+    data = reference.composite([])
+    for _ in range(depth - 1):
+        data = struct.pack(">iII", 1, 2249, len(data)) + data
+
+    def decode(module: ModuleType) -> Any:
+        plans = {(): module.Plan([])}
+        plan = plans[2249,] = module.Plan([(const.KIND_RECORD, 0, lambda oids: plans[oids], ())])
+        run = as_run(module, const.DATA_ROW, [reference.row([data])])
+        with contextlib.suppress(DataError):
+            module.decode_rows(plan, *run)
+        return module.decode_rows(plan, *run)[0][0]  # what was counted before does not count
+
+    found = agree(decode)
+    value: tuple[Any, ...] = ()
+    for _ in range(depth - 1 if read else 0):
+        value = (value,)
+    assert found == ("ok", value) if read else found[2] == faults.FAULT_NESTING
+
+
+@pytest.mark.parametrize(
+    ("sink", "data", "code"),
+    [
+        ((const.KIND_COMPOSITE, 0, 0, 0, PAIR_SINK, ()), [(700, b"abcd"), (25, b"")], faults.FAULT_COMPOSITE_SHAPE),
+        ((const.KIND_COMPOSITE, 0, 0, 0, PAIR_SINK, ()), [(700, None), (25, b"")], faults.FAULT_COMPOSITE_SHAPE),
+        ((const.KIND_COMPOSITE, 0, 0, 0, PAIR_SINK, ()), [(23, b"abcd"), (1043, b"")], faults.FAULT_COMPOSITE_SHAPE),
+        ((const.KIND_ARRAY, 0, 0, 0, PAIR_SINK[:1], ()), [700, [1], [b"abcd"]], faults.FAULT_ARRAY),
+    ],
+)
+def test_columns_are_not_filled_with_the_bytes_of_other_types(sink: Any, data: list[Any], code: int) -> None:
+    field = reference.array(*data) if sink[0] == const.KIND_ARRAY else reference.composite(data)
+    rows = [reference.row([field])]
+    found = agree(lambda m: m.decode_columns(m.ColumnSink([sink]), *as_run(m, const.DATA_ROW, rows)))
+    assert found[0] == "fault" and found[2] == code
 
 
 def test_a_dictionary_keeps_its_labels_and_takes_new_ones_from_batch_to_batch() -> None:
@@ -1027,7 +1067,7 @@ def test_a_dictionary_keeps_its_labels_and_takes_new_ones_from_batch_to_batch() 
     labels = (b"sad", b"happy", *[f"label {i}".encode() for i in range(200)])
 
     def batches(module: ModuleType) -> Any:
-        sink = module.ColumnSink([(const.KIND_ENUM, 0, 0, (), labels)], 3)
+        sink = module.ColumnSink([(const.KIND_ENUM, 0, 0, 0, (), labels)], 3)
         made = []
         block, start, stop, count = as_run(module, const.DATA_ROW, rows)
         while start < stop:

@@ -272,6 +272,22 @@ def test_a_statement_without_rows_and_several_statements_are_refused(conn: pgfas
         conn.fetch_columns("SELECT 1; SELECT 2")
 
 
+def test_a_composite_that_was_altered_fills_no_column_with_bytes_of_another_type(
+    conn: pgfast.Connection, dsn: str
+) -> None:
+    conn.execute("CREATE TYPE altered AS (a int4)")
+    try:
+        statement = "SELECT ARRAY[ROW(1)::altered] AS x"
+        assert conn.fetch_columns(statement).to_arrow().to_pydict() == {"x": [[{"a": 1}]]}
+        with pgfast.connect(dsn, autocommit=True) as stranger:  # whose command this process does not see
+            stranger.execute("DO $$ BEGIN ALTER TYPE columnar.altered ALTER ATTRIBUTE a TYPE float4; END $$")
+        with pytest.raises(DataError, match=r"column x: composite at offset .* the next execution looks it up anew"):
+            conn.fetch_columns(statement)
+        assert conn.fetch_columns(statement).to_arrow().to_pydict() == {"x": [[{"a": 1.0}]]}
+    finally:
+        conn.execute("DROP TYPE altered")
+
+
 def test_columns_tell_what_they_are(conn: pgfast.Connection) -> None:
     columns = conn.fetch_columns("SELECT 1 AS a, 'x' AS b")
     assert repr(columns) == "<pgfast.Columns of 1 rows: a, b>"
