@@ -9,7 +9,7 @@ Source: Arrow columnar format.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from struct import Struct
@@ -50,6 +50,17 @@ _MONTH_DAY_NANO: Final = Struct("=iiq")
 _VIEW: Final = Struct("=iiii")
 
 
+class _Unreadable(Exception):
+    """A value inside of others that Python cannot hold; its cause says why."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+_UNREADABLE: Final = (ValueError, OverflowError, IndexError)
+
+
 def objects(view: ArrayView, start: int, stop: int) -> list[Any]:
     """The values start:stop of the array (counted from its own beginning) as Python objects, None for NULL.
 
@@ -58,48 +69,65 @@ def objects(view: ArrayView, start: int, stop: int) -> list[Any]:
     """
     if stop > view.length:
         raise DataError(f"column {view.field.name}: the Arrow array is shorter than what it is part of")
-    first, last = view.offset + start, view.offset + stop
-    validity = view.validity()
-    present = None
-    if validity is not None:
-        present = [bool(validity[index >> 3] >> (index & 7) & 1) for index in range(first, last)]
-    if view.field.dictionary is not None:
-        return _from_dictionary(view, first, last, present)
-    kind = view.type
-    if kind.layout == const.LAYOUT_NULL:
-        return [None] * (stop - start)
-    read = _reader(view)
+    read, validity = _reader(view), view.validity()
     values: list[Any] = []
-    for row, index in enumerate(range(first, last)):
-        if present is not None and not present[row]:
+    for row, index in enumerate(range(view.offset + start, view.offset + stop)):
+        if validity is not None and not validity[index >> 3] >> (index & 7) & 1:
             values.append(None)
             continue
         try:
             values.append(read(index))
-        except DataError:
-            raise
-        except (ValueError, OverflowError, IndexError) as exc:
-            raise fault(faults.FAULT_COERCE, row, -1, (f"the {kind.name} value", exc)) from exc
+        except _Unreadable as exc:
+            raise fault(faults.FAULT_COERCE, row, -1, (f"the {exc.name} value", exc.__cause__)) from exc.__cause__
+        except _UNREADABLE as exc:
+            raise fault(faults.FAULT_COERCE, row, -1, (f"the {view.type.name} value", exc)) from exc
     return values
 
 
-def _from_dictionary(view: ArrayView, first: int, last: int, present: Sequence[bool] | None) -> list[Any]:
+def _element(view: ArrayView) -> Callable[[int], Any]:
+    """The function from an index, counted from the array's own beginning, to the value there, None for NULL."""
+    read, validity, offset, name = _reader(view), view.validity(), view.offset, view.type.name
+
+    def element(index: int) -> Any:
+        at = offset + index
+        if validity is not None and not validity[at >> 3] >> (at & 7) & 1:
+            return None
+        try:
+            return read(at)
+        except _UNREADABLE as exc:
+            raise _Unreadable(name) from exc
+
+    return element
+
+
+def _labels(view: ArrayView) -> Callable[[int], Any]:
+    """Only what is asked for is read: a dictionary may be far longer than a batch."""
     assert view.dictionary is not None
     layout = {"c": "b", "C": "B", "s": "h", "S": "H", "i": "i", "I": "I", "l": "q", "L": "Q"}.get(view.field.format)
     if layout is None:
         raise DataError(f"column {view.field.name}: the indices of the Arrow dictionary are not integers")
-    indices = _numbers(view.buffer(1, last * Struct("=" + layout).size), layout)
-    # Only what these rows mention is read: a dictionary may be far longer than a batch.
-    wanted = sorted({indices[i] for row, i in enumerate(range(first, last)) if present is None or present[row]})
-    if wanted and not 0 <= wanted[0] <= wanted[-1] < view.dictionary.length:
-        raise DataError(f"column {view.field.name}: an index of the Arrow dictionary is out of range")
-    known = {index: objects(view.dictionary, index, index + 1)[0] for index in wanted}
-    return [known[indices[i]] if present is None or present[row] else None for row, i in enumerate(range(first, last))]
+    indices = _numbers(view.buffer(1, view.stop * Struct("=" + layout).size), layout)
+    length, element = view.dictionary.length, _element(view.dictionary)
+    known: dict[int, Any] = {}
+
+    def read(index: int) -> Any:
+        which = indices[index]
+        if which not in known:
+            if not 0 <= which < length:
+                raise DataError(f"column {view.field.name}: an index of the Arrow dictionary is out of range")
+            known[which] = element(which)
+        return known[which]
+
+    return read
 
 
 def _reader(view: ArrayView) -> Callable[[int], Any]:
-    """The function from an index into the buffers to the value there."""
+    """The function from an index into the buffers to the value there, which is not NULL."""
+    if view.field.dictionary is not None:
+        return _labels(view)
     kind = view.type
+    if kind.layout == const.LAYOUT_NULL:
+        return lambda index: None
     if kind.family is Family.LIST:
         return _lists(view)
     if kind.family is Family.STRUCT:
@@ -171,16 +199,18 @@ def _decimals(view: ArrayView, width: int, scale: int) -> Callable[[int], Decima
 
 def _lists(view: ArrayView) -> Callable[[int], list[Any]]:
     child = view.children[0]
+    element, length = _element(child), child.length
     if view.field.format.startswith("+w"):
         size = view.type.scale
-        return lambda index: objects(child, index * size, (index + 1) * size)
+        _check_length(view, child, view.stop * size)
+        return lambda index: [element(at) for at in range(index * size, (index + 1) * size)]
     ends = view.offsets(8).cast("q") if view.field.format == "+L" else view.offsets(4).cast("i")
 
     def read(index: int) -> list[Any]:
         start, stop = ends[index], ends[index + 1]
-        if not 0 <= start <= stop <= child.length:
+        if not 0 <= start <= stop <= length:
             raise DataError(f"column {view.field.name}: the offsets of the Arrow list are out of range")
-        return objects(child, start, stop)
+        return [element(at) for at in range(start, stop)]
 
     return read
 
@@ -189,12 +219,17 @@ def _structs(view: ArrayView) -> Callable[[int], dict[str, Any]]:
     names = [child.field.name for child in view.children]
     if len(set(names)) < len(names):
         raise DataError(f"column {view.field.name}: two fields of the Arrow struct have the same name")
+    for child in view.children:
+        _check_length(view, child, view.stop)
+    # A struct's own offset holds for its children too; they may be longer than it, not shorter.
+    fields = [(name, _element(child)) for name, child in zip(names, view.children, strict=True)]
+    return lambda index: {name: element(index) for name, element in fields}
 
-    def read(index: int) -> dict[str, Any]:
-        # A struct's own offset holds for its children too; they may be longer than it, not shorter.
-        return {name: objects(child, index, index + 1)[0] for name, child in zip(names, view.children, strict=True)}
 
-    return read
+def _check_length(view: ArrayView, child: ArrayView, needed: int) -> None:
+    """Raise DataError where the child has fewer values than its parent speaks of."""
+    if view.length and child.length < needed:
+        raise DataError(f"column {child.field.name}: the Arrow array is shorter than what it is part of")
 
 
 def _us(units: int, scale: int) -> int:

@@ -130,6 +130,44 @@ def test_structs_become_json_objects(conn: pgfast.Connection) -> None:
     ]
 
 
+def test_a_bad_value_deep_inside_is_named_with_its_row_and_type(conn: pgfast.Connection) -> None:
+    bad = [[None]] * 6 + [[None, 5]]
+    moments = pa.timestamp("ns")
+    for column in (
+        pa.array(bad, pa.list_(moments)),
+        pa.array([[each] for each in bad], pa.list_(pa.list_(moments))),
+        pa.array(bad, pa.large_list(moments)),
+    ):
+        conn.execute("CREATE TEMP TABLE deep (d timestamp[])")
+        with pytest.raises(DataError, match=r"COPY deep, row 7, column d .*: 'the timestamp\[ns\] value' does not fit"):
+            conn.load("deep", pa.table({"d": column}))
+        conn.execute("DROP TABLE deep")
+    inner = pa.struct([("m", pa.string()), ("n", pa.decimal128(5, 1))])
+    blob = pa.array([b"ok"] * 4 + [b"\xff"]).view(pa.string())
+    column = pa.StructArray.from_arrays([blob, pa.nulls(5, pa.decimal128(5, 1))], fields=list(inner))
+    with pytest.raises(
+        DataError, match=r"COPY t, row 5, column p .*: 'the string value' does not fit: not valid UTF-8"
+    ):
+        conn.load("t", pa.table({"p": column}))
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 40), (7, 20), (13, 1), (39, 1), (20, 0)])
+def test_slices_of_structs_and_lists_with_nulls_load(conn: pgfast.Connection, start: int, length: int) -> None:
+    pairs = [
+        None if i % 6 == 5 else {"m": None if i % 4 == 3 else ("sad", "ok")[i % 2], "n": Decimal(i) / 2}
+        for i in range(40)
+    ]
+    lists = [None if i % 5 == 4 else pairs[i : i + i % 4] for i in range(40)]
+    whole = pa.table({"id": range(40), "p": pa.array(pairs, PAIR), "ps": pa.array(lists, pa.list_(PAIR))})
+    conn.execute("CREATE TEMP TABLE sliced (id int, p pair, ps pair[])")
+    try:
+        conn.load("sliced", whole.slice(start, length))
+        found = conn.fetch_columns("SELECT * FROM sliced ORDER BY id").to_arrow().to_pylist()
+        assert found == whole.slice(start, length).to_pylist()
+    finally:
+        conn.execute("DROP TABLE sliced")
+
+
 @pytest.mark.parametrize(
     ("table", "error", "said"),
     [
