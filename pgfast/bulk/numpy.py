@@ -130,6 +130,8 @@ class NumpyFeed:
                     f"COPY {target.table}: column {column.name} has {len(values)} values, "
                     f"column {first} has {self._rows}"
                 )
+            if _is_array(values) and values.ndim > 1 and values.dtype.kind not in "cV":
+                values = _nested(values)
             try:
                 if self._path == BINARY and column.spec is not None and _is_array(values):
                     columns.append(_array_column(values, column.spec, column.type_name))
@@ -174,6 +176,17 @@ def _sequence(name: str, values: Any) -> Any:
     raise InterfaceError(f"column {name} is of type {type(values).__name__}; pass a NumPy array or a list")
 
 
+def _nested(values: Any) -> list[Any]:
+    """The rows of an array of several dimensions, each an array for the server; what is masked is NULL."""
+    import numpy as np
+
+    if values.dtype.kind not in "Mm":
+        return list(values.tolist())
+    # These stay NumPy's: tolist() would make numbers of those finer than a microsecond.
+    mask = _mask(values)
+    return list(values if mask is None else np.where(mask, np.array("NaT", values.dtype), np.ma.getdata(values)))
+
+
 def _mask(values: Any) -> Any:
     """The mask of a masked array, None where nothing is masked."""
     mask = getattr(values, "mask", None)
@@ -192,10 +205,10 @@ def _array_column(values: Any, spec: Spec, type_name: str) -> _Native | _Objects
     kind, mask = spec[0], _mask(values)
     plain = np.ma.getdata(values) if mask is not None else np.asarray(values)
     code = plain.dtype.kind
-    if plain.ndim > 1 or code not in "biufMm":
+    if code not in "biufMm":
         if code in "cV":
             raise DataError(f"dtype {plain.dtype} has no PostgreSQL counterpart; convert or drop the column")
-        return _Objects(spec, plain.tolist() if plain.ndim > 1 else plain, mask, len(plain))
+        return _Objects(spec, plain, mask, len(plain))
     if code in "Mm":
         return _time_column(plain, spec, mask, type_name)
     if kind == const.KIND_CALL:

@@ -349,6 +349,32 @@ def test_numpy_columns_load(conn: pgfast.Connection) -> None:
     assert [each[13] for each in found] == [1, None, 3]
 
 
+@pytest.mark.parametrize("extra", ["int", "aclitem"])  # a column of the latter takes the whole load the text way
+def test_rows_of_numpy_arrays_load_into_arrays(conn: pgfast.Connection, extra: str) -> None:
+    conn.execute(f"CREATE TEMP TABLE grids (i int[], t timestamp[], v interval[], extra {extra})")
+    mask = [[False, True], [False, False]]
+    times = np.array([["2024-01-01", "2024-01-02"], ["NaT", "2024-01-03"]], "M8[ns]")
+    try:
+        conn.load(
+            "grids",
+            {
+                "i": np.ma.masked_array(np.array([[1, 2], [3, 4]]), mask),
+                "t": np.ma.masked_array(times, mask),
+                "v": np.array([[1, 2], [3, 4]], "m8[s]"),
+                "extra": [None, None],
+            },
+        )
+        assert conn.execute("SELECT i, t, v FROM grids").fetchall() == [
+            ([1, None], [datetime(2024, 1, 1), None], [timedelta(seconds=1), timedelta(seconds=2)]),
+            ([3, 4], [None, datetime(2024, 1, 3)], [timedelta(seconds=3), timedelta(seconds=4)]),
+        ]
+        with pytest.raises(pgfast.DataError, match=r"row 2, column t .* would lose digits below a microsecond"):
+            fine = np.array([["2024-01-01"], ["2024-01-01T00:00:00.000000001"]], "M8[ns]")
+            conn.load("grids", {"t": fine, "extra": [None, None]}, columns=["t", "extra"])
+    finally:
+        conn.execute("DROP TABLE grids")
+
+
 def test_strided_and_sliced_numpy_columns_load(conn: pgfast.Connection) -> None:
     whole = np.arange(20)
     conn.load("item", {"id": whole[::-3], "name": [str(i) for i in whole[::-3].tolist()]})
