@@ -75,13 +75,15 @@ FALSE_VALUES: Final = tuple(spellings(_FALSE))
 def surely_read(column: TargetColumn) -> bool:
     """Whether this package reads a value of the column, or refuses it, as the server would; else the server must.
 
-    An interval of some fields only is not: in it a bare number or 1:02 stands for those. Nor is what is read by
-    functions of the type's own (networks, geometry, text search ...), nor ranges and composites.
+    An interval of some fields only is not, nor one that a domain may have made so: in it a bare number or 1:02 stands
+    for those. Nor is what is read by functions of the type's own (networks, geometry, text search ...), nor ranges and
+    composites.
     """
     info = column.info
-    if info.kind == const.KIND_INTERVAL and column.typmod != -1:
+    part = info.children[0] if info.kind == const.KIND_ARRAY else info
+    if part.kind == const.KIND_INTERVAL and (column.typmod, info.typmod, part.typmod) != (-1, -1, -1):
         return False
-    return info.kind in _SURE or (info.kind == const.KIND_ARRAY and info.children[0].kind in _SURE)
+    return part.kind in _SURE
 
 
 #: Kinds whose text is read as the server reads it, or left to it where that is not certain.

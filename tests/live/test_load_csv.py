@@ -114,6 +114,22 @@ def test_a_value_is_stored_or_refused_as_by_the_server(
     assert stored(conn) == wanted
 
 
+@pytest.mark.parametrize("kind", ["span", "longer", "span[]", "spans", "interval minute to second[]"])
+def test_an_interval_of_some_fields_is_the_servers_to_read_inside_of_others_too(
+    conn: pgfast.Connection, tmp_path: Path, kind: str
+) -> None:
+    conn.execute("CREATE DOMAIN span AS interval minute to second; CREATE DOMAIN longer AS span")
+    conn.execute("CREATE DOMAIN spans AS interval minute to second[]")
+    try:
+        conn.execute(f"CREATE TEMP TABLE t (n int, v {kind})")
+        text = "n,v\n1,{1:02}\n" if kind.endswith(("]", "spans")) else "n,v\n1,1:02\n"
+        wanted = server_reads(conn, text)
+        conn.load("t", written(tmp_path, text))
+        assert stored(conn) == wanted and "00:01:02" in str(wanted)
+    finally:
+        conn.execute("DROP DOMAIN span, longer, spans CASCADE")
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "+03", "Australia/Lord_Howe"])
 def test_local_times_are_the_servers_instants(conn: pgfast.Connection, tmp_path: Path, zone: str) -> None:
     conn.execute("SELECT set_config('timezone', %s, false)", (zone,))
