@@ -110,7 +110,7 @@ _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         DataError,
         "array at offset {at} begins at subscript {value}, a column of lists at 1; fetch rows or cast it to text",
     ),
-    FAULT_NESTING: (DataError, "record at offset {at} lies deeper in others than is read; cast it to text in the query"),
+    FAULT_NESTING: (DataError, "record at offset {at} lies deeper in others than is read; cast it to text"),
 }
 
 _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {

@@ -1032,7 +1032,7 @@ def test_records_nest_so_deep_and_no_deeper(depth: int, read: bool) -> None:
         data = struct.pack(">iII", 1, 2249, len(data)) + data
 
     def decode(module: ModuleType) -> Any:
-        plans = {(): module.Plan([])}
+        plans: dict[tuple[int, ...], Any] = {(): module.Plan([])}
         plan = plans[2249,] = module.Plan([(const.KIND_RECORD, 0, lambda oids: plans[oids], ())])
         run = as_run(module, const.DATA_ROW, [reference.row([data])])
         with contextlib.suppress(DataError):
@@ -1122,7 +1122,8 @@ def test_rows_of_plain_values_are_none_of_the_collectors_business() -> None:
     rows = [reference.row([b"\0\0\0\1", b"text", bytes(16)]), reference.row([None, None, None])]
     made = _codec.decode_rows(plan, *as_run(_codec, const.DATA_ROW, rows))
     assert not any(gc.is_tracked(row) for row in made)
-    holding = [(const.KIND_JSON, 0, call, ()) for call in (lambda text: {}, list)]
+    calls: tuple[Callable[[str], Any], ...] = (lambda text: {}, list)
+    holding = [(const.KIND_JSON, 0, call, ()) for call in calls]
     made = _codec.decode_rows(
         _codec.Plan([holding[0]]), *as_run(_codec, const.DATA_ROW, [reference.row([b"{}"])])
     ) + _codec.decode_rows(_codec.Plan([holding[1]]), *as_run(_codec, const.DATA_ROW, [reference.row([b"x"])]))
