@@ -18,7 +18,7 @@ from .arrow.tables import arrow_batches
 from .codec import ColumnSink, decode_columns
 from .errors import DataError, InterfaceError, reason
 from .types.catalogue import TypeInfo
-from .types.registry import Registry
+from .types.registry import Rules
 
 if TYPE_CHECKING:
     import numpy
@@ -252,22 +252,21 @@ def _required(library: str, extra: str) -> Any:
 class ColumnsConsumer:
     """A consumer of `operations.execute` that gathers the rows into columns."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self) -> None:
         self._names: list[str] = []
         self._fields: list[ArrowField] | None = None
         self._sink = ColumnSink([])
         self._batches: list[tuple[int, list[ColumnBuffers]]] = []
 
-    def formats(self, fields: Sequence[ResultField]) -> bytes:
+    def formats(self, fields: Sequence[ResultField], rules: Rules) -> bytes:
         """Binary wherever the type has an Arrow layout; all else comes as the server's own text."""
-        known = [is_columnar(self._registry.info(field.type_oid)) for field in fields]
+        known = [is_columnar(rules.info(field.type_oid)) for field in fields]
         return pack(f">{len(known)}h", *[const.BINARY if binary else const.TEXT for binary in known])
 
-    def begin(self, fields: Sequence[ResultField]) -> None:
+    def begin(self, fields: Sequence[ResultField], rules: Rules) -> None:
         """Make a sink for these columns; whatever was gathered before is dropped."""
-        decimals = self._registry.rules.policies.decimals
-        columns = [(field, self._registry.info(field.type_oid)) for field in fields]
+        decimals = rules.policies.decimals
+        columns = [(field, rules.info(field.type_oid)) for field in fields]
         self._fields = [arrow_field(field.name, info, field.typmod, decimals) for field, info in columns]
         self._sink = ColumnSink([sink_spec(info, field.typmod, decimals) for field, info in columns])
         self._batches = []

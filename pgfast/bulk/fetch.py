@@ -20,7 +20,7 @@ def fetch_columns(session: Session, query: str | bytes, params: Params = None) -
     if found.copies:
         raise ProgrammingError("fetch_columns takes a statement that gives rows; use cursor.copy() for COPY")
     yield from ensure_begin(session)
-    consumer = ColumnsConsumer(session.registry)
+    consumer = ColumnsConsumer()
     result = yield from execute(session, found.sql, values, consumer)
     columns = consumer.columns()
     if columns is None:

@@ -38,6 +38,7 @@ class BaseCopy:
         self._response: CopyResponse | None = None
         self._over = True
         self._type_oids: tuple[int, ...] | None = None
+        self._rules = registry.rules  # of the moment the types were set
         self._plan: Plan | None = None
         self._parsers: list[Callable[[str], Any] | None] | None = None
         self._renderers: list[Renderer] | None = None
@@ -61,6 +62,7 @@ class BaseCopy:
         self._type_oids = self._plan = self._parsers = self._renderers = None
         if self._response is not None:
             self._type_oids = tuple([self._known_type(one) for one in self._types])
+            self._rules = self._registry.rules
 
     def _known_type(self, given: str | int) -> int:
         """The OID of a type that is known already."""
@@ -78,6 +80,7 @@ class BaseCopy:
         """Look up the types that were set, and begin the COPY."""
         if self._types is not None:
             self._type_oids = tuple((yield from operations.find_types(self._session, self._registry, self._types)))
+            self._rules = self._registry.rules
         return (yield from operations.start_copy(self._session, statement, params))
 
     def _begun(self, response: CopyResponse) -> None:
@@ -167,8 +170,7 @@ class BaseCopy:
             return [render_any] * width
         self._check_width(width)
         if self._renderers is None:
-            rules = self._registry.rules
-            self._renderers = [rules.renderer(oid) for oid in self._type_oids]
+            self._renderers = [self._rules.renderer(oid) for oid in self._type_oids]
         return self._renderers
 
     def _check_width(self, columns: int) -> None:
@@ -203,8 +205,7 @@ class BaseCopy:
             if self._type_oids is None:
                 raise ProgrammingError("a row of a binary COPY needs the types of its columns: call set_types() first")
             self._check_width(len(self._response.column_formats) if self._response else 0)
-            rules = self._registry.rules
-            self._plan = Plan([self._binary_spec(rules, oid, encode) for oid in self._type_oids])
+            self._plan = Plan([self._binary_spec(self._rules, oid, encode) for oid in self._type_oids])
         return self._plan
 
     @staticmethod
@@ -247,7 +248,7 @@ class BaseCopy:
         if self._type_oids is None:
             return rows
         if self._parsers is None:
-            self._parsers = [self._registry.rules.text_parser(oid) for oid in self._type_oids]
+            self._parsers = [self._rules.text_parser(oid) for oid in self._type_oids]
         for row in rows:
             self._check_width(len(row))
         return [self._parse(row, self._parsers) for row in rows]

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import const
@@ -230,24 +231,27 @@ ticks: Final = count(1)
 
 class Catalogue:
     """The types looked up in one database, for every connection to it. A change replaces the dict, so readers need no
-    lock."""
+    lock; the lock is for those who change it at the same time."""
 
     def __init__(self) -> None:
         self.types: dict[int, TypeInfo] = {}
         self.version = 0
+        self._lock = Lock()
 
     def add(self, types: Mapping[int, TypeInfo]) -> None:
         """Add types, or replace them."""
         if types:
-            self.types = {**self.types, **types}
-            self.version = next(ticks)
+            with self._lock:
+                self.types = {**self.types, **types}
+                self.version = next(ticks)
 
     def drop(self, oids: Iterable[int] | None = None) -> None:
         """Forget these types and all that are made of them, or every one."""
-        left = {} if oids is None else without(self.types, oids)
-        if len(left) < len(self.types):
-            self.types = left
-            self.version = next(ticks)
+        with self._lock:
+            left = {} if oids is None else without(self.types, oids)
+            if len(left) < len(self.types):
+                self.types = left
+                self.version = next(ticks)
 
 
 def without(types: Mapping[int, TypeInfo], oids: Iterable[int]) -> dict[int, TypeInfo]:
@@ -314,6 +318,11 @@ class Lookups:
         """Every type that is known."""
         return [*self._shared.types.values(), *self._own.values()]
 
+    def known(self) -> Callable[[int], TypeInfo | None]:
+        """`get` of what is known now, whatever other connections look up or forget from now on."""
+        own, shared = self._own, self._shared.types
+        return lambda oid: own.get(oid) or shared.get(oid)
+
     def take(self, found: Answer) -> None:
         """Keep an answer of the server."""
         if found.key != self._key:
@@ -322,7 +331,7 @@ class Lookups:
                 self._shared.drop()
                 self._forgetting = False
         self._shared.add(found.types)
-        self._own.update(found.own)
+        self._own = {**self._own, **found.own}
         self._version = next(ticks)
 
     def forget(self, oids: Iterable[int] | None = None) -> None:

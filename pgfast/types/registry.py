@@ -56,7 +56,9 @@ class UnknownInRecord(DataError):
 class Rules:
     """What is known and said about types at one moment: plans for parameters and results, each made once.
 
-    Types that are not known (`unknown`) must be looked up first; where that cannot be they are text.
+    Types that are not known (`unknown`) must be looked up first; where that cannot be they are text. One execution
+    goes by one Rules from its beginning to its end: what was asked for in binary is read as binary, although another
+    connection of the process may forget or alter types meanwhile.
     """
 
     __slots__ = ("_encode_plans", "_formats", "_known", "_record_plans", "_row_plans", "_said", "_take_text", "info")
@@ -245,7 +247,8 @@ class Registry:
             version = max(version, level.version)
         rules = self._rules
         if rules is None or version != self._version:
-            rules = self._rules = Rules(Said(self._levels), self.info)
+            known = self.lookups.known()
+            rules = self._rules = Rules(Said(self._levels), lambda oid: BY_OID.get(oid) or known(oid))
             self._version = version
         return rules
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -11,6 +13,9 @@ import pytest
 import pgfast
 from pgfast import Array, DataError, Multirange, Range, errors
 from pgfast.embedded import EmbeddedServer
+from pgfast.protocol import operations
+from pgfast.protocol.backend import Field
+from pgfast.types.registry import Rules
 
 from ..faces import Face
 
@@ -270,6 +275,25 @@ def test_a_type_is_shared_when_its_transaction_is_committed(face: Face, types_ds
     finally:
         conn.execute("drop type if exists ut.lasting")
         conn.commit()
+
+
+def test_a_result_is_read_as_it_was_asked_for_although_others_drop_what_was_looked_up(types_dsn: str) -> None:
+    class Interrupted(operations.Rows):
+        """Rows of an execution in whose midst another connection makes the process forget the database's types."""
+
+        def begin(self, fields: Sequence[Field], rules: Rules) -> None:
+            other.execute("create temp table gone (); drop table gone")
+            super().begin(fields, rules)
+
+    mood = Enum("mood", {"sad": "sad", "ok": "ok", "happy": "so happy"})
+    sql = "select 'sad'::ut.mood, '(1,2)'::ut.point, '{sad}'::ut.mood[], $1::ut.mood"
+    with pgfast.connect(types_dsn, autocommit=True) as conn, pgfast.connect(types_dsn, autocommit=True) as other:
+        conn.types.register_enum("mood", mood)
+        one(other, "select 'ok'::ut.mood, '(1,2)'::ut.point")
+        rows = Interrupted()
+        conn._run(operations.execute(conn._session, sql, (mood.sad,), rows))
+        assert conn.types.get("ut.mood") is None
+        check(rows.rows, [(mood.sad, (1, 2.0), [mood.sad], mood.sad)])
 
 
 def test_types_of_two_databases_with_the_same_oid_are_kept_apart(face: Face, server: EmbeddedServer) -> None:

@@ -16,7 +16,7 @@ from ... import const
 from ...codec import Plan, decode_rows, encode_bind
 from ...errors import DatabaseError, DataError, ProgrammingError, ProtocolError, faults, reason
 from ...types.coerce import cast_to_write
-from ...types.registry import PLAIN, Registry, Rules
+from ...types.registry import PLAIN, Rules
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription
 from ..prepared import Prepared
@@ -37,30 +37,30 @@ class Consumer(Protocol):
     """What takes the rows of a statement.
 
     `formats` says in which format each column is to come (int16 big-endian codes), `begin` is told the columns with
-    those formats before the first row, `run` gets runs of DataRow that die when it returns. None is called for a
-    statement that gives no rows. What they raise ends the operation, after the session came to rest.
+    those formats before the first row, `run` gets runs of DataRow that die when it returns. All of them go by the rules
+    of this execution. None is called for a statement that gives no rows. What they raise ends the operation, after the
+    session came to rest.
     """
 
-    def formats(self, fields: Sequence[Field]) -> bytes: ...
-    def begin(self, fields: Sequence[Field]) -> None: ...
+    def formats(self, fields: Sequence[Field], rules: Rules) -> bytes: ...
+    def begin(self, fields: Sequence[Field], rules: Rules) -> None: ...
     def run(self, block: bytearray, start: int, stop: int, count: int) -> None: ...
 
 
 class Rows:
     """A consumer that keeps the rows as tuples."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
-        self._registry = registry
         self._plan: Plan | None = None
 
-    def formats(self, fields: Sequence[Field]) -> bytes:
+    def formats(self, fields: Sequence[Field], rules: Rules) -> bytes:
         """Binary wherever the codec knows the type."""
-        return self._registry.result_formats([field.type_oid for field in fields])
+        return rules.result_formats([field.type_oid for field in fields])
 
-    def begin(self, fields: Sequence[Field]) -> None:
+    def begin(self, fields: Sequence[Field], rules: Rules) -> None:
         """Plan how to decode these columns."""
-        self._plan = self._registry.row_plan(fields)
+        self._plan = rules.row_plan(fields)
 
     def run(self, block: bytearray, start: int, stop: int, count: int) -> None:
         """Decode a run."""
@@ -87,10 +87,11 @@ class _Description(Reply):
 class Execution(Reply):
     """The result of one Bind and Execute, its rows handed to the consumer."""
 
-    def __init__(self, consumer: Consumer, fields: tuple[Field, ...] | None) -> None:
+    def __init__(self, consumer: Consumer, fields: tuple[Field, ...] | None, rules: Rules) -> None:
         super().__init__()
         self.result = Result(fields=fields)
         self._consumer = consumer
+        self._rules = rules
 
     def take(self, event: Event) -> None:
         match event:
@@ -100,7 +101,7 @@ class Execution(Reply):
                 self._consumer.run(block, start, stop, count)
             case Acknowledgement(const.BIND_COMPLETE):
                 if self.result.fields is not None:
-                    self._consumer.begin(self.result.fields)
+                    self._consumer.begin(self.result.fields, self._rules)
             case CommandComplete(tag):
                 self.result.tag, self.result.row_count = tag, event.rows
 
@@ -199,14 +200,14 @@ def execute_statement(
     try:
         fields, formats = statement.fields, b""
         if fields is not None:
-            formats = consumer.formats(fields)
+            formats = consumer.formats(fields, rules)
             fields = statement.formatted(formats)
         write_execution(session, statement, rules, params, formats)
     except Exception:
         yield from settle(session)  # Parse and Describe may stand there without a Sync
         raise
     session.write_sync()
-    execution = Execution(consumer, fields)
+    execution = Execution(consumer, fields, rules)
     yield from exchange(session, execution)
     return execution.result
 
@@ -215,7 +216,7 @@ def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[l
     """All rows of one statement of the driver's own with `$1` parameters, whatever is registered for their types."""
 
     def run() -> Operation[list[tuple[Any, ...]]]:
-        rows = Rows(PLAIN)
+        rows = Rows()
         statement = yield from find_statement(session, sql, None)
         yield from execute_statement(session, statement, PLAIN.rules, params, rows)
         return rows.rows

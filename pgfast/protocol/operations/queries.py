@@ -64,9 +64,8 @@ def execute_query(
     yield from ensure_begin(session)
     if found.copies or (params is None and found.several):
         return (yield from query(session, found.sql, registry))
-    taken = session.registry if registry is None else registry
-    rows = Rows(taken)
-    result = yield from execute(session, found.sql, values, rows, prepare, taken)
+    rows = Rows()
+    result = yield from execute(session, found.sql, values, rows, prepare, registry)
     result.rows = rows.rows
     return [result]
 

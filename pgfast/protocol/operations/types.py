@@ -49,6 +49,17 @@ def resolve(session: Session, oids: Iterable[int]) -> Operation[None]:
     session.registry.lookups.take(types_of(wanted, rows))
 
 
+def _known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Operation[Rules]:
+    """The rules, after these types have been looked up where they were not known."""
+    for _ in range(_LOOKUPS):
+        rules = registry.rules
+        unknown = rules.unknown(oids)
+        if not unknown:
+            return rules
+        yield from resolve(session, unknown)
+    return registry.rules
+
+
 def known_statement(
     session: Session, sql: str, prepare: bool | None, registry: Registry
 ) -> Operation[tuple[Prepared, Rules]]:
@@ -138,9 +149,9 @@ def query(session: Session, sql: str, registry: Registry | None = None) -> Opera
     taken = session.registry if registry is None else registry
     found = yield from run_query(session, sql, taken.rules)
     if found.unknown and session.transaction_status != "E":
-        yield from resolve(session, found.unknown)
+        rules = yield from _known_rules(session, taken, found.unknown)
         for result in found.results:
-            _convert(result, found.unknown, taken.rules)
+            _convert(result, found.unknown, rules)
     return found.results
 
 
