@@ -269,10 +269,19 @@ def test_query_shows_values_as_the_server_writes_them(dsn: str) -> None:
         "query",
         dsn,
         "SELECT 'infinity'::date AS d, '24:00'::time AS t, '1 mon 25:00'::interval AS i, '[1,3)'::int4range AS r,"
-        " ARRAY[NULL, '::1'::inet] AS a, ROW(1, 'x y') AS w, '{\"a\": [1]}'::jsonb AS j, 1.50 AS n",
+        " ARRAY[NULL, '::1'::inet] AS a, ROW(1, 'x y') AS w, '{\"a\": [1.50]}'::jsonb AS j, 1.50 AS n",
     )
-    for text in ("infinity", "24:00:00", "[1,3)", "{NULL,::1}", "(1, 'x y')", '{"a":[1]}', "1.50"):
-        assert text in shown
+    cells = ("infinity", "24:00:00", "1 mon 25:00:00", "[1,3)", "{NULL,::1}", '(1,"x y")', '{"a": [1.50]}', "1.50")
+    assert [cell.strip() for cell in shown.splitlines()[3].strip("|").split("|")] == list(cells)
+    shown = succeeded(
+        "query",
+        dsn,
+        "SELECT 3.14::float4 AS f, 'NaN'::float8 AS x, 1234::money AS m, ARRAY[ROW(1, NULL)] AS w,"
+        " ARRAY['[1.0]'::jsonb, NULL] AS j, ARRAY['1 mon'::interval] AS i, ROW(1.5::float8, '1 day'::interval) AS b,"
+        " ARRAY[0.1::float4, '-Infinity'] AS fs, true AS t",
+    )
+    cells = ("3.14", "NaN", "$1,234.00", '{"(1,)"}', "{[1.0],NULL}", '{"1 mon"}', '(1.5,"1 day")', "{0.1,-Infinity}")
+    assert [cell.strip() for cell in shown.splitlines()[3].strip("|").split("|")] == [*cells, "true"]
 
 
 def test_query_shows_as_many_rows_as_wanted(dsn: str) -> None:
@@ -388,6 +397,12 @@ def test_query_writes_arrow_with_exact_types(dsn: str, tmp_path: Path, suffix: s
     assert found.schema.field("price").type == pyarrow.decimal128(12, 2)
     assert found.schema.field("id").type == pyarrow.int64()
     assert [tuple(row.values()) for row in found.to_pylist()] == expected()
+
+
+def test_query_names_what_a_parquet_file_cannot_hold(dsn: str, tmp_path: Path) -> None:
+    said = failed("query", dsn, "select '1 mon'::interval as i", "--output", str(tmp_path / "out.parquet"))
+    assert "a Parquet file cannot hold this" in said and "interval" in said and "cast it to text" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])

@@ -18,7 +18,8 @@ from . import show
 SUFFIXES: Final = (".csv", ".parquet", ".arrow")
 #: What the server quotes in CSV.
 _QUOTED: Final = re.compile(r'[",\r\n]')
-_RECORDS: Final = frozenset({2249, 2287})
+#: Types of which the server's text tells more, or in other words, than any Python value.
+_TOLD: Final = ("float4", "float8", "money", "interval", "json", "jsonb", "record", "record[]")
 _NUMBERS: Final = frozenset({20, 21, 23, 26, 700, 701, 1700})
 
 
@@ -28,7 +29,9 @@ def run_query(dsn: str, sql: str, output: Path | None, rows: int) -> None:
         raise pgfast.ProgrammingError("more than one statement; run them one by one")
     with pgfast.connect(dsn, autocommit=True) as conn:
         # Values are only shown: the server's text tells more of them than Python's objects.
-        conn.types.configure(dates="text", times="text", intervals="interval", geometry="bytes", vectors="list")
+        conn.types.configure(dates="text", times="text", geometry="bytes", vectors="list")
+        for name in _TOLD:
+            conn.types.register(name, decode=str, encode=str)
         if output is None:
             _show(conn, sql, rows)
         else:
@@ -60,8 +63,6 @@ def _text(conn: Any, value: object, oid: int) -> str | None:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return "\\x" + value.hex()
-    if oid in _RECORDS:  # which have no text form: what they are made of, only their values tell
-        return str(value)
     made: str | None = conn.types.text(value, oid)
     return made
 
@@ -76,7 +77,7 @@ def _write(conn: Any, sql: str, output: Path) -> None:
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, output)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)  # pyarrow may have done it
         raise
     print(f"{output}: {count:,} rows, {output.stat().st_size:,} bytes")
 
@@ -133,7 +134,12 @@ def _write_arrow(conn: Any, sql: str, path: Path, suffix: str) -> int:
         raise ImportError(f"writing {suffix} needs pyarrow: pip install 'pgfast[arrow]'") from exc
     found = pyarrow.table(conn.fetch_columns(sql)).unify_dictionaries()  # of which an Arrow file holds one a column
     if suffix == ".parquet":
-        pyarrow.parquet.write_table(found, path)
+        try:
+            pyarrow.parquet.write_table(found, path)
+        except pyarrow.ArrowNotImplementedError as exc:
+            raise pgfast.NotSupportedError(
+                f"a Parquet file cannot hold this: {exc}; cast it to text in the query"
+            ) from exc
     else:
         with pyarrow.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_file(sink, found.schema) as writer:
             writer.write_table(found)
