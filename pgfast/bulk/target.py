@@ -21,6 +21,7 @@ from ..errors.sqlstates import lookup
 from ..protocol.operations import Operation, fetch, resolve
 from ..protocol.session import Session
 from ..types.catalogue import Named
+from ..types.discovery import qualified
 from ..types.registry import Registry
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ _UNDEFINED_TABLE: Final = "42P01"
 UNDEFINED_COLUMN: Final = "42703"
 DUPLICATE_COLUMN: Final = "42701"
 
-_COLUMNS: Final = """
+_COLUMNS: Final = qualified("""
 SELECT a.attname::pg_catalog.text, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
 FROM pg_catalog.pg_class c
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = pg_catalog.to_regclass($1)
-ORDER BY a.attnum"""
+ORDER BY a.attnum""")
 
 _TABLES: Final = """
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.pg_table_is_visible(c.oid)

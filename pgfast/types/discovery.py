@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
-from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import const
@@ -36,8 +35,17 @@ _ZERO: Final = re.compile(r"0([^0-9\s]+)(0+)")
 #: Send functions that write the value's text: such a type is read and written by the text kernel.
 _TEXT_SENDERS: Final = frozenset(("textsend", "citextsend"))
 
+
+def qualified(sql: str) -> str:
+    """The query with its operators taken from pg_catalog.
+
+    A plain `=` between two regproc, say, is looked for in the search_path too, and found where somebody has put one.
+    """
+    return re.sub(r"(?<= )(=|<>|>|\|\||->>)(?= )", r"OPERATOR(pg_catalog.\1)", sql)
+
+
 #: $1: oid[]. The first four columns are the same in every row; the others are NULL where nothing was found.
-TYPES_SQL: Final = """
+TYPES_SQL: Final = qualified("""
 WITH RECURSIVE wanted (oid) AS (
   SELECT pg_catalog.unnest($1::pg_catalog.oid[])
   UNION
@@ -93,7 +101,7 @@ LEFT JOIN (
   pg_catalog.pg_type t
   JOIN wanted w ON w.oid = t.oid
   JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-) ON true"""
+) ON true""")
 
 #: $1: text[] of names as in SQL. Their OIDs in that order, NULL where there is no such type.
 NAMES_SQL: Final = """
@@ -230,28 +238,30 @@ ticks: Final = count(1)
 
 
 class Catalogue:
-    """The types looked up in one database, for every connection to it. A change replaces the dict, so readers need no
-    lock; the lock is for those who change it at the same time."""
+    """The types looked up in one database, for every connection to it.
+
+    Connections of several threads change it without a lock, by operations of a dict that cannot be divided; who needs
+    it to stay as it is, takes a copy.
+    """
 
     def __init__(self) -> None:
         self.types: dict[int, TypeInfo] = {}
         self.version = 0
-        self._lock = Lock()
 
     def add(self, types: Mapping[int, TypeInfo]) -> None:
         """Add types, or replace them."""
         if types:
-            with self._lock:
-                self.types = {**self.types, **types}
-                self.version = next(ticks)
+            self.types.update(types)
+            self.version = next(ticks)
 
     def drop(self, oids: Iterable[int] | None = None) -> None:
         """Forget these types and all that are made of them, or every one."""
-        with self._lock:
-            left = {} if oids is None else without(self.types, oids)
-            if len(left) < len(self.types):
-                self.types = left
-                self.version = next(ticks)
+        types = self.types.copy()
+        gone = types.keys() - (() if oids is None else without(types, oids).keys())
+        for oid in gone:
+            self.types.pop(oid, None)
+        if gone:
+            self.version = next(ticks)
 
 
 def without(types: Mapping[int, TypeInfo], oids: Iterable[int]) -> dict[int, TypeInfo]:
@@ -316,11 +326,11 @@ class Lookups:
 
     def all(self) -> list[TypeInfo]:
         """Every type that is known."""
-        return [*self._shared.types.values(), *self._own.values()]
+        return [*self._shared.types.copy().values(), *self._own.values()]
 
     def known(self) -> Callable[[int], TypeInfo | None]:
         """`get` of what is known now, whatever other connections look up or forget from now on."""
-        own, shared = self._own, self._shared.types
+        own, shared = self._own, self._shared.types.copy()
         return lambda oid: own.get(oid) or shared.get(oid)
 
     def take(self, found: Answer) -> None:

@@ -68,7 +68,8 @@ VALUES: list[tuple[str, str, Any]] = [
     ("ut.moods", "[sad,ok]", Range("sad", "ok", "[]")),
     ("ut.moods", '["so happy",)', Range("so happy", None)),
     ("ut.spans", '("[1,2)","{""[3,4)"",empty}")', (Range(1.0, 2.0), [Range(3, 4), Range(empty=True)])),
-    ("ut.multifloats", "", Multirange()),
+    ("ut.floats_multirange", "{}", Multirange()),
+    ("ut.floats_multirange", "{[1,2),(3,4]}", Multirange([Range(1.0, 2.0), Range(3.0, 4.0, "(]")])),
     ("ut.texts", "(pg_class,ok)", ("pg_class", "ok")),
     ("ut.texts[]", '{"(pg_class,)"}', [("pg_class", None)]),
     ("ut.owed", "(me,$1.50)", ("me", Decimal("1.50"))),
@@ -77,7 +78,6 @@ VALUES: list[tuple[str, str, Any]] = [
     ("ut.item[]", '{"(1,,)"}', [(1, None, None)]),
     ("information_schema.yes_or_no[]", "{YES}", ["YES"]),
 ]
-VALUES = [one for one in VALUES if one[0] != "ut.multifloats"]
 each_value = pytest.mark.parametrize(
     ("kind", "literal", "value"), VALUES, ids=[f"{kind}-{literal[:20]}" for kind, literal, _ in VALUES]
 )
@@ -294,6 +294,29 @@ def test_a_result_is_read_as_it_was_asked_for_although_others_drop_what_was_look
         conn._run(operations.execute(conn._session, sql, (mood.sad,), rows))
         assert conn.types.get("ut.mood") is None
         check(rows.rows, [(mood.sad, (1, 2.0), [mood.sad], mood.sad)])
+
+
+def test_a_lookup_uses_no_operators_of_others(face: Face, types_dsn: str) -> None:
+    """An operator that fits better than pg_catalog's comes first, wherever in the search_path it is."""
+    conn = face.connect(types_dsn, autocommit=True)
+    conn.execute("""
+        create schema trap;
+        create function trap.same(regproc, regproc) returns bool language sql as 'select false';
+        create operator trap.= (leftarg = regproc, rightarg = regproc, function = trap.same);
+        create function trap.row(oid, regclass) returns bool language sql as 'select false';
+        create operator trap.= (leftarg = oid, rightarg = regclass, function = trap.row);
+        create function trap.part(jsonb, jsonb) returns text language sql as 'select null';
+        create operator trap.->> (leftarg = jsonb, rightarg = jsonb, function = trap.part);
+        set search_path = trap, ut""")
+    try:
+        conn.types.forget()
+        ranges = one(conn, "select '{[1,2),[3,4)}'::floats_multirange")
+        check(ranges, Multirange([Range(1.0, 2.0), Range(3.0, 4.0)]))
+        check(one(conn, "select '{sad}'::mood[]"), ["sad"])
+        conn.execute("create temp table trapped (m mood)")
+        assert conn.load("trapped", [("sad",), (None,)]).rows == 2
+    finally:
+        conn.execute("drop schema trap cascade")
 
 
 def test_types_of_two_databases_with_the_same_oid_are_kept_apart(face: Face, server: EmbeddedServer) -> None:
