@@ -258,13 +258,11 @@ class WriteBuffer:
 class Plan:
     """What to do with each column, decided once for a statement.
 
-    `specs`: one (kind, OID, call, children) for each column, kinds as const.KIND_*. The children are specs of what a
-    container is made of: the element of an array, the attributes of a composite, the bound of a range, the range of a
-    multirange; their OIDs are what the container says of them on the wire, 0 where that is not to be checked. Nothing
-    in text format can be a child.
-    `keys`: the names under which `encode_copy_rows` finds the values of rows that are mappings, in column order.
-    `call` reads or writes what the kernels cannot: see `decode_rows` and `encode_bind`. A plan may serve any number
-    of calls.
+    `specs`: one (kind, OID, precision, scale, children, labels) for each column; an OID is checked where composites
+    and arrays say it, unless it is 0. A numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128,
+    of 39 to 76 a decimal256; an array of one dimension a list of its one child; a composite a struct of its children;
+    an enum a dictionary that begins with `labels`, to which others are added as they come. It is `full` at `batch_rows`
+    rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
     """
 
     __slots__ = ("_decoders", "_encoders", "_formats", "_keys")

@@ -197,7 +197,10 @@ class Columns:
         Without NULLs: the numbers' own dtypes, bool, datetime64[D] for date, datetime64[us] for timestamps
         (timestamptz in UTC), timedelta64[us] for time of day; everything else is an array of objects (str, bytes,
         Decimal, UUID, timedelta or Interval, list). With NULLs: floats have NaN, dates and times NaT, objects None,
-        and integers and bools come as a masked array. Numbers are not copied where the result is one batch.
+        and integers and bools come as a masked array. Numbers are not copied where the result is one batch. Infinite
+        dates and timestamps are the first and last of their width, which for the timestamp '-infinity' is NumPy's NaT.
+        In lists and dicts (of arrays and composites) values are Python's own, and the server's text where a date or
+        timestamp is none of Python's.
         """
         _required("numpy", "numpy")
         from .frames import numpy_columns

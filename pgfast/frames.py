@@ -8,6 +8,7 @@ are made only for columns that have no other form.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timezone
 from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,8 @@ from uuid import UUID
 
 import numpy as np
 
+from .arrow import Family, arrow_type
+from .arrow.objects import TEMPORAL
 from .columns import DECIMAL128_DIGITS
 from .errors import NotSupportedError
 from .types.intervals import make_interval
@@ -118,6 +121,11 @@ def _raw_objects(field: ArrowField, buffers: ColumnBuffers) -> list[Any]:
     if field.format.startswith("d:"):
         precision, scale = [int(part) for part in field.format[2:].split(",")[:2]]
         return _decimals(buffers, precision, scale)
+    kind = arrow_type(field)
+    if kind.layout in TEMPORAL:  # not NumPy's: its objects know no infinity and no time zone
+        convert, zone = TEMPORAL[kind.layout], timezone.utc if kind.family is Family.TIMESTAMPTZ else None
+        numbers = np.frombuffer(buffers[4] or b"", f"<i{kind.width}", buffers[0]).tolist()
+        return [convert(number, kind.scale, zone) for number in numbers]
     values: list[Any] = _fixed(field, buffers).tolist()
     return values
 

@@ -143,7 +143,7 @@ def _reader(view: ArrayView) -> Callable[[int], Any]:
     memory = view.buffer(1, view.stop * kind.width)
     if kind.layout in _CASTS:
         numbers = _numbers(memory, _CASTS[kind.layout])
-        convert = _TEMPORAL.get(kind.layout)
+        convert = TEMPORAL.get(kind.layout)
         if convert is None:
             return lambda index: numbers[index]
         zone = timezone.utc if kind.family is Family.TIMESTAMPTZ else None
@@ -274,7 +274,8 @@ def _duration(units: int, scale: int, zone: timezone | None) -> timedelta:
     return timedelta(microseconds=_us(units, scale))
 
 
-_TEMPORAL: Final[dict[int, Callable[[int, int, timezone | None], Any]]] = {
+#: For each layout of dates and times what makes (units, units in a second, time zone) a Python object.
+TEMPORAL: Final[dict[int, Callable[[int, int, timezone | None], Any]]] = {
     const.LAYOUT_DATE32: _date32,
     const.LAYOUT_DATE64: _date64,
     const.LAYOUT_TIME32: _time,

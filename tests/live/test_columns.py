@@ -245,6 +245,31 @@ def test_infinite_dates_are_the_ends_of_their_width(conn: pgfast.Connection) -> 
     table = columns.to_arrow()
     assert table["d"].cast(pa.int32()).to_pylist() == [2**31 - 1]
     assert table["t"].cast(pa.int64()).to_pylist() == [-(2**63)]
+    found = columns.to_numpy()
+    assert np.isnat(found["t"][0])  # of which the docstring warns
+    assert found["d"].astype("i8").tolist() == [2**31 - 1]
+
+
+def test_dates_and_times_inside_of_others_are_pythons_own_or_the_servers_text(conn: pgfast.Connection) -> None:
+    columns = conn.fetch_columns(
+        "SELECT ARRAY['-infinity', 'infinity', '2020-01-01', NULL, '0044-03-15 BC']::timestamp[] AS t,"
+        " ARRAY['-infinity', '2020-01-01 02:00+02', NULL]::timestamptz[] AS z,"
+        " ARRAY['infinity', '0044-03-15 BC', '2020-01-01', NULL]::date[] AS d, ARRAY['10:00', NULL]::time[] AS h"
+    )
+    values = {
+        "t": ["-infinity", "infinity", datetime(2020, 1, 1), None, "0044-03-15 00:00:00 BC"],
+        "z": ["-infinity", datetime(2020, 1, 1, tzinfo=UTC), None],
+        "d": ["infinity", "0044-03-15 BC", date(2020, 1, 1), None],
+        "h": [time(10), None],
+    }
+    assert {name: array[0] for name, array in columns.to_numpy().items()} == values
+    assert columns.to_pandas().iloc[0].to_dict() == values
+    conn.execute("CREATE TEMP TABLE moments (t timestamp[], z timestamptz[], d date[], h time[])")
+    try:
+        conn.load("moments", columns)
+        assert conn.fetch_columns("TABLE moments").to_arrow() == columns.to_arrow()
+    finally:
+        conn.execute("DROP TABLE moments")
 
 
 @pytest.mark.parametrize(
