@@ -28,6 +28,10 @@ from .forms.form import Form
 #: server was started.
 Key: TypeAlias = tuple[int, datetime]
 
+#: A type that is made of more types than these, or has more of them in one another, is the server's text: what is made
+#: for reading and writing it would grow beyond all bounds, because a type that comes twice is there twice.
+_MOST_PARTS: Final = 32768
+_MOST_LEVELS: Final = 100
 #: Databases whose types are kept; when full, the one asked longest ago goes.
 _KEPT: Final = 64
 #: The point of `$0.00` and the digits behind it.
@@ -146,11 +150,15 @@ def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
     found = {row[4]: Found(*row[4:]) for row in rows if row[4] is not None}
     made = _Builder(found, zero)
     for oid in [*found, *oids]:
-        made.info(oid)
+        made.add(oid)
     if writing:
         return Answer((database, started), {}, made.types)
     common = {oid: info for oid, info in made.types.items() if oid not in made.private}
     return Answer((database, started), common, {oid: made.types[oid] for oid in made.private})
+
+
+#: A type that is not made of others, in `_Builder`.
+_SIMPLE: Final = (1, 1)
 
 
 class _Builder:
@@ -159,28 +167,56 @@ class _Builder:
     def __init__(self, found: Mapping[int, Found], zero: str) -> None:
         self.types: dict[int, TypeInfo] = {}
         self.private: set[int] = set()
-        self._making: set[int] = set()
         self._found = found
         self._zero = zero
+        #: (types it is made of, itself included; how many are in one another, domains too)
+        self._sizes: dict[int, tuple[int, int]] = {}
 
-    def info(self, oid: int) -> TypeInfo:
-        """The type, with its array type."""
-        known = BY_OID.get(oid) or self.types.get(oid)
-        if known is not None:
-            return known
-        if oid in self._making:
-            raise ProtocolError(f"the server's catalogue says that the type with OID {oid} is made of itself")
-        self._making.add(oid)
-        made = self._make(oid)
-        self._making.discard(oid)
-        self._keep(made)
+    def add(self, oid: int) -> None:
+        """Make the type and all that it is made of, each with its array type."""
+        begun: set[int] = set()
+        todo = [oid]
+        while todo:
+            missing = [] if self._known(todo[-1]) else [one for one in self._made_of(todo[-1]) if not self._known(one)]
+            if missing and todo[-1] in begun:
+                raise ProtocolError(f"the server's catalogue says that the type with OID {todo[-1]} is made of itself")
+            begun.add(todo[-1])
+            todo += missing
+            if not missing:
+                self._add(todo.pop())
+
+    def _known(self, oid: int) -> TypeInfo | None:
+        return BY_OID.get(oid) or self.types.get(oid)
+
+    def _part(self, oid: int) -> TypeInfo:
+        known = self._known(oid)
+        assert known is not None, "parts are made before wholes"
+        return known
+
+    def _made_of(self, oid: int) -> Sequence[int]:
+        """The OIDs of what a type is made of itself."""
+        row = self._found.get(oid)
+        if row is None or oid == OID_MONEY:
+            return ()
+        if row.typtype == "c":
+            return row.attributes
+        return (row.part,) if row.part or row.typtype in ("d", "r", "m") else ()
+
+    def _add(self, oid: int) -> None:
+        if self._known(oid):
+            return
+        sizes = [self._sizes.get(part, _SIMPLE) for part in self._made_of(oid)]
+        parts, levels = 1 + sum([size[0] for size in sizes]), 1 + max([size[1] for size in sizes], default=0)
+        bounded = parts <= _MOST_PARTS and levels <= _MOST_LEVELS
+        made = self._make(oid) if bounded else self._named(self._found[oid]).by_form(None)
+        size = (parts, levels) if bounded else _SIMPLE
+        self._keep(made, size)
         if made.array_oid:
-            array = array_of(made, made.array_oid)
-            self._keep(array)
-        return made
+            self._keep(array_of(made, made.array_oid), (size[0] + 1, size[1] + 1))
 
-    def _keep(self, made: TypeInfo) -> None:
+    def _keep(self, made: TypeInfo, size: tuple[int, int]) -> None:
         self.types[made.oid] = made
+        self._sizes[made.oid] = size
         if made.oid == OID_MONEY or _is_missing(made) or any(part.oid in self.private for part in _parts(made)):
             self.private.add(made.oid)
 
@@ -190,26 +226,29 @@ class _Builder:
         row = self._found.get(oid)
         if row is None:
             return Named(_missing(oid), oid, 0, _missing(oid)).by_form(None)
-        named = Named(row.name, oid, row.array_oid, row.sql, row.schema, row.delimiter)
+        named = self._named(row)
         if row.typtype == "e":
             return named.enum(row.names)
         if row.typtype == "c":
-            return named.composite(row.names, [self.info(part) for part in row.attributes], row.typmods)
+            return named.composite(row.names, [self._part(part) for part in row.attributes], row.typmods)
         if row.typtype == "d":
-            return named.domain(self.info(row.part), row.typmod)
+            return named.domain(self._part(row.part), row.typmod)
         if row.typtype == "r":
-            return named.range(self.info(row.part))
+            return named.range(self._part(row.part))
         if row.typtype == "m":
-            return named.multirange(self.info(row.part))
+            return named.multirange(self._part(row.part))
         if row.part:
-            element = self.info(row.part)
-            return self.types.get(oid) or array_of(element, oid)
+            return array_of(self._part(row.part), oid)
         if row.send in _TEXT_SENDERS:
             return named.info(const.KIND_STR, "u")
         form = EXTENSIONS.get((row.name, row.send or ""))
         if form is None or isinstance(form, Form):
             return named.by_form(form)
         return named.by_form(form(None), maker=form)
+
+    @staticmethod
+    def _named(row: Found) -> Named:
+        return Named(row.name, row.oid, row.array_oid, row.sql, row.schema, row.delimiter)
 
 
 def _money(zero: str) -> Form:

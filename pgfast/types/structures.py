@@ -15,6 +15,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from keyword import iskeyword
 from typing import Any, Final
+from unicodedata import normalize
 
 from .. import const
 from ..errors import ProgrammingError
@@ -124,12 +125,13 @@ def field_names(cls: Any) -> tuple[str, ...] | None:
 def named_tuple(name: str, names: tuple[str, ...]) -> type[tuple[Any, ...]]:
     """The named tuple class of a composite type; an attribute that is no identifier is called by its place, `_1`.
 
+    Python's compiler normalizes identifiers: two attributes that it takes for one are not called by their names both.
     A value is pickled as a plain tuple, because nobody else could find its class.
     """
     title = "".join([letter if letter == "_" or letter.isalnum() else "_" for letter in name])
     valid = title.isidentifier() and not iskeyword(title)
     make: Any = namedtuple  # noqa: PYI024  (the attributes are known only now)
-    made = make(title if valid else f"_{title}", names, rename=True)
+    made = make(title if valid else f"_{title}", [normalize("NFKC", one) for one in names], rename=True)
     made.__doc__ = f"A value of the composite type {name}."
     setattr(made, "__reduce__", _as_plain)  # noqa: B010  (mypy knows the class and not that it is new)
     kind: type[tuple[Any, ...]] = made

@@ -143,6 +143,17 @@ def test_a_composite_is_a_named_tuple_that_goes_back(conn: Any) -> None:
         conn.execute('drop type ut."class"')
 
 
+def test_attributes_that_python_takes_for_one_name_are_called_by_their_place(conn: Any) -> None:
+    conn.execute('create type ut.alike as ("\ufb01" int, fi int, "\u212a" int, "K" int, "\u212b" int)')
+    try:
+        found = one(conn, "select (1, 2, 3, 4, 5)::ut.alike")
+        assert found == (1, 2, 3, 4, 5)
+        assert found._fields == ("fi", "_1", "K", "_3", "\xc5")
+        assert one(conn, "select %s::ut.alike = (1, 2, 3, 4, 5)::ut.alike", (found,)) is True
+    finally:
+        conn.execute("drop type ut.alike")
+
+
 @each_value
 def test_a_value_is_read_in_both_protocols(conn: Any, kind: str, literal: str, value: Any) -> None:
     expression = f"{quoted(literal)}::{kind}"

@@ -264,6 +264,29 @@ def test_an_answer_that_makes_no_sense_is_refused() -> None:
         answer([70000], circle)
 
 
+def test_types_that_are_made_of_too_much_are_text() -> None:
+    """Each of forty composites holds the one before it twice; each of two thousand domains is over the one before."""
+    doubled = [
+        found_row(70000 + n, "c", names=["a", "b"], attributes=[70000 + n - 1 if n else 23] * 2, typmods=[-1, -1])
+        for n in range(40)
+    ]
+    found = answer([70039], doubled).types
+    assert found[70005].kind == const.KIND_COMPOSITE
+    assert found[70014].kind == const.KIND_TEXT_CALL
+    registry = connection(*found.values())
+    assert registry.unknown(found) == []
+    assert len(registry.result_formats(list(found))) == 2 * len(found)
+
+    domains = [found_row(70000 + n, "d", part=70000 + n - 1 if n else 23, array_oid=80000 + n) for n in range(2000)]
+    found = answer([70000, 71999], domains).types
+    assert found[70050].kind == const.KIND_INT4
+    assert found[70200].kind == const.KIND_TEXT_CALL
+    registry = connection(*found.values())
+    assert len(registry.result_formats(list(found))) == 2 * len(found)
+    for oid in found:
+        assert registry.encode_plan([oid]).width == 1
+
+
 def test_a_type_the_server_does_not_have_is_text_for_this_connection_only() -> None:
     found = answer([70000], [[*DATABASE, False, "$0.00", *[None] * 13]])
     assert found.types == {}
