@@ -392,10 +392,10 @@ class ColumnSink:
     """Columns in Arrow layout, grown row by row and cut into batches.
 
     `specs`: one (kind, OID, precision, scale, children, labels) for each column; an OID is checked where composites
-    and arrays say it, unless it is 0. A numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128, of
-    39 to 76 a decimal256; an array of one dimension a list of its one child; a composite a struct of its children; an
-    enum a dictionary that begins with `labels`, to which others are added as they come. It is `full` at `batch_rows`
-    rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
+    and arrays say it, unless it is 0. A numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128,
+    of 39 to 76 a decimal256; an array of one dimension a list of its one child; a composite a struct of its children;
+    an enum a dictionary that begins with `labels`, to which others are added as they come. It is `full` at
+    `batch_rows` rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
     """
 
     __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_rows")
