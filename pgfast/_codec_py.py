@@ -395,7 +395,8 @@ class ColumnSink:
     and arrays say it, unless it is 0. A numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128,
     of 39 to 76 a decimal256; an array of one dimension a list of its one child; a composite a struct of its children;
     an enum a dictionary that begins with `labels`, to which others are added as they come. It is `full` at
-    `batch_rows` rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
+    `batch_rows` rows, or when a column that int32 offsets must reach has `batch_bytes`.
+    After a fault it must be thrown away.
     """
 
     __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_rows")
