@@ -371,7 +371,8 @@ def part(data: bytes, pos: int, code: int, at: int, column: int) -> tuple[int, i
 def array_extent(data: bytes, element_oid: int, vector: bool, at: int, column: int) -> tuple[list[int], list[int], int]:
     """(lengths, lower bounds, offset of the first element) of a binary array, counts checked against the bytes left.
 
-    An empty array has no dimensions; a vector has one, which may be empty and begins at 0.
+    An empty array has no dimensions; a vector has one, which may be empty. It begins at 0, or at 1 where it was cast
+    from an array: its text, and its equality, do not tell these apart.
     """
     if len(data) < 12:
         raise fault(faults.FAULT_ARRAY, at, column)
@@ -391,7 +392,7 @@ def array_extent(data: bytes, element_oid: int, vector: bool, at: int, column: i
         total *= length
         dims.append(length)
         bounds.append(lower)
-    if vector and bounds != [0] and bounds:
+    if vector and len(dims) > 1:
         raise fault(faults.FAULT_ARRAY, at, column)
     if not dims and len(data) != head:
         raise fault(faults.FAULT_ARRAY, at + head, column)

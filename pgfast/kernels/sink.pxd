@@ -407,7 +407,7 @@ cdef inline int array_head(
             return stop(fault, FAULT_ARRAY, at, index)
         total *= length
         dims[i] = length
-    if vector and (count > 1 or (count == 1 and bounds[0])):
+    if vector and count > 1:
         return stop(fault, FAULT_ARRAY, at, index)
     if count == 0 and size != head:
         return stop(fault, FAULT_ARRAY, at + head, index)

@@ -980,7 +980,7 @@ INT_BOUNDS = [struct.pack(">i", 5), struct.pack(">i", 1)]
         ((const.KIND_RECORD, 0, None, ()), reference.composite([(600, b"")]), faults.FAULT_CALL),
         (
             (const.KIND_VECTOR, 0, None, (INT4,)),
-            reference.array(23, [1], [b"\0\0\0\1"], [1]),
+            reference.array(23, [1, 1], [b"\0\0\0\1"], [0, 0]),
             faults.FAULT_ARRAY,
         ),
         (
@@ -1128,3 +1128,8 @@ def test_rows_of_plain_values_are_none_of_the_collectors_business() -> None:
         _codec.Plan([holding[0]]), *as_run(_codec, const.DATA_ROW, [reference.row([b"{}"])])
     ) + _codec.decode_rows(_codec.Plan([holding[1]]), *as_run(_codec, const.DATA_ROW, [reference.row([b"x"])]))
     assert all(gc.is_tracked(row) for row in made)  # what is in them may one day hold the row
+
+
+def test_a_vector_that_was_cast_from_an_array_is_a_list() -> None:
+    found = decoded((const.KIND_VECTOR, 0, None, (INT4,)), reference.array(23, [1], [b"\0\0\0\1"], [1]))
+    assert found == ("ok", [([1],)])
