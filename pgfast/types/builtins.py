@@ -143,6 +143,7 @@ _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "float": "float8",
         "character varying": "varchar",
         "character": "bpchar",
+        "char": "bpchar",  # what SQL takes it for; the other is written in quotes
         "bit varying": "varbit",
         "timestamp without time zone": "timestamp",
         "timestamp with time zone": "timestamptz",
@@ -177,7 +178,7 @@ def _table() -> dict[int, TypeInfo]:
 
 
 def _names(table: Mapping[int, TypeInfo]) -> dict[str, int]:
-    """Every spelling of a built-in type's name -> its OID."""
+    """Every spelling of a built-in type's name, as SQL takes it -> its OID."""
     found: dict[str, int] = {"money": OID_MONEY, "money[]": OID_MONEY_ARRAY, "_money": OID_MONEY_ARRAY}
     for oid, info in table.items():
         found[info.name] = oid

@@ -390,6 +390,22 @@ def test_a_composite_that_was_altered_is_looked_up_anew_by_the_next_execution(fa
         other.execute("drop type ut.grown")
 
 
+def test_a_composite_that_was_altered_is_looked_up_anew_after_several_statements_too(
+    face: Face, types_dsn: str
+) -> None:
+    conn = face.connect(types_dsn, autocommit=True)
+    conn.execute("create type ut.growing as (a int)")
+    try:
+        assert conn.execute("select '(1)'::ut.growing; select 1").fetchone() == ((1,),)
+        with pgfast.connect(types_dsn, autocommit=True) as stranger:
+            stranger.execute("do $$ begin alter type ut.growing add attribute b int; end $$")
+        with pytest.raises(DataError, match="it has 2 attributes instead of 1"):
+            conn.execute("select '(1,2)'::ut.growing; select 1")
+        assert conn.execute("select '(1,2)'::ut.growing; select 1").fetchone() == ((1, 2),)
+    finally:
+        conn.execute("drop type ut.growing")
+
+
 def test_an_enum_that_has_grown_needs_no_new_lookup(face: Face, types_dsn: str) -> None:
     conn = face.connect(types_dsn, autocommit=True)
     conn.execute("create type ut.level as enum ('low')")
@@ -465,6 +481,22 @@ def test_copy_takes_types_by_name(conn: Any) -> None:
         copy.set_types(types)
         copy.write_row(("sad", [(3, None)], 3))
     assert conn.execute("select p::text from t where n = 3").fetchall() == [('{"(3,)"}',)]
+
+
+def test_copy_takes_names_as_the_search_path_has_them(conn: Any) -> None:
+    conn.execute("create schema later; create type later.mood as (z int)")
+    try:
+        check([conn.types.load("ut.mood")[0].sql, conn.types.load("later.mood")[0].sql], ["ut.mood", "later.mood"])
+        for path, value in (("later, ut", (5,)), ("ut, later", "ok")):
+            conn.execute(f"set search_path = {path}; create temp table copied (m mood, c char(3))")
+            copy = conn.cursor().copy("copy copied from stdin (format binary)")
+            copy.set_types(["mood", "char"])
+            with copy:
+                copy.write_row([value, "abc"])
+            assert conn.execute("select * from copied").fetchone() == (value, "abc")
+            conn.execute("drop table copied")
+    finally:
+        conn.execute("drop schema later cascade")
 
 
 def test_copy_cannot_look_up_a_type_while_it_is_under_way(conn: Any) -> None:

@@ -42,7 +42,7 @@ def execute(
         try:
             return (yield from execute_statement(session, statement, rules, params, consumer))
         except DatabaseError as exc:
-            yield from learn(session, statement, exc)
+            yield from learn(session, statement.oids, exc)
             raise
 
     return (yield from unless_stale(session, sql, run))
@@ -152,12 +152,12 @@ def _run_pipeline(
                     break
     except Exception as exc:
         yield from settle(session)
-        yield from learn(session, statement, exc)
+        yield from learn(session, statement.oids, exc)
         raise
     if session.unsynced:
         session.write_sync()
     yield from answer(session, replies)
     if replies.failure is not None:
-        yield from learn(session, statement, replies.failure)
+        yield from learn(session, statement.oids, replies.failure)
         raise replies.failure
     return replies

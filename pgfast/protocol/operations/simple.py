@@ -30,12 +30,13 @@ class Result:
 class Results(Reply):
     """A Result for each statement of a Query.
 
-    `unknown` are the types of columns that are not known: their values are left as they came.
+    `type_oids` are the types of all columns, `unknown` those that are not known: their values are left as they came.
     """
 
     def __init__(self, rules: Rules) -> None:
         super().__init__()
         self.results: list[Result] = []
+        self.type_oids: set[int] = set()
         self.unknown: set[int] = set()
         self._rules = rules
         self._current = Result()
@@ -45,7 +46,9 @@ class Results(Reply):
         match event:
             case RowDescription(fields):
                 self._current.fields = fields
-                self.unknown.update(self._rules.unknown([field.type_oid for field in fields]))
+                oids = [field.type_oid for field in fields]
+                self.type_oids.update(oids)
+                self.unknown.update(self._rules.unknown(oids))
                 self._plan = self._rules.row_plan(fields)
             case Run(_, block, start, stop, count):
                 assert self._plan is not None, "the session lets DataRow through only after RowDescription"
@@ -61,19 +64,18 @@ class Results(Reply):
         self._current = Result()
 
 
-def run_query(session: Session, sql: str, rules: Rules) -> Operation[Results]:
-    """The results of every statement in `sql`.
+def run_query(session: Session, sql: str, results: Results) -> Operation[None]:
+    """Gather the results of every statement in `sql`.
 
     Raises the first error; the statements before it may have been executed.
     """
-    results = Results(rules)
     frontend.query(session.out, sql)
     session.expect(State.QUERY)
     yield from exchange(session, results)
-    return results
 
 
 def command(session: Session, sql: str) -> Operation[str]:
     """The command tag of the last statement in `sql`, whose rows are thrown away."""
-    found = (yield from run_query(session, sql, PLAIN.rules)).results
-    return found[-1].tag if found else ""
+    found = Results(PLAIN.rules)
+    yield from run_query(session, sql, found)
+    return found.results[-1].tag if found.results else ""

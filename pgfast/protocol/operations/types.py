@@ -23,7 +23,7 @@ from ..backend import Field
 from ..prepared import Prepared
 from ..session import Session
 from .binding import fetch, find_statement, prepare_statement
-from .simple import Result, run_query
+from .simple import Result, Results, run_query
 from .steps import Operation, settle
 
 #: How often the types of a statement are looked up before it is executed with those that are known.
@@ -77,9 +77,12 @@ def known_statement(
     return statement, registry.rules
 
 
-def learn(session: Session, statement: Prepared, exc: Exception) -> Operation[None]:
-    """What a failure says about types that were looked up: a composite may have been altered since, and a record may
-    hold types that were not looked up yet. The next execution has it right."""
+def learn(session: Session, type_oids: Iterable[int], exc: Exception) -> Operation[None]:
+    """What a failure of a statement with these types says about what was looked up.
+
+    A composite may have been altered since, and a record may hold types that were not looked up yet. The next execution
+    has it right.
+    """
     if not isinstance(exc, DatabaseError) or session.dead is not None:
         return
     cause = exc.__cause__
@@ -90,7 +93,7 @@ def learn(session: Session, statement: Prepared, exc: Exception) -> Operation[No
     code = None if exc.fault is None else exc.fault.code
     if code in _ALTERED_FAULTS or exc.sqlstate in _ALTERED_STATES:
         lookups = session.registry.lookups
-        changeable = [oid for oid in statement.oids if (info := lookups.get(oid)) is not None and info.is_made]
+        changeable = [oid for oid in type_oids if (info := lookups.get(oid)) is not None and info.is_made]
         if changeable:
             lookups.forget(changeable)
             if code == faults.FAULT_COMPOSITE_SHAPE:
@@ -112,13 +115,22 @@ def load_types(session: Session, names: Sequence[str | int]) -> Operation[list[T
 
 
 def find_types(session: Session, registry: Registry, names: Sequence[str | int]) -> Operation[list[int]]:
-    """The OIDs of these types, which are known afterwards; those that were not are looked up."""
-    known = [registry.find(name) for name in names]
-    missing = [name for name, info in zip(names, known, strict=True) if info is None]
-    if not missing:
-        return [info.oid for info in known if info is not None]
-    found = iter([info.oid for info in (yield from load_types(session, missing))])
-    return [next(found) if info is None else info.oid for info in known]
+    """The OIDs of these types, which are known afterwards; those that were not are looked up.
+
+    What a name without a schema means is the server's to say, for its search_path decides.
+    """
+    keys = [type_key(name) for name in names]
+    known = [
+        None if isinstance(key, tuple) and key[0] is None else registry.find(name)
+        for name, key in zip(names, keys, strict=True)
+    ]
+    asked = [name for name, info in zip(names, known, strict=True) if info is None]
+    found = iter((yield from _oids_of(session, asked)))
+    oids = [next(found) if info is None else info.oid for info in known]
+    unknown = registry.unknown(oids)
+    if unknown:
+        yield from resolve(session, unknown)
+    return oids
 
 
 def _oids_of(session: Session, names: Sequence[str | int]) -> Operation[list[int]]:
@@ -147,7 +159,12 @@ def query(session: Session, sql: str, registry: Registry | None = None) -> Opera
     the statements before it may have been executed.
     """
     taken = session.registry if registry is None else registry
-    found = yield from run_query(session, sql, taken.rules)
+    found = Results(taken.rules)
+    try:
+        yield from run_query(session, sql, found)
+    except DatabaseError as exc:
+        yield from learn(session, found.type_oids, exc)
+        raise
     if found.unknown and session.transaction_status != "E":
         rules = yield from _known_rules(session, taken, found.unknown)
         for result in found.results:
