@@ -441,16 +441,33 @@ def test_records_are_tuples_of_values(conn: Any) -> None:
     assert conn.execute("select row(1, 'x'); select row()").fetchone() == (("1", "x"),)  # in text nobody knows
 
 
-def test_a_record_with_a_type_that_is_not_known_is_read_by_the_next_execution(face: Face, types_dsn: str) -> None:
+def test_the_types_in_a_record_are_looked_up_when_it_has_come(face: Face, types_dsn: str) -> None:
     conn = face.connect(types_dsn, autocommit=True)
     conn.types.forget()
-    for sql in ("select row(1, 'ok'::ut.mood)", "select x from (values (row(1, '(1,2)'::ut.point))) t(x)"):
-        with pytest.raises(DataError, match=r"type with OID \d+, .* conn.types.load\(\"name\"\), or cast"):
-            conn.execute(sql)
-        assert conn.execute(sql).fetchone() is not None
-    conn.types.forget()
-    conn.types.load("ut.mood")
     assert one(conn, "select row(1, 'ok'::ut.mood)") == (1, "ok")
+    conn.types.forget()
+    sql = """
+        select n, 'sad'::ut.mode, case when n < 20000 then row(n)
+            else row(n, row('(1,2)'::ut.point), array['ok'::ut.mood]) end
+        from generate_series(1, 30000) n"""
+    rows = conn.execute(sql).fetchall()
+    assert [row[0] for row in rows] == list(range(1, 30001))
+    assert rows[19998] == (19999, "sad", (19999,))
+    assert rows[19999] == (20000, "sad", (20000, ((1, 2.0),), ["ok"]))
+    assert rows[-1] == (30000, "sad", (30000, ((1, 2.0),), ["ok"]))
+    with conn.transaction():
+        assert one(conn, "insert into ut.item values (1, 'sad', null) returning row(id, mood)") == (1, "sad")
+        conn.execute("delete from ut.item")
+
+
+def test_a_record_with_a_type_that_is_not_known_is_read_by_the_next_executemany(face: Face, types_dsn: str) -> None:
+    conn = face.connect(types_dsn, autocommit=True)
+    conn.types.forget()
+    cursor = conn.cursor()
+    with pytest.raises(DataError, match=r"type with OID \d+, .* conn.types.load\(\"name\"\), or cast"):
+        cursor.executemany("select row($1::int, 'ok'::ut.mood)", [(1,), (2,)], returning=True)
+    cursor.executemany("select row($1::int, 'ok'::ut.mood)", [(1,), (2,)], returning=True)
+    assert cursor.fetchone() == ((1, "ok"),)
 
 
 def test_a_record_with_a_type_that_only_has_text_says_what_to_cast(conn: Any) -> None:

@@ -16,7 +16,7 @@ from ... import const
 from ...codec import Plan, decode_rows, encode_bind
 from ...errors import DatabaseError, DataError, ProgrammingError, ProtocolError, faults, reason
 from ...types.coerce import cast_to_write
-from ...types.registry import PLAIN, Rules
+from ...types.registry import PLAIN, Rules, UnknownInRecord
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription
 from ..prepared import Prepared
@@ -85,11 +85,17 @@ class _Description(Reply):
 
 
 class Execution(Reply):
-    """The result of one Bind and Execute, its rows handed to the consumer."""
+    """The result of one Bind and Execute, its rows handed to the consumer.
+
+    Only a record itself says of which types its fields are. From a run with one that is not known on, copies of the
+    runs wait here until the session is at rest and the types can be looked up: `unknown` are these, `go_on` follows.
+    """
 
     def __init__(self, consumer: Consumer, fields: tuple[Field, ...] | None, rules: Rules) -> None:
         super().__init__()
         self.result = Result(fields=fields)
+        self.unknown: UnknownInRecord | None = None
+        self._waiting: list[tuple[bytearray, int]] = []
         self._consumer = consumer
         self._rules = rules
 
@@ -98,12 +104,30 @@ class Execution(Reply):
             case Run(_, block, start, stop, count):
                 if self.result.fields is None:
                     raise ProtocolError("DataRow came for a statement that was described as giving no rows")
-                self._consumer.run(block, start, stop, count)
+                self._run(block, start, stop, count)
             case Acknowledgement(const.BIND_COMPLETE):
                 if self.result.fields is not None:
                     self._consumer.begin(self.result.fields, self._rules)
             case CommandComplete(tag):
                 self.result.tag, self.result.row_count = tag, event.rows
+
+    def _run(self, block: bytearray, start: int, stop: int, count: int) -> None:
+        if self.unknown is None:
+            try:
+                self._consumer.run(block, start, stop, count)
+                return
+            except DataError as exc:
+                if not isinstance(exc.__cause__, UnknownInRecord):
+                    raise
+                self.unknown = exc.__cause__
+        self._waiting.append((block[start:stop], count))
+
+    def go_on(self, rules: Rules) -> None:
+        """Hand the runs that waited to the consumer, which begins anew with these rules; some may wait again."""
+        waiting, self._waiting, self.unknown = self._waiting, [], None
+        self._consumer.begin(self.result.fields or (), rules)
+        for block, count in waiting:
+            self._run(block, 0, len(block), count)
 
 
 def prepare_statement(session: Session, sql: str, name: bytes) -> Operation[Prepared]:
@@ -195,8 +219,11 @@ def unless_stale(session: Session, sql: str, run: Callable[[], Operation[T]]) ->
 
 def execute_statement(
     session: Session, statement: Prepared, rules: Rules, params: Sequence[Any], consumer: Consumer
-) -> Operation[Result]:
-    """Bind and execute a statement whose types are known."""
+) -> Operation[Execution]:
+    """Bind and execute a statement whose types are known.
+
+    Where a record brings types that are not, they are in the Execution's `unknown`.
+    """
     try:
         fields, formats = statement.fields, b""
         if fields is not None:
@@ -209,7 +236,7 @@ def execute_statement(
     session.write_sync()
     execution = Execution(consumer, fields, rules)
     yield from exchange(session, execution)
-    return execution.result
+    return execution
 
 
 def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[list[tuple[Any, ...]]]:

@@ -17,7 +17,7 @@ from ..session import Event, Run, Session
 from .binding import Consumer, execute_statement, is_stale, unless_stale, write_execution
 from .simple import Result, command
 from .steps import Operation, Reply, answer, send, settle
-from .types import known_statement, learn
+from .types import known_statement, learn, read_records
 
 
 def execute(
@@ -40,7 +40,9 @@ def execute(
     def run() -> Operation[Result]:
         statement, rules = yield from known_statement(session, sql, prepare, taken)
         try:
-            return (yield from execute_statement(session, statement, rules, params, consumer))
+            execution = yield from execute_statement(session, statement, rules, params, consumer)
+            yield from read_records(session, statement, execution, taken)
+            return execution.result
         except DatabaseError as exc:
             yield from learn(session, statement.oids, exc)
             raise

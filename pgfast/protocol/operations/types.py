@@ -22,7 +22,7 @@ from ...types.registry import Registry, Rules, UnknownInRecord
 from ..backend import Field
 from ..prepared import Prepared
 from ..session import Session
-from .binding import fetch, find_statement, prepare_statement
+from .binding import Execution, fetch, find_statement, prepare_statement
 from .simple import Result, Results, run_query
 from .steps import Operation, settle
 
@@ -75,6 +75,18 @@ def known_statement(
         if session.prepared.find(sql) is not statement:  # the lookup has taken the place of the unnamed one
             statement = yield from prepare_statement(session, sql, b"")
     return statement, registry.rules
+
+
+def read_records(session: Session, statement: Prepared, execution: Execution, registry: Registry) -> Operation[None]:
+    """Look up the types of the fields of records, and read those that waited for it."""
+    wanted = set(statement.oids)
+    while (unknown := execution.unknown) is not None:
+        again = wanted.issuperset(unknown.oids)
+        wanted.update(unknown.oids)
+        rules = yield from _known_rules(session, registry, wanted)
+        if again or rules.unknown(wanted):
+            raise unknown  # others make the process forget them as often as they are looked up
+        execution.go_on(rules)
 
 
 def learn(session: Session, type_oids: Iterable[int], exc: Exception) -> Operation[None]:
