@@ -307,6 +307,32 @@ def test_a_result_is_read_as_it_was_asked_for_although_others_drop_what_was_look
         check(rows.rows, [(mood.sad, (1, 2.0), [mood.sad], mood.sad)])
 
 
+@pytest.mark.parametrize("threshold", [None, 0])
+@pytest.mark.parametrize("sql", ["select 'ok'::ut.mood, '(1,2)'::ut.point, row('(1,2)'::ut.point)", "{}; select 1"])
+def test_types_are_read_although_others_forget_them_again_and_again(
+    types_dsn: str, sql: str, threshold: int | None
+) -> None:
+    sql = sql.format("select 'ok'::ut.mood, '(1,2)'::ut.point, 1")
+
+    def disturbed(operation: Any) -> Any:
+        """The operation; whenever it has waited for the server, nothing of what was looked up is known any more."""
+        answer = None
+        while True:
+            other.types.forget()
+            try:
+                step = operation.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            answer = yield step
+
+    settings: dict[str, Any] = {"autocommit": True, "prepare_threshold": threshold}
+    with pgfast.connect(types_dsn, **settings) as conn, pgfast.connect(types_dsn, autocommit=True) as other:
+        one(other, "select 'ok'::ut.mood")
+        result = conn._run(disturbed(operations.execute_query(conn._session, sql)))[0]
+        ((mood, point, last),) = result.rows
+        assert (mood, point.x, last) == ("ok", 1, 1 if "; select" in sql else ((1, 2.0),))
+
+
 def test_a_lookup_uses_no_operators_of_others(face: Face, types_dsn: str) -> None:
     """An operator that fits better than pg_catalog's comes first, wherever in the search_path it is."""
     conn = face.connect(types_dsn, autocommit=True)

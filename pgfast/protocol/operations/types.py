@@ -51,12 +51,14 @@ def resolve(session: Session, oids: Iterable[int]) -> Operation[None]:
 
 def _known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Operation[Rules]:
     """The rules, after these types have been looked up where they were not known."""
+    asked: set[int] = set()
     for _ in range(_LOOKUPS):
         rules = registry.rules
         unknown = rules.unknown(oids)
         if not unknown:
             return rules
-        yield from resolve(session, unknown)
+        asked.update(unknown)  # again what was asked for before: others may make the process forget it meanwhile
+        yield from resolve(session, asked)
     return registry.rules
 
 
@@ -65,16 +67,15 @@ def known_statement(
 ) -> Operation[tuple[Prepared, Rules]]:
     """The statement, after the types of its parameters and columns have been looked up where they were not known."""
     statement = yield from find_statement(session, sql, prepare)
+    rules = registry.rules
     for _ in range(_LOOKUPS):
-        rules = registry.rules
-        unknown = rules.unknown(statement.oids)
-        if not unknown:
-            return statement, rules
+        if not rules.unknown(statement.oids):
+            break
         yield from settle(session)  # Parse and Describe stand there without a Sync
-        yield from resolve(session, unknown)
+        rules = yield from _known_rules(session, registry, statement.oids)
         if session.prepared.find(sql) is not statement:  # the lookup has taken the place of the unnamed one
             statement = yield from prepare_statement(session, sql, b"")
-    return statement, registry.rules
+    return statement, rules
 
 
 def read_records(session: Session, statement: Prepared, execution: Execution, registry: Registry) -> Operation[None]:
