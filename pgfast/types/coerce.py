@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from .. import const
-from ..values import Interval
+from ..values import Interval, Range
 
 Hook = Callable[[Any], Any]
 
@@ -61,7 +62,7 @@ def _plain(value: Any) -> Any:
 
 
 def _numpy_time(value: Any) -> Any:
-    """The date, datetime or timedelta of a NumPy time, None for NaT; anything else as it is."""
+    """The date, datetime, timedelta or (of months) Interval of a NumPy time, None for NaT; anything else as it is."""
     kind = _numpy_kind(value)
     if kind not in ("M", "m"):
         return value
@@ -72,9 +73,13 @@ def _numpy_time(value: Any) -> Any:
             raise ValueError("would lose digits below a microsecond; round it first")
         value = short
     plain = value.item()
-    if isinstance(plain, int):
+    if not isinstance(plain, int):
+        return plain
+    if kind == "M":
         raise ValueError("outside the years 1 to 9999 of Python's datetime")
-    return plain
+    if unit[-1:] in ("Y", "M"):
+        return Interval(value.astype("m8[M]").item())
+    raise ValueError("a NumPy duration without a unit, or beyond what Python's timedelta can hold")
 
 
 def _is_nat(value: Any) -> bool:
@@ -234,7 +239,7 @@ def to_time(value: Any) -> time:
 
 
 def to_interval(value: Any) -> timedelta | Interval | None:
-    """The timedelta of a subclass of timedelta or of a NumPy duration."""
+    """The timedelta of a subclass of timedelta or of a NumPy duration, the Interval of one in months or years."""
     value = _numpy_time(value)
     if value is None or _is_nat(value):
         return None
@@ -310,7 +315,7 @@ HOOKS: Final[Mapping[int, Hook]] = MappingProxyType(
 )
 
 #: What to write behind a parameter, by the Python type of a value the server took for text.
-_CASTS: Final[tuple[tuple[type, str], ...]] = (
+_CASTS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     (bool, "bool"),
     (int, "int8"),
     (float, "float8"),
@@ -325,11 +330,29 @@ _CASTS: Final[tuple[tuple[type, str], ...]] = (
     (bytearray, "bytea"),
     (memoryview, "bytea"),
     (dict, "jsonb"),
+    ((IPv4Address, IPv6Address), "inet"),
+    ((IPv4Network, IPv6Network), "cidr"),
+)
+#: The range type for bounds of a type.
+_RANGE_CASTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "int": "int4range",
+        "int8": "int8range",
+        "numeric": "numrange",
+        "date": "daterange",
+        "timestamp": "tsrange",
+        "timestamptz": "tstzrange",
+    }
 )
 
 
 def _cast_for(value: Any) -> str | None:
     """The type a Python value stands for where nobody says more, None where there is none."""
+    if isinstance(value, Range):
+        bound = value.upper if value.lower is None else value.lower
+        return None if bound is None else _RANGE_CASTS.get(_cast_for(bound) or "")
+    if isinstance(value, list):
+        return _array_cast(value)
     plain = _numpy_time(_plain(value))
     cast = next((cast for cls, cast in _CASTS if isinstance(plain, cls)), None)
     if cast == "timestamptz" and plain.tzinfo is None:
@@ -337,12 +360,28 @@ def _cast_for(value: Any) -> str | None:
     return "int" if cast == "int8" and -(2**31) <= plain < 2**31 else cast
 
 
+def _array_cast(value: list[Any], depth: int = 1) -> str | None:
+    """The array type for the first element that stands for a type; the widest, where they are integers."""
+    found: set[str] = set()
+    for one in value:
+        if isinstance(one, list):
+            cast = _array_cast(one, depth + 1) if depth < const.MAX_DIMENSIONS else None
+        else:
+            cast = "text" if isinstance(one, str) else _cast_for(one)
+        if cast is not None:
+            found.add(cast.removesuffix("[]"))
+    cast = "int8" if found == {"int", "int8"} else found.pop() if len(found) == 1 else None
+    return None if cast is None else cast + "[]"
+
+
 def cast_to_write(value: Any, number: int, type_name: str) -> str:
     """What to write in the query where `$number` should take such a value after all; "" where nothing helps."""
     if isinstance(value, str):
         return f"; where the server is to read text, write ${number}::text::{type_name} in the query"
     cast = _cast_for(value)
-    return "" if cast is None or cast == type_name else f"; where {cast} is meant, write the cast ${number}::{cast}"
+    if cast is None or cast == type_name or (cast, type_name) == ("jsonb", "json"):
+        return ""
+    return f"; where {cast} is meant, write the cast ${number}::{cast}"
 
 
 def text_parameter(number: int) -> Hook:

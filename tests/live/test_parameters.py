@@ -232,6 +232,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("int4[]", np.array(5), "a list is wanted|of type ndarray"),
     ("jsonb", {1, 2}, r"parameter \$1 \(jsonb\)"),
     ("jsonb", float("nan"), r"parameter \$1 \(jsonb\)"),
+    ("json", {"a": date(2024, 1, 1)}, "type date is not JSON serializable$"),
+    ("text", [1, 2], r"write the cast \$1::int\[\] in the query"),
     ("int2vector", [1, None], "a vector cannot hold NULL"),
     ("regclass", 1.5, r"parameter \$1 \(regclass\)"),
     ("pt.mood", 5, r"parameter \$1 \(pt.mood\): 5 does not fit: a label \(str\) or an Enum member is wanted, not int"),

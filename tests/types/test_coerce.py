@@ -6,6 +6,7 @@ import enum
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from ipaddress import IPv4Network, IPv6Address
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pgfast import Interval, const
+from pgfast import Interval, Range, const
 from pgfast.types import Json
 from pgfast.types.coerce import HOOKS, text_parameter
 
@@ -70,6 +71,8 @@ ACCEPTED: list[tuple[int, Any, Any]] = [
     (const.KIND_TIMESTAMPTZ, np.datetime64("2024-01-02T03"), datetime(2024, 1, 2, 3, tzinfo=UTC)),
     (const.KIND_TIMESTAMPTZ, pd.Timestamp("2024-01-02", tz="UTC"), datetime(2024, 1, 2, tzinfo=UTC)),
     (const.KIND_INTERVAL, np.timedelta64(90, "m"), timedelta(minutes=90)),
+    (const.KIND_INTERVAL, np.timedelta64(-2, "Y"), Interval(-24)),
+    (const.KIND_INTERVAL, np.timedelta64(5, "3M"), Interval(15)),
     (const.KIND_INTERVAL, pd.Timedelta("1 day"), timedelta(days=1)),
     (const.KIND_INTERVAL, Interval(1, 2, 3), Interval(1, 2, 3)),
     (const.KIND_UUID, str(A_UUID), A_UUID),
@@ -134,6 +137,8 @@ REFUSED: list[tuple[int, Any, str]] = [
     (const.KIND_INTERVAL, 5, "not int"),
     (const.KIND_INTERVAL, pd.Timedelta(1, "ns"), "microsecond"),
     (const.KIND_INTERVAL, np.timedelta64(1, "ns"), "microsecond"),
+    (const.KIND_INTERVAL, np.timedelta64(5), "without a unit"),
+    (const.KIND_INTERVAL, np.timedelta64(2**62, "s"), "beyond what Python's timedelta"),
     (const.KIND_UUID, "a0ee", "not a UUID"),
     (const.KIND_UUID, b"short", "16 bytes"),
     (const.KIND_UUID, 5, "not int"),
@@ -165,6 +170,19 @@ def test_values_that_do_not_fit_are_refused_with_the_reason(kind: int, value: An
         (b"x", r"\$3::bytea"),
         ({"a": 1}, r"\$3::jsonb"),
         (np.int32(5), r"\$3::int "),
+        (IPv6Address("::1"), r"\$3::inet"),
+        (IPv4Network("10.0.0.0/8"), r"\$3::cidr"),
+        ([1, None, 2], r"\$3::int\[\]"),
+        ([[1], [2**40]], r"\$3::int8\[\]"),
+        ([None, "a"], r"\$3::text\[\]"),
+        ([A_UUID], r"\$3::uuid\[\]"),
+        (Range(1, 5), r"\$3::int4range"),
+        (Range(None, Decimal(1)), r"\$3::numrange"),
+        ([Range(datetime(2024, 1, 1), None)], r"\$3::tsrange\[\]"),
+        ([], "write a cast behind it"),
+        ([1, "a"], "write a cast behind it"),
+        (Range(), "write a cast behind it"),
+        ([[[[[[[1]]]]]]], "write a cast behind it"),
     ],
 )
 def test_a_value_for_a_parameter_taken_for_text_is_refused_with_the_cast_to_write(value: Any, cast: str) -> None:
