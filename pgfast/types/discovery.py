@@ -146,8 +146,10 @@ def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
     """
     if not rows:
         raise ProtocolError("the server's catalogue gave no answer to a question for types")
-    database, started, writing, zero = rows[0][:4]
-    found = {row[4]: Found(*row[4:]) for row in rows if row[4] is not None}
+    if any(len(row) != len(_HEAD) + len(Found._fields) for row in rows) or not _fits(rows[0], _HEAD):
+        raise ProtocolError("the server's catalogue gave another answer than one to a question for types")
+    database, started, writing, zero = rows[0][: len(_HEAD)]
+    found = {row[4]: _found(row[len(_HEAD) :]) for row in rows if row[4] is not None}
     made = _Builder(found, zero)
     for oid in [*found, *oids]:
         made.add(oid)
@@ -155,6 +157,28 @@ def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
         return Answer((database, started), {}, made.types)
     common = {oid: info for oid, info in made.types.items() if oid not in made.private}
     return Answer((database, started), common, {oid: made.types[oid] for oid in made.private})
+
+
+#: Classes of the columns that stand in every row, and of Found.
+_HEAD: Final = (int, datetime, bool, str)
+_FOUND: Final = (int, str, str, str, str, int, str, (str, type(None)), (int, type(None)), list, list, list, int)
+
+
+def _fits(values: Sequence[Any], classes: Sequence[Any]) -> bool:
+    return all(isinstance(value, wanted) for value, wanted in zip(values, classes, strict=False))
+
+
+def _found(values: Sequence[Any]) -> Found:
+    """The row; a part that went while the server answered is NULL, and no type."""
+    row = Found(*values)
+    if not (
+        _fits(row, _FOUND)
+        and all(isinstance(name, str) for name in row.names)
+        and all(isinstance(number, int) for number in (*row.attributes, *row.typmods))
+        and (row.typtype != "c" or len(row.names) == len(row.attributes) == len(row.typmods))
+    ):
+        raise ProtocolError("the server's catalogue describes a type in a way that makes no sense")
+    return row._replace(part=row.part or 0)
 
 
 #: A type that is not made of others, in `_Builder`.

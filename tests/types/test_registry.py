@@ -263,6 +263,18 @@ def test_an_answer_that_makes_no_sense_is_refused() -> None:
     ]
     with pytest.raises(ProtocolError, match="type with OID 70000 is made of itself"):
         answer([70000], circle)
+    for wrong in ([], [*DATABASE, False], found_row(70000, "e")[:-1], [*found_row(70000, "e"), 1]):
+        with pytest.raises(ProtocolError, match="another answer"):
+            answer([70000], [wrong])
+    with pytest.raises(ProtocolError, match="another answer"):
+        answer([70000], [["5", *found_row(70000, "e")[1:]]])
+    for facts in (
+        {"name": None}, {"names": None}, {"names": [None]}, {"names": [["a"]]}, {"attributes": [None]}, {"part": "x"},
+        {"names": ["a"]}, {"names": ["a"], "attributes": [23]}, {"typmods": [-1]}, {"typmod": None},
+    ):  # fmt: skip
+        with pytest.raises(ProtocolError, match="makes no sense"):
+            answer([70000], [found_row(70000, "c", **facts)])
+    assert answer([70000], [found_row(70000, "r", part=None)]).own[70000].kind == const.KIND_RANGE
 
 
 def test_types_that_are_made_of_too_much_are_text() -> None:
