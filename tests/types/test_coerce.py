@@ -72,7 +72,7 @@ ACCEPTED: list[tuple[int, Any, Any]] = [
     (const.KIND_TIMESTAMPTZ, pd.Timestamp("2024-01-02", tz="UTC"), datetime(2024, 1, 2, tzinfo=UTC)),
     (const.KIND_INTERVAL, np.timedelta64(90, "m"), timedelta(minutes=90)),
     (const.KIND_INTERVAL, np.timedelta64(-2, "Y"), Interval(-24)),
-    (const.KIND_INTERVAL, np.timedelta64(5, "3M"), Interval(15)),
+    (const.KIND_INTERVAL, np.timedelta64(5, ("M", 3)), Interval(15)),
     (const.KIND_INTERVAL, pd.Timedelta("1 day"), timedelta(days=1)),
     (const.KIND_INTERVAL, Interval(1, 2, 3), Interval(1, 2, 3)),
     (const.KIND_UUID, str(A_UUID), A_UUID),
