@@ -971,14 +971,14 @@ cdef object decode_composite(Node* spec, const uint8_t* p, Py_ssize_t size, Py_s
 cdef object decode_record(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
     """The tuple of an anonymous record's fields; `call` gives the Plan for their OIDs."""
     cdef Fault found
-    cdef int32_t count = 0, length
-    cdef Py_ssize_t i, pos = 4
+    cdef int32_t count = 0, length, _i
+    cdef Py_ssize_t pos = 4
     cdef list oids = []
     cdef Plan plan
     cdef int depth
     if composite_parts(p, size, at, column, &count, &found):
         raise fault_of(&found)
-    for i in range(count):
+    for _i in range(count):
         oids.append(load_u32(p + pos))
         length = load_i32(p + pos + 4)
         pos += 8 + (length if length > 0 else 0)
