@@ -78,7 +78,7 @@ def psycopg_client(binary: bool) -> Client:
                     copy.set_types(["text" if kind == "bench_mood" else kind for kind in kinds])
                 for row in given:
                     copy.write_row(row)
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
         return load
 
