@@ -108,6 +108,103 @@ cdef extern from *:
     #endif
     }
 
+    /* A Decimal of the C implementation as _decimal.c and libmpdec's mpd_t have it on 64-bit machines: base 10**19
+       words, least significant first. `pgf_decimal_fits` compares it with Decimals as they are before it is used. */
+    typedef struct {
+        PyObject_HEAD
+        Py_hash_t hash;
+        uint8_t flags;
+        Py_ssize_t exp;
+        Py_ssize_t digits;
+        Py_ssize_t len;
+        Py_ssize_t alloc;
+        uint64_t *data;
+        uint64_t words[4];
+    } pgf_decimal;
+
+    #define PGF_DECIMAL_NEGATIVE 1
+    #define PGF_DECIMAL_SPECIAL 14 /* infinite, NaN, signalling NaN */
+
+    /* Whether the Decimal of a text lies in memory as it should, -1 with an exception. */
+    static int pgf_decimal_is(PyObject *type, const char *text, int negative, Py_ssize_t exp, Py_ssize_t digits,
+                              uint64_t low, uint64_t high) {
+        pgf_decimal *made = (pgf_decimal *)PyObject_CallFunction(type, "s", text);
+        pgf_decimal *plain = made == NULL ? NULL : (pgf_decimal *)PyObject_CallFunction(type, "i", 1);
+        int fits = -1;
+        if (plain != NULL) {
+            fits = Py_TYPE(made) == (PyTypeObject *)type && made->hash == -1 && made->exp == exp &&
+                made->digits == digits && made->len == (high ? 2 : 1) && made->alloc == 4 &&
+                made->data == made->words && made->words[0] == low && (high == 0 || made->words[1] == high) &&
+                (plain->flags & (PGF_DECIMAL_SPECIAL | PGF_DECIMAL_NEGATIVE)) == 0 &&
+                made->flags == (plain->flags | (negative ? PGF_DECIMAL_NEGATIVE : 0));
+        }
+        Py_XDECREF((PyObject *)made);
+        Py_XDECREF((PyObject *)plain);
+        return fits;
+    }
+
+    /* Whether Decimals may be made and read in place, -1 with an exception. Another implementation than the one above
+       has another size, and is never looked into. */
+    static int pgf_decimal_fits(PyObject *type) {
+        static const struct {
+            const char *text;
+            int negative;
+            Py_ssize_t exp, digits;
+            uint64_t low, high;
+        } known[] = {
+            {"0.00", 0, -2, 1, 0, 0},
+            {"-12.50", 1, -2, 4, 1250, 0},
+            {"9999999999999999999", 0, 0, 19, 9999999999999999999u, 0},
+            {"-12345.678901234567890123", 1, -18, 23, 5678901234567890123u, 1234},
+            {"7E+3", 0, 3, 1, 7, 0},
+        };
+        size_t i;
+        if (!PyType_Check(type) || ((PyTypeObject *)type)->tp_basicsize != (Py_ssize_t)sizeof(pgf_decimal) ||
+            ((PyTypeObject *)type)->tp_itemsize != 0 || ((PyTypeObject *)type)->tp_dictoffset != 0)
+            return 0;
+        for (i = 0; i < sizeof known / sizeof known[0]; i++) {
+            int fits = pgf_decimal_is(type, known[i].text, known[i].negative, known[i].exp, known[i].digits,
+                                      known[i].low, known[i].high);
+            if (fits != 1)
+                return fits;
+        }
+        return 1;
+    }
+
+    /* The flags of a Decimal that holds its words itself. */
+    static int pgf_decimal_flags(PyObject *one) {
+        return ((pgf_decimal *)one)->flags;
+    }
+
+    /* The Decimal of a number below 10**19 with so many of its digits behind the point. */
+    static PyObject *pgf_decimal_make(PyObject *type, int flags, int negative, uint64_t value, int digits, int scale) {
+        pgf_decimal *made = (pgf_decimal *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
+        if (made == NULL)
+            return NULL;
+        if (PyObject_IS_GC((PyObject *)made))
+            PyObject_GC_UnTrack((PyObject *)made); /* it refers to nothing but its class */
+        made->hash = -1;
+        made->flags = (uint8_t)(flags | (negative ? PGF_DECIMAL_NEGATIVE : 0));
+        made->exp = -(Py_ssize_t)scale;
+        made->digits = digits;
+        made->len = 1;
+        made->alloc = 4;
+        made->data = made->words;
+        made->words[0] = value;
+        return (PyObject *)made;
+    }
+
+    /* Whether a Decimal is a number below 10**19 with at most 38 digits behind the point, which are then filled in. */
+    static int pgf_decimal_read(PyObject *value, uint64_t *number, int *negative, int *scale) {
+        const pgf_decimal *it = (const pgf_decimal *)value;
+        if (it->flags & PGF_DECIMAL_SPECIAL || it->len != 1 || it->exp > 0 || it->exp < -38)
+            return 0;
+        *number = it->data[0];
+        *negative = it->flags & PGF_DECIMAL_NEGATIVE;
+        *scale = (int)-it->exp;
+        return 1;
+    }
+
     /* What has been raised goes on. */
     static PyObject *pgf_pending(void) {
         return NULL;
@@ -118,6 +215,10 @@ cdef extern from *:
     object unsigned_of "pgf_unsigned"(const uint8_t*, size_t)
     object blank "pgf_blank"(object)
     int store_unsigned "pgf_store_unsigned"(object, uint8_t*, size_t) except -1
+    int decimal_fits "pgf_decimal_fits"(object) except -1
+    int decimal_flags "pgf_decimal_flags"(object) noexcept
+    object decimal_make "pgf_decimal_make"(object, int, bint, uint64_t, int, int)
+    bint decimal_read "pgf_decimal_read"(object, uint64_t*, int*, int*) noexcept
     void PyObject_GC_UnTrack(object)
     bint PyObject_GC_IsTracked(object)
     bint PyObject_IS_GC(object)
@@ -166,6 +267,9 @@ cdef Py_ssize_t range_lower = slot_offset(Range, "lower")
 cdef Py_ssize_t range_upper = slot_offset(Range, "upper")
 cdef Py_ssize_t range_bounds = slot_offset(Range, "bounds")
 cdef Py_ssize_t range_isempty = slot_offset(Range, "isempty")
+# Decimals are made and read in place where they lie in memory as libmpdec has them, by their text where not.
+cdef bint decimals_in_place = decimal_fits(Decimal)
+cdef int plain_decimal = decimal_flags(Decimal(1)) if decimals_in_place else 0
 cdef object pairs = const.COLUMN_PAIRS
 
 cdef enum:
@@ -649,6 +753,15 @@ cdef object label_of(Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t a
 
 
 cdef object numeric_of(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
+    cdef SmallNumeric number
+    if decimals_in_place and numeric_small(p, size, &number):
+        return decimal_make(
+            decimal_type, plain_decimal, number.negative, number.value, digits_of(number.value), number.scale
+        )
+    return numeric_by_text(p, size, at, column)
+
+
+cdef object numeric_by_text(const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column):
     cdef Numeric head
     cdef uint8_t small[256]
     cdef uint8_t* out = small
@@ -1772,8 +1885,9 @@ cdef int put_decimal_text(Block* out, const uint8_t* p, Py_ssize_t size) except 
 
 cdef int put_number(Block* out, object value, Py_ssize_t row, Py_ssize_t column) except -1:
     """A numeric from a Decimal or an int."""
-    cdef int overflow = 0, size
+    cdef int overflow = 0, size, negative = 0, scale = 0
     cdef long long number
+    cdef uint64_t small = 0
     cdef object text
     if type(value) is int:
         number = PyLong_AsLongLongAndOverflow(value, &overflow)
@@ -1786,6 +1900,12 @@ cdef int put_number(Block* out, object value, Py_ssize_t row, Py_ssize_t column)
             tail(out, size)
             return 1
     else:
+        if decimals_in_place and decimal_read(value, &small, &negative, &scale):
+            if reserve(out, ROOM):
+                raise MemoryError()
+            size = put_decimal64(out.data + out.size + 4, small, negative, scale)
+            tail(out, size)
+            return 1
         text = str(value)
         if put_decimal_text(out, PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text)):
             return 1

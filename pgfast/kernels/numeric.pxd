@@ -122,6 +122,83 @@ cdef inline int put_group(uint8_t* out, int group, int start, int stop) noexcept
         out[i - start] = digits[i]
     return stop - start
 
+# ---------------------------------------------------------------- numbers of one word
+
+cdef struct SmallNumeric:
+    uint64_t value  # below 10 ** 19, in units of the last place
+    int scale
+    bint negative
+
+cdef inline uint64_t power64(int exponent) noexcept nogil:
+    """10 to the power of 0 to 19."""
+    cdef uint64_t value = 1
+    while exponent >= 4:
+        value *= 10000
+        exponent -= 4
+    return value * small_power(exponent)
+
+cdef inline int digits_of(uint64_t value) noexcept nogil:
+    """Decimal digits of a number below 10 ** 19; 0 has one."""
+    cdef int count = 1
+    if value >= 10000000000000000ULL:
+        value //= 10000000000000000ULL
+        count = 17
+    elif value >= 1000000000000ULL:
+        value //= 1000000000000ULL
+        count = 13
+    elif value >= 100000000:
+        value //= 100000000
+        count = 9
+    elif value >= 10000:
+        value //= 10000
+        count = 5
+    if value >= 100:
+        return count + (3 if value >= 1000 else 2)
+    return count + (1 if value >= 10 else 0)
+
+cdef inline bint numeric_small(const uint8_t* p, Py_ssize_t size, SmallNumeric* number) noexcept nogil:
+    """Whether the numeric is well-formed, no NaN, and below 10 ** 19 in units of its last place.
+
+    False says nothing about the rest: `numeric_head` finds what is wrong with it, if anything is.
+    """
+    cdef uint64_t value = 0
+    cdef uint32_t group
+    cdef int ndigits, weight, sign, dscale, i, shift
+    if size < 8 or size > 16:
+        return False
+    ndigits = load_u16(p)
+    weight = load_i16(p + 2)
+    sign = load_u16(p + 4)
+    dscale = load_u16(p + 6)
+    if size != 8 + 2 * ndigits or (sign & ~NUMERIC_NEGATIVE) or weight < -5 or weight > 4:
+        return False
+    if dscale + (4 * (weight + 1) if weight > 0 else 4) > 19:
+        return False
+    for i in range(ndigits):
+        group = load_u16(p + 8 + 2 * i)
+        if group > 9999:
+            return False
+        value = value * 10000 + group
+    if value:
+        shift = 4 * (weight - ndigits + 1) + dscale  # places from the last group's last digit to the last place
+        if shift >= 0:
+            value *= power64(shift)
+        elif shift == -2:
+            if value % 100:
+                return False
+            value //= 100
+        elif shift > -4:
+            group = small_power(-shift)
+            if value % group:
+                return False
+            value //= group
+        else:
+            return False
+    number.value = value
+    number.scale = dscale
+    number.negative = sign == NUMERIC_NEGATIVE and value != 0
+    return True
+
 # ---------------------------------------------------------------- 128 bits in two halves
 
 cdef struct U128:
@@ -334,6 +411,45 @@ cdef inline int put_numeric(
     for i in range(first, count):
         store_u16(out + 8 + 2 * (i - first), groups[i])
     return 8 + 2 * (count - first)
+
+cdef inline int put_decimal64(uint8_t* out, uint64_t value, bint negative, int scale) noexcept nogil:
+    """Bytes written, at most 20: the numeric of an integer of 64 bits with `scale` places, 0 to 38."""
+    cdef uint16_t groups[6]
+    cdef int at = 6, cut = scale & 3, weight = -((scale + 3) >> 2), i
+    cdef uint64_t rest
+    cdef uint8_t* to
+    if value == 0:
+        memset(out, 0, 8)
+        store_u16(out + 6, scale)
+        return 8
+    if cut:  # the last group holds fewer than four digits: they stand at its left
+        if cut == 2:
+            rest = value // 100
+            groups[5] = <uint16_t>((value - rest * 100) * 100)
+        else:
+            rest = value // small_power(cut)
+            groups[5] = <uint16_t>((value - rest * small_power(cut)) * small_power(4 - cut))
+        value = rest
+        at = 5
+    while value:
+        at -= 1
+        rest = value // 10000
+        groups[at] = <uint16_t>(value - rest * 10000)
+        value = rest
+    weight += 5 - at
+    i = 6
+    while groups[i - 1] == 0:  # the first group is not zero
+        i -= 1
+    store_u16(out, <uint32_t>(i - at))
+    store_u16(out + 2, <uint32_t>weight)
+    store_u16(out + 4, NUMERIC_NEGATIVE if negative else NUMERIC_POSITIVE)
+    store_u16(out + 6, <uint32_t>scale)
+    to = out + 8
+    while at < i:
+        store_u16(to, groups[at])
+        to += 2
+        at += 1
+    return <int>(to - out)
 
 cdef inline int put_decimal(uint8_t* out, U128 value, bint negative, int scale) noexcept nogil:
     """Bytes written, at most 40: the numeric of an integer with `scale` places, 0 to 38."""
