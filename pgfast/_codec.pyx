@@ -58,9 +58,18 @@ cdef extern from "Python.h":
     void PyErr_Clear()
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
     void drop "Py_DECREF"(PyObject*)
+    PyObject* new_long "PyLong_FromLong"(long) except NULL
+    PyObject* new_int64 "PyLong_FromLongLong"(long long) except NULL
+    PyObject* new_float "PyFloat_FromDouble"(double) except NULL
+    void set_item "PyTuple_SET_ITEM"(object, Py_ssize_t, PyObject*)
+    void hold "Py_INCREF"(PyObject*)
+    const uint8_t* text_data "PyUnicode_1BYTE_DATA"(PyObject*)
     object PyLong_FromLong(long)
     object PyLong_FromLongLong(long long)
     object PyLong_FromUnsignedLongLong(unsigned long long)
+
+cdef extern from "datetime.h":
+    PyObject* new_date "PyDate_FromDate"(int, int, int) except NULL
 
 cdef extern from *:
     """
@@ -277,6 +286,12 @@ cdef enum:
     OBJECT_ROWS = 4096
     MAX_LABELS = 1024  # of an enum, for which a plan keeps what stands for them
     MAX_ORDINAL = 3652059
+    CACHED_TEXT = 32  # most bytes of a text that is kept in a cache
+    CACHE_RUN = 32  # fewest rows of a run that looks into a cache
+    FEW_SLOTS = 256  # of a cache to begin with, and when it has proved too small
+    MANY_SLOTS = 4096
+    LOOKS = 256  # after which is judged whether a column's values repeat
+    LONGEST_PAUSE = 65536  # most values that a column whose values do not repeat makes before it looks again
 
 cdef Py_ssize_t READ_BLOCK_SIZE = const.READ_BLOCK_SIZE
 cdef int32_t MAX_MESSAGE_SIZE = const.MAX_MESSAGE_SIZE
@@ -610,6 +625,176 @@ cdef void node_free(Node* node) noexcept:
     labels_free(node.labels)
 
 
+# ---------------------------------------------------------------- values that come again
+
+# A value and the field it was made of. The key is the field's first and last eight bytes, which are all of it up to
+# sixteen; a longer text is compared with the value itself.
+cdef struct Slot:
+    uint64_t first
+    uint64_t last
+    PyObject* value  # owned; NULL where nothing is kept
+    uint32_t tag  # kind and size of the field
+
+# How the values of one column repeat.
+cdef struct Watch:
+    int32_t left  # looks until they are judged; negative: values until it looks again
+    int32_t found  # of the looks since then
+    int32_t pause  # how long it did not look the last time
+
+# Values of one plan by their bytes, each in the one slot where it may be. Only what is immutable and made by the codec
+# alone is kept: numbers, dates, short texts, never what a call made. It belongs to one run at a time, so a
+# run of another thread, or one begun by a call of this run, goes without; its size is bounded whatever comes.
+cdef struct Cache:
+    Slot* slots
+    Py_ssize_t count  # a power of two
+    Py_ssize_t replaced  # values since the run before the last growth, that had to give way to others
+    Watch* columns
+
+
+cdef Cache* cache_new(Py_ssize_t width) noexcept:
+    """A cache without values, NULL where memory is not to be had: then it goes without."""
+    cdef Cache* cache = <Cache*>calloc(1, sizeof(Cache))
+    cdef Py_ssize_t i
+    if cache == NULL:
+        return NULL
+    cache.count = FEW_SLOTS
+    cache.slots = <Slot*>calloc(FEW_SLOTS, sizeof(Slot))
+    cache.columns = <Watch*>calloc(width + 1, sizeof(Watch))
+    if cache.slots == NULL or cache.columns == NULL:
+        cache_free(cache)
+        return NULL
+    for i in range(width):
+        cache.columns[i].left = LOOKS
+    return cache
+
+
+cdef void cache_free(Cache* cache) noexcept:
+    cdef Py_ssize_t i
+    if cache == NULL:
+        return
+    if cache.slots != NULL:
+        for i in range(cache.count):
+            if cache.slots[i].value != NULL:
+                drop(cache.slots[i].value)
+    free(cache.slots)
+    free(cache.columns)
+    free(cache)
+
+
+cdef void cache_grow(Cache* cache) noexcept:
+    """Give a cache in which values gave way to others its second size; where memory is short it stays as it is."""
+    cdef Slot* slots
+    cdef Slot* old = cache.slots
+    cdef Slot* slot
+    cdef Py_ssize_t i
+    slots = <Slot*>calloc(MANY_SLOTS, sizeof(Slot))
+    if slots == NULL:
+        return
+    for i in range(cache.count):
+        if old[i].value != NULL:
+            slot = &slots[slot_index(old[i].first, old[i].last, old[i].tag, MANY_SLOTS - 1)]
+            if slot.value != NULL:
+                drop(slot.value)
+            slot[0] = old[i]
+    cache.slots = slots
+    cache.count = MANY_SLOTS
+    free(old)
+
+
+cdef inline Py_ssize_t slot_index(uint64_t first, uint64_t last, uint32_t tag, Py_ssize_t mask) noexcept nogil:
+    cdef uint64_t mixed
+    if tag >> 16 == KIND_DATE:  # days that follow each other do not meet
+        return <Py_ssize_t>(first & <uint64_t>mask)
+    mixed = (first ^ (last >> 29) ^ tag) * 0x9E3779B97F4A7C15ULL
+    mixed = (mixed ^ last ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ULL
+    return <Py_ssize_t>((mixed >> 40) & <uint64_t>mask)
+
+
+cdef inline bint may_repeat(int kind, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """Whether a field, of a kind that has no call, makes a value that may be kept."""
+    if kind == KIND_NUMERIC:
+        return 8 <= size <= 16
+    if kind == KIND_STR:
+        return 2 <= size <= CACHED_TEXT
+    if kind == KIND_TIMESTAMP or kind == KIND_TIMESTAMPTZ:
+        return size == 8 and (
+            (1 - EPOCH_ORDINAL) * US_PER_DAY <= load_i64(p) < (MAX_ORDINAL + 1 - EPOCH_ORDINAL) * US_PER_DAY
+        )
+    return size == 16 and kind == KIND_UUID
+
+
+cdef PyObject* remembered(
+    Cache* cache, Watch* watch, Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column
+) except NULL:
+    """The value of a field that may repeat: the one kept, or a new one, which then is kept."""
+    cdef uint64_t first = 0, last = 0
+    cdef uint32_t tag = (<uint32_t>spec.kind << 16) | <uint32_t>size
+    cdef Slot* slot
+    cdef PyObject* value
+    cdef PyObject* before
+    cdef object made
+    if spec.kind == KIND_DATE:
+        first = load_u32(p)
+    elif size >= 8:
+        memcpy(&first, p, 8)
+        memcpy(&last, p + size - 8, 8)
+    elif size >= 4:
+        first = <uint64_t>load_u32(p) << 32 | load_u32(p + size - 4)
+    else:  # two or three
+        first = <uint64_t>p[0] << 16 | <uint64_t>p[1] << 8 | p[size - 1]
+    slot = &cache.slots[slot_index(first, last, tag, cache.count - 1)]
+    value = slot.value
+    watch.left -= 1
+    if (
+        value != NULL and slot.first == first and slot.last == last and slot.tag == tag
+        and (size <= 16 or memcmp(text_data(value), p, size) == 0)
+    ):
+        watch.found += 1
+        if watch.left == 0:
+            judge(watch)
+        hold(value)
+        return value
+    made = decode_scalar(spec.kind, spec.call, p, size, at, column)
+    value = <PyObject*>made
+    hold(value)
+    if watch.left == 0:
+        judge(watch)
+    if size <= 16 or PyUnicode_IS_ASCII(made):
+        before = slot.value
+        slot.first = first
+        slot.last = last
+        slot.tag = tag
+        slot.value = value
+        hold(value)
+        if before != NULL:
+            cache.replaced += 1
+            drop(before)  # last: what watches a value that dies may run any code
+    return value
+
+
+cdef inline void judge(Watch* watch) noexcept nogil:
+    """Let a column look on where a quarter of its values were found, else pause, each time twice as long."""
+    if 4 * watch.found >= LOOKS:
+        watch.left = LOOKS
+        watch.pause = 0
+    else:
+        watch.pause = 2 * watch.pause if watch.pause else LOOKS
+        if watch.pause > LONGEST_PAUSE:
+            watch.pause = LONGEST_PAUSE
+        watch.left = -watch.pause
+    watch.found = 0
+
+
+cdef inline bint looks(Watch* watch) noexcept nogil:
+    """Whether the column's next value is looked for."""
+    if watch.left > 0:
+        return True
+    watch.left += 1
+    if watch.left == 0:
+        watch.left = LOOKS
+    return False
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Plan:
@@ -620,6 +805,8 @@ cdef class Plan:
     cdef list calls
     cdef tuple keys
     cdef bytes codes
+    cdef Cache* cache
+    cdef bint cache_taken  # by a run that goes on
 
     def __init__(self, specs, keys=()):
         cdef Py_ssize_t i
@@ -646,6 +833,28 @@ cdef class Plan:
             for i in range(self.count):
                 node_free(&self.columns[i])
             free(self.columns)
+        cache_free(self.cache)
+
+    cdef Cache* take_cache(self, Py_ssize_t rows) noexcept:
+        """The cache for a run of its own, to be given back; NULL for a short run, and while another one has it."""
+        cdef Cache* cache = NULL
+        if rows < CACHE_RUN:
+            return NULL
+        with cython.critical_section(self):
+            if not self.cache_taken:
+                if self.cache == NULL:
+                    self.cache = cache_new(self.count)
+                cache = self.cache
+                self.cache_taken = cache != NULL
+        return cache
+
+    cdef void give_cache(self, Cache* cache) noexcept:
+        if cache != NULL:
+            if cache.count == FEW_SLOTS and 2 * cache.replaced > FEW_SLOTS:
+                cache_grow(cache)
+            cache.replaced = 0
+            with cython.critical_section(self):
+                self.cache_taken = False
 
     @property
     def width(self):
@@ -1199,19 +1408,65 @@ cdef object decode_multirange(Node* spec, const uint8_t* p, Py_ssize_t size, Py_
 cdef inline bint may_be_tracked(object value):
     """Whether the collector must know who holds the value: it is a container, now or later.
 
-    A tuple that is not tracked never will be, and a UUID holds an int alone.
+    A tuple that is not tracked never will be, a UUID holds an int alone, and a Decimal nothing.
     """
-    if not PyObject_IS_GC(value) or type(value) is uuid_type:
+    if not PyObject_IS_GC(value) or type(value) is uuid_type or type(value) is decimal_type:
         return False
     return type(value) is not tuple or PyObject_GC_IsTracked(value)
 
 
-cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t base):
+cdef inline PyObject* new_ref(object value) noexcept:
+    hold(<PyObject*>value)
+    return <PyObject*>value
+
+
+cdef inline PyObject* field_of(
+    Node* spec, Cache* cache, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column, bint* tracked
+) except NULL:
+    """The value of a field that is not NULL, the commonest kinds first; says where the collector must know it."""
+    cdef int year, month, day
+    cdef int64_t days
+    cdef int kind = spec.kind
+    if kind == KIND_INT4:
+        if size == 4:
+            return new_long(load_i32(p))
+    elif kind == KIND_INT8:
+        if size == 8:
+            return new_int64(load_i64(p))
+    elif kind == KIND_FLOAT8:
+        if size == 8:
+            return new_float(load_f64(p))
+    elif kind == KIND_DATE:
+        if size == 4:
+            days = <int64_t>load_i32(p) + EPOCH_ORDINAL
+            if 1 <= days <= MAX_ORDINAL:
+                if cache != NULL and looks(&cache.columns[column]):
+                    return remembered(cache, &cache.columns[column], spec, p, size, at, column)
+                civil(days, &year, &month, &day)
+                return new_date(year, month, day)
+    elif kind == KIND_STR and spec.call != NULL:
+        pass
+    elif kind == KIND_NUMERIC or kind == KIND_STR or KIND_TIMESTAMP <= kind <= KIND_TIMESTAMPTZ or kind == KIND_UUID:
+        if cache != NULL and may_repeat(kind, p, size) and looks(&cache.columns[column]):
+            return remembered(cache, &cache.columns[column], spec, p, size, at, column)
+        if kind == KIND_NUMERIC or kind == KIND_STR:
+            return new_ref(decode_scalar(kind, NULL, p, size, at, column))
+    return other_of(spec, p, size, at, column, tracked)
+
+
+cdef PyObject* other_of(
+    Node* spec, const uint8_t* p, Py_ssize_t size, Py_ssize_t at, Py_ssize_t column, bint* tracked
+) except NULL:
+    cdef object value = decode_value(spec, p, size, at, column)
+    tracked[0] = tracked[0] or may_be_tracked(value)
+    return new_ref(value)
+
+
+cdef tuple decode_tuple(Plan plan, Cache* cache, const uint8_t* p, Py_ssize_t size, Py_ssize_t base):
     """The values of the tuple of `size` bytes at p; `base` is the offset of its first byte in a fault."""
     cdef Py_ssize_t at = 2, column, width = plan.count
     cdef int32_t length
     cdef tuple row
-    cdef object value
     cdef bint tracked = False
     if size < 2:
         raise fault(FAULT_ROW_SHORT, base, -1)
@@ -1226,15 +1481,12 @@ cdef tuple decode_tuple(Plan plan, const uint8_t* p, Py_ssize_t size, Py_ssize_t
         if length < 0:
             if length != -1:
                 raise fault(FAULT_FIELD_LENGTH, at - 4 + base, column, length)
-            value = None
-        else:
-            if length > size - at:
-                raise fault(FAULT_FIELD_OVERRUN, at - 4 + base, column, length)
-            value = decode_value(&plan.columns[column], p + at, length, at + base, column)
-            at += length
-            tracked = tracked or may_be_tracked(value)
-        Py_INCREF(value)
-        PyTuple_SET_ITEM(row, column, value)
+            set_item(row, column, new_ref(None))
+            continue
+        if length > size - at:
+            raise fault(FAULT_FIELD_OVERRUN, at - 4 + base, column, length)
+        set_item(row, column, field_of(&plan.columns[column], cache, p + at, length, at + base, column, &tracked))
+        at += length
     if at != size:
         raise fault(FAULT_ROW_TAIL, at + base, -1, size - at)
     if not tracked:
@@ -1298,8 +1550,12 @@ def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, 
     """The rows of a run of DataRow, one tuple each."""
     cdef _Run run = _Run(block, start, stop)
     cdef list rows = []
-    while run.next():
-        rows.append(decode_tuple(plan, run.payload, run.size, HEAD))
+    cdef Cache* cache = plan.take_cache(count)
+    try:
+        while run.next():
+            rows.append(decode_tuple(plan, cache, run.payload, run.size, HEAD))
+    finally:
+        plan.give_cache(cache)
     return rows
 
 
@@ -1585,7 +1841,7 @@ cdef class CopyState:
 
 
 cdef int copy_payload(
-    CopyState state, Plan plan, list rows, ColumnSink sink, const uint8_t* p, Py_ssize_t size
+    CopyState state, Plan plan, Cache* cache, list rows, ColumnSink sink, const uint8_t* p, Py_ssize_t size
 ) except -1:
     """One payload of any shape: complete tuples go to `rows` or into the sink, the rest is carried over."""
     cdef Py_ssize_t at = 0, length, width = plan.count if plan is not None else sink.count
@@ -1607,7 +1863,7 @@ cdef int copy_payload(
             raise fault_of(&found)
         if not state.trailer:
             if plan is not None:
-                rows.append(decode_tuple(plan, p + at, length, 0))
+                rows.append(decode_tuple(plan, cache, p + at, length, 0))
             else:
                 if sink_tuple(sink.columns, sink.count, p + at, length, 0, &found):
                     raise fault_of(&found)
@@ -1623,8 +1879,12 @@ def decode_copy_rows(
     """The rows completed by a run of CopyData in binary COPY format."""
     cdef _Run run = _Run(block, start, stop)
     cdef list rows = []
-    while run.next():
-        copy_payload(state, plan, rows, None, run.payload, run.size)
+    cdef Cache* cache = plan.take_cache(count)
+    try:
+        while run.next():
+            copy_payload(state, plan, cache, rows, None, run.payload, run.size)
+    finally:
+        plan.give_cache(cache)
     return rows
 
 
@@ -1667,7 +1927,7 @@ def decode_copy_columns(
         start = run.at
         if not run.next() or sink.is_full():
             return start
-        copy_payload(state, None, None, sink, run.payload, run.size)
+        copy_payload(state, None, NULL, None, sink, run.payload, run.size)
 
 
 cdef inline int octal(uint8_t code) noexcept nogil:

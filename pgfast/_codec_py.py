@@ -273,7 +273,7 @@ class Plan:
         formats = bytearray()
         for spec in specs:
             decode_py.check_spec(spec, 0)
-            self._decoders.append(decode_py.decoder(spec))
+            self._decoders.append(decode_py.keeping(spec, decode_py.decoder(spec)))
             self._encoders.append(encode_py.encoder(spec))
             formats += b"\0\0" if spec[0] == const.KIND_TEXT_CALL else b"\0\1"
         if keys and len(keys) != len(specs):
@@ -380,8 +380,10 @@ def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int)
     """The rows of a run of DataRow, one tuple each.
 
     KIND_CALL columns are `call(bytes)`, KIND_TEXT_CALL, KIND_JSON and KIND_JSONB `call(str)`; without a call the
-    bytes or str itself. `count` says how many rows to expect and is not trusted. Errors: ProtocolError for bytes the
-    server would not send, DataError for values Python cannot hold; offsets count from the start of the row's message.
+    bytes or str itself. Equal values may be one object: a plan keeps some thousand values that came again (numerics,
+    dates, timestamps, UUIDs, short texts), never what a call made, and lets go of them when it dies.
+    `count` says how many rows to expect and is not trusted. Errors: ProtocolError for bytes the server would not send,
+    DataError for values Python cannot hold; offsets count from the start of the row's message.
     (docs: Message Formats, DataRow; server: printtup.c)
     """
     return [plan._decode(block, begin, end, _HEAD) for begin, end in _frames(block, start, stop)]

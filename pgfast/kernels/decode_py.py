@@ -328,6 +328,33 @@ def decoder(spec: Spec, depth: int = 0) -> Decoder:
     return lambda data, at, column: called(call, decode_str(data, at, column), at, column)
 
 
+#: Values of a column that a plan keeps by their bytes.
+MAX_KEPT: Final = 4096
+#: Kinds whose values are kept: immutable, and made by the codec alone unless a call is at hand.
+KEPT: Final = frozenset(
+    (const.KIND_NUMERIC, const.KIND_DATE, const.KIND_TIMESTAMP, const.KIND_TIMESTAMPTZ, const.KIND_UUID)
+)
+
+
+def keeping(spec: Spec, decode: Decoder) -> Decoder:
+    """The decoder, which gives back the value it has for the same bytes where a value of the kind may be kept."""
+    kind, _oid, call, _children = spec
+    if kind not in KEPT or call is not None:
+        return decode
+    known: dict[bytes, Any] = {}
+
+    def decode_kept(data: bytes, at: int, column: int) -> Any:
+        made = known.get(data)
+        if made is None:
+            made = decode(data, at, column)
+            if len(known) >= MAX_KEPT:
+                known.clear()
+            known[data] = made
+        return made
+
+    return decode_kept
+
+
 #: Labels of an enum for which a plan keeps what stands for them.
 MAX_LABELS: Final = 1024
 

@@ -259,9 +259,12 @@ def as_run(module: ModuleType, tag: int, payloads: list[bytes]) -> Any:
     return buffer.take_run(tag) or (bytearray(), 0, 0, 0)
 
 
-@given(tables())
-def test_rows_decode_alike(table: tuple[list[Any], list[bytes]]) -> None:
+@given(tables(), st.sampled_from([1, 20]))
+def test_rows_decode_alike_whether_their_values_come_again_or_not(
+    table: tuple[list[Any], list[bytes]], times: int
+) -> None:
     columns, rows = table
+    rows = rows * times
     agree(lambda module: module.decode_rows(plan_of(module, columns), *as_run(module, const.DATA_ROW, rows)))
 
 
