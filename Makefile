@@ -50,7 +50,7 @@ lint: $(VENV)/with-lint
 bench: $(VENV)/with-bench
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 	$(BIN)/python -m benchmarks $(ARGS)
-	$(BIN)/python -m benchmarks --families $(ARGS)
+	$(BIN)/python -m benchmarks families $(ARGS)
 
 wheel: $(VENV)/with-wheel
 	$(BIN)/python tools/build_wheels.py

@@ -1,164 +1,89 @@
-"""`python -m benchmarks`: loading and fetching as whole processes, beside the least any client must do.
+"""`python -m benchmarks`: every work with pgfast, its peers and the floors; writes docs/benchmarks.md and .html.
 
-With `--families` every type family instead, beside the peers (`compare`).
-
-Every case runs in a process of its own, the cases in turns, so that a slow minute of the machine falls on all of them;
-the median counts. Server and client share the machine. Prints one Markdown table.
+python -m benchmarks                            everything, about 25 minutes on two cores
+python -m benchmarks --quick                    fewer rows and turns, about two minutes; the page goes to build/
+python -m benchmarks --only point --peer psycopg   pgfast and one peer in one work, merged into the last results
+python -m benchmarks page                       the page again from the last results, nothing measured
+python -m benchmarks families                   every family of types beside psycopg and asyncpg
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import pgfast
-from pgfast.embedded import EmbeddedServer
+from pgfast.embedded import EmbeddedServer, find_installation
 
-from . import compare, wire
-from .case import CASES, raw
-from .compare import Measured
-from .data import LINEITEM, Data, prepare
+from . import compare, data, environment, floors, page, runner, tables
+from .clients import every_case
 from .families import FAMILIES
+from .runner import CHECK_ROWS, ROOT, Bench, Record, Sizes
+from .works import WORKS
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-FLOORS: Final = {"rows": "floor out", "columns": "floor out"}
-#: (case, implementation, most times the floor's wall time) as the project has promised them.
-PROMISES: Final = (("Arrow table", "c", 1.15), ("list of tuples", "c", 1.6))
-#: Cases whose memory must not follow the number of rows, and the megabytes they may take above the start.
-FLAT: Final = ("generator", "CSV file", "Parquet file")
-FLAT_MB: Final = 100
-SETTINGS: Final = {"max_wal_size": "16GB", "checkpoint_timeout": "1h", "autovacuum": "off", "shared_buffers": "512MB"}
-
-Key = tuple[str, str]
+BUILD: Final = ROOT / "build"
+_QUICK: Final = 20
 
 
-def plan(implementations: list[str], only: list[str]) -> list[Key]:
-    """(case, implementation) of every process of one turn; floors have no implementation."""
-    cases = [case for case in CASES if not only or case in only or case.startswith("floor")]
-    return [
-        (case, implementation)
-        for case in cases
-        for implementation in (["-"] if case.startswith("floor") else implementations)
-    ]
-
-
-def run_case(key: Key, server: EmbeddedServer, data: Data) -> Measured:
-    """One process of one case, on an empty target table and after a checkpoint."""
-    case, implementation = key
-    admin = raw(server.dsn)
-    wire.query(admin, "truncate lineitem_in")
-    wire.query(admin, "checkpoint")
-    environment = {name: value for name, value in os.environ.items() if name != "PGFAST_IMPL"}
-    if implementation != "-":
-        environment["PGFAST_IMPL"] = implementation
-    command = [sys.executable, "-m", "benchmarks.case", case, server.dsn, str(data.directory), str(data.rows)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"benchmarks: {case} with {implementation} failed:\n{done.stderr}")
-    measured: Measured = json.loads(done.stdout)
-    if measured["size_bytes"]:  # a load: all of it must be there
-        with pgfast.connect(server.dsn, autocommit=True) as conn:
-            count = conn.execute("select count(*) from lineitem_in").fetchone()
-        if count is None or count[0] != data.rows:
-            raise SystemExit(f"benchmarks: {case} with {implementation} left {count} rows where {data.rows} are wanted")
-    admin.close()
-    return measured
-
-
-def set_up(server: EmbeddedServer, data: Data) -> None:
-    """The tables: one to read from, one to load into; and the file of frames for the floor."""
-    sock = raw(server.dsn)
-    for name in ("lineitem", "lineitem_in"):
-        wire.query(sock, LINEITEM.format(name=name))
-    with pgfast.connect(server.dsn, autocommit=True) as conn:
-        conn.load("lineitem", data.parquet)
-        conn.execute("vacuum analyze lineitem")
-    wire.record_copy(sock, "copy lineitem to stdout (format binary)", data.copy_frames)
-    sock.close()
-
-
-def show(results: dict[Key, Measured], data: Data) -> None:
-    """Prints the Markdown table."""
-    size_mb = data.copy_frames.stat().st_size / 1e6
-    print("| case | codec | wall s | times floor | rows/s | MB/s | client CPU s | peak MB | of it in the case |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
-    for (case, implementation), found in results.items():
-        wall = found["wall_s"]
-        floor = results[(FLOORS.get(case, "floor out" if case == "floor out" else "floor in"), "-")]["wall_s"]
-        cells = [case, implementation, f"{wall:.3f}", f"{wall / floor:.2f}", f"{data.rows / wall:,.0f}"]
-        cells += [
-            f"{size_mb / wall:,.0f}",
-            f"{found['cpu_s']:.3f}",
-            f"{found['peak_mb']:.0f}",
-            f"{found['growth_mb']:.0f}",
-        ]
-        print("| " + " | ".join(cells) + " |")
-
-
-def judge(results: dict[Key, Measured]) -> None:
-    """Prints how the figures stand to what was promised."""
-    floor = results[("floor in", "-")]["wall_s"]
-    for case, implementation, most in PROMISES:
-        if (case, implementation) in results:
-            times = results[(case, implementation)]["wall_s"] / floor
-            print(f"- {case}: {times:.2f} times the floor, at most {most}: {'kept' if times <= most else 'MISSED'}")
-    for case in FLAT:
-        for (name, implementation), found in results.items():
-            if name == case:
-                kept = "kept" if found["growth_mb"] <= FLAT_MB else "MISSED"
-                grown = f"{found['growth_mb']:.0f} MB above the start, at most {FLAT_MB}"
-                print(f"- {case} ({implementation}): {grown}: {kept}")
-
-
-def arguments() -> Any:
+def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, help="rows of each case (default: 1,000,000; of families 200,000)")
-    parser.add_argument("--repeat", type=int, default=5, help="turns; the median counts")
-    parser.add_argument("--quick", action="store_true", help="fewer rows, 3 turns: to see that it works")
-    parser.add_argument("--codec", choices=("c", "python"), action="append", help="implementations (default: both)")
-    parser.add_argument("--case", action="append", default=[], choices=[c for c in CASES if not c.startswith("floor")])
-    parser.add_argument("--families", action="store_true", help="every type family beside the peers, instead")
-    parser.add_argument("--family", action="append", default=[], choices=list(FAMILIES), help="of those, only this one")
-    parser.add_argument("--data", type=Path, default=ROOT / "build" / "bench-data", help="where the files are kept")
-    parsed = parser.parse_args()
-    if parsed.quick:
-        parsed.rows, parsed.repeat = parsed.rows or (20_000 if parsed.families else 100_000), 3
-    parsed.rows = parsed.rows or (200_000 if parsed.families else 1_000_000)
-    return parsed
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", nargs="?", default="run", choices=("run", "page", "families"))
+    parser.add_argument("--quick", action="store_true", help=f"a {_QUICK}th of the rows, 3 turns")
+    parser.add_argument("--divisor", type=int, default=0, help="do this part of everything")
+    parser.add_argument("--repeat", type=int, default=0, help="turns; the median counts (default: 5)")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=list(WORKS), metavar="WORK", help="this work only"
+    )
+    clients = [client.name for client in every_case()]
+    parser.add_argument(
+        "--peer", action="append", default=[], choices=clients, metavar="CLIENT", help="of the peers only this one"
+    )
+    parser.add_argument(
+        "--family", action="append", default=[], choices=list(FAMILIES), help="of the families only this"
+    )
+    parser.add_argument("--pgfast-only", action="store_true", help="no peers at all")
+    return parser.parse_args()
+
+
+def measure(wanted: argparse.Namespace, record: Record) -> None:
+    """Sets everything up and runs the plan into the record."""
+    peers = None if wanted.pgfast_only else environment.prepare(BUILD / "bench-peers")
+    sizes = Sizes(wanted.divisor or (_QUICK if wanted.quick else 1))
+    clients = [client.name for client in every_case() if client.ours] + wanted.peer if wanted.peer else []
+    planned = runner.plan(peers, sizes, wanted.only, clients)
+    rows = planned.rows()
+    files = data.prepare(
+        BUILD / "bench-data", sorted({CHECK_ROWS, *(size for found in rows.values() for size in found)})
+    )
+    installation = find_installation()
+    with EmbeddedServer(installation, settings=dict(tables.SETTINGS)) as server:
+        tables.set_up(server.dsn)
+        for table, found in rows.items():
+            for size in found:
+                tables.fill(server.dsn, table, files[size])
+        tables.expect(server.dsn, files[CHECK_ROWS], list(WORKS) if not wanted.only else wanted.only)
+        psql = Path(installation.program("psql"))
+        bench = Bench(server.dsn, files, floors.compiled(BUILD), peers, str(psql) if psql.exists() else "")
+        runner.run_all(bench, planned, wanted.repeat or (3 if wanted.quick else 5), record)
 
 
 def main() -> None:
-    """Runs everything and prints the table."""
+    """Does what the command line says."""
     wanted = arguments()
-    if wanted.families:
-        compare.main(wanted.codec or ["c", "python"], wanted.family, wanted.rows, wanted.repeat, SETTINGS)
+    if wanted.command == "families":
+        rows, repeat = (20_000, 3) if wanted.quick else (200_000, 5)
+        compare.main(["c", "python"], wanted.family, rows, wanted.repeat or repeat, dict(tables.SETTINGS))
         return
-    data = prepare(wanted.data, wanted.rows)
-    keys = plan(wanted.codec or ["c", "python"], wanted.case)
-    runs: dict[Key, list[Measured]] = {key: [] for key in keys}
-    with EmbeddedServer(settings=SETTINGS) as server:
-        set_up(server, data)
-        for turn in range(wanted.repeat):
-            for key in keys:
-                print(f"turn {turn + 1} of {wanted.repeat}: {key[0]} {key[1]}", file=sys.stderr, flush=True)
-                runs[key].append(run_case(key, server, data))
-        source = server.installation.source if server.installation else ""
-    results = {key: compare.medians(found) for key, found in runs.items()}
-    print(
-        f"\nTPC-H lineitem, the first {data.rows:,} rows of scale factor {data.rows / 6_001_215 * 1.02:.3f}, "
-        f"{data.copy_frames.stat().st_size / 1e6:,.1f} MB as binary COPY; median of {wanted.repeat}; "
-        f"pgfast {pgfast.__version__}, Python {platform.python_version()}, {source}, {os.cpu_count()} cores\n"
-    )
-    show(results, data)
-    print()
-    judge(results)
+    place = BUILD / "bench" / ("quick" if wanted.quick else "full")
+    record = Record.open(place / "results.json")
+    if wanted.command == "run":
+        measure(wanted, record)
+    markdown = place / "benchmarks.md"
+    page.write(record.content, markdown)
+    print("\n".join(page.table(record.content, wanted.only or list(WORKS))))
 
 
 if __name__ == "__main__":

@@ -135,7 +135,8 @@ def main() -> None:
     rows = family.rows(int(count)) if direction == "load" else []
     table = target(name) if direction == "load" else source(name)
     run = CLIENTS[client](family, uri, table, rows)
-    print(json.dumps(measure(run, "rows")))
+    figures, moved = measure(run)
+    print(json.dumps({**figures, "rows": moved}))
 
 
 if __name__ == "__main__":

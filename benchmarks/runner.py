@@ -1,0 +1,294 @@
+"""Runs the cases: each checked first, then measured in processes of their own, in turns, the median counting.
+
+Law of this file: what is measured is written down as it comes (`Record.save`), so that a run that is broken off still
+gives a page; nothing is left out without its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from . import floors, tables
+from .case import Measured
+from .clients import Client, every_case
+from .data import Data
+from .environment import Environment
+from .floors import FLOOR, FloorProgram
+from .peers.psql_client import VARIABLE
+from .works import BATCH, WORKS
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Rows of a check; batches and queries of one are few.
+CHECK_ROWS: Final = 2_000
+CHECK_COUNT: Final = {"query": CHECK_ROWS, "pipeline": 2, "batch": CHECK_ROWS // BATCH}
+_TIMEOUT_S: Final = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One case at one size."""
+
+    work: str
+    client: str
+    size: int
+
+    @property
+    def key(self) -> str:
+        """Its name in the record."""
+        return f"{self.work}|{self.client}|{self.size}"
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything measured so far, as one JSON object, and the file it is kept in."""
+
+    path: Path
+    content: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: Path) -> Record:
+        """What the file has, or an empty record."""
+        return cls(path, json.loads(path.read_text()) if path.exists() else {})
+
+    def save(self) -> None:
+        """Writes the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps(self.content, indent=1))
+        part.replace(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of each work is done: everything divided by `divisor`."""
+
+    divisor: int = 1
+
+    def of(self, work: str, slow: bool) -> int:
+        """Rows, queries or batches of one process."""
+        size = WORKS[work].slow_size if slow else WORKS[work].size
+        least = 2_000 if WORKS[work].kind in ("load", "fetch") else 1
+        return max(size // self.divisor, least)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cases of one run: which client does which work at which size, and the floors that belong to them."""
+
+    runs: tuple[Run, ...]
+    floors: tuple[Run, ...]
+    missing: dict[str, str]
+
+    def rows(self) -> dict[str, set[int]]:
+        """Table to the numbers of rows that are needed of it."""
+        needed: dict[str, set[int]] = {}
+        for run in self.runs:
+            if WORKS[run.work].table:
+                needed.setdefault(WORKS[run.work].table, {CHECK_ROWS}).add(run.size)
+        return needed
+
+
+def plan(peers: Environment | None, sizes: Sizes, works: Iterable[str], clients: Iterable[str]) -> Plan:
+    """Every case that can be run; the floors of their works; the clients that are missing and why.
+
+    `works` and `clients` choose (all when empty); without `peers` only pgfast itself is planned.
+    """
+    works, clients = list(works) or list(WORKS), list(clients)
+    runs: list[Run] = []
+    missing: dict[str, str] = {}
+    for client, cases in every_case().items():
+        if not client.ours and peers is None:
+            continue
+        absent = [f"{name} {reason}" for name in client.needs if (reason := peers and peers.missing.get(name))]
+        if absent:
+            missing[client.name] = "; ".join(absent)
+        if not absent and (not clients or client.name in clients):
+            chosen = [work for work in works if work in cases]
+            runs += [Run(work, client.name, sizes.of(work, cases[work].slow)) for work in chosen]
+    runs.sort(key=lambda run: works.index(run.work))
+    wanted: dict[Run, None] = {}
+    for run in runs:
+        floor = WORKS[run.work].floor
+        wanted[Run(floor, FLOOR, run.size)] = None
+        if floor in floors.AWAITING:
+            wanted[Run(floor, floors.POLLING, run.size)] = None
+        if run.work == "load freeze":
+            wanted[Run(floor, floors.FREEZING, run.size)] = None
+    return Plan(tuple(runs), tuple(wanted), missing)
+
+
+# ---------------------------------------------------------------- processes
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every process needs: the server, the files, the floor's program, the peers' interpreter, psql."""
+
+    dsn: str
+    data: dict[int, Data]
+    floor: FloorProgram
+    peers: Environment | None
+    psql: str = ""
+
+    def case(self, run: Run, check: bool = False) -> Any:
+        """What the process of a case printed. Raises SystemExit with what it said when it failed."""
+        client = next(client for client in every_case() if client.name == run.client)
+        work = WORKS[run.work]
+        rows = run.size if work.table else CHECK_ROWS
+        wanted = {
+            "module": client.module,
+            "client": run.client,
+            "work": run.work,
+            "uri": self.dsn,
+            "directory": str(self.data[rows].directory),
+            "rows": rows,
+            "size": run.size,
+            "source": tables.source(work.table, run.size),
+            "target": tables.target(work.table),
+            "check": check,
+        }
+        done = subprocess.run(
+            [sys.executable if client.ours or self.peers is None else self.peers.python, "-m", "benchmarks.process"],
+            cwd=ROOT,
+            env=self._environment(client),
+            timeout=_TIMEOUT_S,
+            check=False,
+            input=json.dumps(wanted),
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            raise SystemExit((lines or ["no word"])[-1][:500])
+        return json.loads(done.stdout)
+
+    def _environment(self, client: Client) -> dict[str, str]:
+        """The environment of a client's process."""
+        kept = {name: value for name, value in os.environ.items() if name not in ("PGFAST_IMPL", "PYTHONPATH")}
+        if client.implementation:
+            kept["PGFAST_IMPL"] = client.implementation
+        if self.psql:
+            kept[VARIABLE] = self.psql
+        return kept
+
+    def measured(self, run: Run) -> Measured:
+        """The figures of one run of a case or a floor. Raises SystemExit when it failed or did too little."""
+        if run.client not in (FLOOR, floors.POLLING, floors.FREEZING):
+            tables.before(self.dsn, WORKS[run.work])
+            found: Measured = self.case(run)
+            wrong = tables.filled(self.dsn, run.work, run.size)
+            if wrong:
+                raise SystemExit(wrong)
+            return found
+        table = next((work.table for work in WORKS.values() if work.floor == run.work), "")
+        of_floor = next(work for work in WORKS.values() if work.floor == run.work)
+        tables.before(self.dsn, of_floor)
+        frames = self.data[run.size].frames(table) if table else Path()
+        arguments = floors.request(
+            run.work, run.client, run.size, tables.source(table, run.size), tables.target(table), frames
+        )
+        return self.floor.run(arguments, self.dsn, run.client)
+
+    def checked(self, run: Run) -> str | None:
+        """Why the case does not do its work rightly, or None; at a small size."""
+        work = WORKS[run.work]
+        small = Run(run.work, run.client, CHECK_COUNT.get(work.kind, CHECK_ROWS))
+        if work.kind == "load":
+            with tables.connect(self.dsn) as conn:
+                conn.execute(f"truncate {tables.target(work.table)}")
+        try:
+            wrong: str | None = self.case(small, check=True)["wrong"]
+        except (SystemExit, subprocess.TimeoutExpired) as exc:
+            return f"failed: {exc}"
+        return wrong or tables.compare(self.dsn, run.work, tables.target(work.table), self.data[CHECK_ROWS])
+
+
+# ---------------------------------------------------------------- turns
+
+
+def medians(runs: list[Measured]) -> Measured:
+    """The median of each figure."""
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def check_all(bench: Bench, planned: Plan, cases: dict[str, Any]) -> list[Run]:
+    """The runs whose clients do the work rightly; what is wrong with the others is put down in `cases`."""
+    right = []
+    for number, run in enumerate(planned.runs):
+        _say(f"checking {number + 1} of {len(planned.runs)}: {run.work}: {run.client}")
+        wrong = bench.checked(run)
+        cases[run.key] = _entry(run, wrong)
+        if wrong is None:
+            right.append(run)
+        else:
+            _say(f"  WRONG: {wrong}")
+    return right
+
+
+def _entry(run: Run, error: str | None) -> dict[str, Any]:
+    """The beginning of a case in the record."""
+    way = next(
+        (c[run.work].way for client, c in every_case().items() if client.name == run.client and run.work in c), ""
+    )
+    return {"work": run.work, "client": run.client, "size": run.size, "way": way, "error": error, "runs": []}
+
+
+def run_all(bench: Bench, planned: Plan, repeat: int, record: Record) -> None:
+    """Checks and measures everything planned, into the record: `cases`, each with the medians of its floor."""
+    begun = time.monotonic()
+    fresh: dict[str, Any] = {}
+    kept = record.content.setdefault("cases", {})
+    # A client that was measured at another size before is not measured twice on the page.
+    for run in planned.runs:
+        for key in [key for key, case in kept.items() if (case["work"], case["client"]) == (run.work, run.client)]:
+            del kept[key]
+    runs = check_all(bench, planned, fresh)
+    kept.update(fresh)
+    record.content.setdefault("missing", {}).update(planned.missing)
+    bases: dict[Run, list[Measured]] = {run: [] for run in planned.floors}
+    together: list[Run] = [*planned.floors, *runs]
+    for turn in range(repeat):
+        random.Random(turn).shuffle(together)  # so that a slow minute falls on other cases in each turn
+        for number, run in enumerate(together):
+            spent = time.monotonic() - begun
+            _say(f"{spent:5.0f} s, turn {turn + 1} of {repeat}, {number + 1} of {len(together)}: {run.key}")
+            if run in bases:
+                bases[run].append(bench.measured(run))
+            elif fresh[run.key]["error"] is None:
+                _measure(bench, run, fresh[run.key])
+        _put_floors(planned, bases, fresh)
+        record.save()
+
+
+def _measure(bench: Bench, run: Run, entry: dict[str, Any]) -> None:
+    """One run of a case into its entry."""
+    try:
+        entry["runs"].append(bench.measured(run))
+    except (SystemExit, subprocess.TimeoutExpired) as exc:
+        entry["error"] = f"failed: {exc}"
+        _say(f"  FAILED: {exc}")
+
+
+def _put_floors(planned: Plan, bases: dict[Run, list[Measured]], cases: dict[str, Any]) -> None:
+    """Puts the medians of the floors beside the cases that were measured in the same run."""
+    for run in planned.runs:
+        floor = WORKS[run.work].floor
+        cases[run.key]["floors"] = {
+            base.client: medians(found)
+            for base, found in bases.items()
+            if (base.work, base.size) == (floor, run.size) and found
+        }
+
+
+def _say(text: str) -> None:
+    print(f"benchmarks: {text}", file=sys.stderr, flush=True)
