@@ -9,7 +9,6 @@ from typing import Any, Final
 from ..case import Case, Cases, Run, Setting
 from ..works import ARRAYS, BATCH, INSERT, PG_TYPE, POINT, parameters
 
-
 #: Rows of one COPY: copy_records_to_table() of version 0.13.1 never returns when it is given some 4,000.
 _ROWS: Final = 2_000
 
