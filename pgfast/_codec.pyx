@@ -462,7 +462,9 @@ cdef class WriteBuffer:
 
     cdef int room(self, Py_ssize_t extra) except -1:
         if self.out.data == NULL and extra < self.block_size:
-            extra = self.block_size  # the first reserve of a block is the usual size of one
+            # The first reserve of a block is the usual size of one, and an eighth for the row that goes beyond it:
+            # without that each block would move when it is full.
+            extra = self.block_size + (self.block_size >> 3)
         if reserve(&self.out, extra):
             raise MemoryError()
         return 0
@@ -1602,6 +1604,10 @@ cdef int sink_init(SinkColumn* column, object spec, int depth) except -1:
         column.has_offsets = True
     elif KIND_CALL < kind < KIND_ARRAY or kind == KIND_UINT8:
         column.width = <int>wire_width(kind)
+        if kind == KIND_INT4 or kind == KIND_OID or kind == KIND_FLOAT4:
+            column.turned = 4
+        elif kind == KIND_INT8 or kind == KIND_UINT8 or kind == KIND_FLOAT8:
+            column.turned = 8
     else:
         raise buffer_misuse(f"kind {kind} is unknown")
     return 0
@@ -1684,7 +1690,8 @@ cdef class ColumnSink:
     """Columns in Arrow layout, grown row by row and cut into batches."""
 
     cdef SinkColumn* columns
-    cdef Py_ssize_t count, gathered, batch_rows, batch_bytes
+    cdef SinkColumn** growing  # those whose size is not said by their rows
+    cdef Py_ssize_t count, growing_count, gathered, batch_rows, batch_bytes
 
     def __init__(self, specs, Py_ssize_t batch_rows=const.BATCH_ROWS, Py_ssize_t batch_bytes=const.BATCH_BYTES):
         cdef Py_ssize_t i
@@ -1697,8 +1704,14 @@ cdef class ColumnSink:
         if self.columns == NULL:
             raise MemoryError()
         self.count = len(specs)
+        self.growing = <SinkColumn**>calloc(len(specs) + 1, sizeof(SinkColumn*))
+        if self.growing == NULL:
+            raise MemoryError()
         for i in range(self.count):
             sink_init(&self.columns[i], specs[i], 0)
+            if self.columns[i].has_offsets or self.columns[i].child_count:
+                self.growing[self.growing_count] = &self.columns[i]
+                self.growing_count += 1
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
 
@@ -1708,6 +1721,7 @@ cdef class ColumnSink:
             for i in range(self.count):
                 sink_close(&self.columns[i])
             free(self.columns)
+        free(self.growing)
 
     @property
     def rows(self):
@@ -1718,8 +1732,8 @@ cdef class ColumnSink:
         cdef Py_ssize_t i
         if self.gathered >= self.batch_rows:
             return True
-        for i in range(self.count):
-            if sink_size(&self.columns[i]) >= self.batch_bytes:
+        for i in range(self.growing_count):
+            if sink_size(self.growing[i]) >= self.batch_bytes:
                 return True
         return False
 
@@ -2988,6 +3002,8 @@ def encode_copy_columns(
         for index in range(sources.count):
             if sources.columns[index].layout == LAYOUT_OBJECT:
                 sources.encode_objects(columns[index], index, start, stop)
+    for index in range(sources.count):
+        sources.columns[index].quick = quick_of(&sources.columns[index])
     with nogil:
         code = put_rows(
             &buffer.out, sources.columns, sources.count, start, stop, limit_bytes, &reached, &found

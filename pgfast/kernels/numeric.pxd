@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 from pgfast.kernels.wire cimport (
     FAULT_DECIMAL_RANGE, FAULT_NUMERIC, LOW32, NUMERIC_MAX_SCALE, NUMERIC_NAN, NUMERIC_NEGATIVE, NUMERIC_NINF,
     NUMERIC_PINF, NUMERIC_POSITIVE, load_i16, load_u16, store_u16,
+    store_u64,
 )
 
 cdef struct Numeric:
@@ -412,16 +413,47 @@ cdef inline int put_numeric(
         store_u16(out + 8 + 2 * (i - first), groups[i])
     return 8 + 2 * (count - first)
 
+cdef inline int put_four_groups(uint8_t* out, uint64_t value, int weight, bint negative, int scale) noexcept nogil:
+    """Bytes of the numeric of a number of one to sixteen digits whose last group has this weight; 16 are written."""
+    cdef uint64_t groups
+    cdef uint32_t high = <uint32_t>(value // 100000000)
+    cdef uint32_t low = <uint32_t>(value - <uint64_t>high * 100000000)
+    cdef uint32_t upper = low // 10000
+    cdef uint32_t count = 1
+    groups = upper << 16 | (low - upper * 10000)
+    if high:
+        upper = high // 10000
+        groups |= <uint64_t>(upper << 16 | (high - upper * 10000)) << 32
+        count = 4 if upper else 3
+    elif upper:
+        count = 2
+    weight += <int>count - 1
+    while not groups & 0xFFFF:
+        groups >>= 16
+        count -= 1
+    store_u64(
+        out,
+        <uint64_t>count << 48 | <uint64_t>(weight & 0xFFFF) << 32
+        | <uint64_t>((NUMERIC_NEGATIVE if negative else NUMERIC_POSITIVE) << 16 | scale),
+    )
+    store_u64(out + 8, groups << (64 - 16 * count))
+    return <int>(8 + 2 * count)
+
 cdef inline int put_decimal64(uint8_t* out, uint64_t value, bint negative, int scale) noexcept nogil:
-    """Bytes written, at most 20: the numeric of an integer of 64 bits with `scale` places, 0 to 38."""
+    """Bytes of the numeric of an integer of 64 bits with `scale` places, 0 to 38; at most 20, 16 may be written."""
     cdef uint16_t groups[6]
     cdef int at = 6, cut = scale & 3, weight = -((scale + 3) >> 2), i
     cdef uint64_t rest
+    cdef uint32_t whole
     cdef uint8_t* to
     if value == 0:
         memset(out, 0, 8)
         store_u16(out + 6, scale)
         return 8
+    if value < 10000000000000ULL:
+        if cut:
+            value *= 100 if cut == 2 else small_power(4 - cut)
+        return put_four_groups(out, value, weight, negative, scale)
     if cut:  # the last group holds fewer than four digits: they stand at its left
         if cut == 2:
             rest = value // 100
@@ -431,11 +463,16 @@ cdef inline int put_decimal64(uint8_t* out, uint64_t value, bint negative, int s
             groups[5] = <uint16_t>((value - rest * small_power(cut)) * small_power(4 - cut))
         value = rest
         at = 5
-    while value:
+    while value > LOW32:
         at -= 1
         rest = value // 10000
         groups[at] = <uint16_t>(value - rest * 10000)
         value = rest
+    whole = <uint32_t>value
+    while whole:
+        at -= 1
+        groups[at] = <uint16_t>(whole % 10000)
+        whole = whole // 10000
     weight += 5 - at
     i = 6
     while groups[i - 1] == 0:  # the first group is not zero
@@ -456,6 +493,8 @@ cdef inline int put_decimal(uint8_t* out, U128 value, bint negative, int scale) 
     cdef uint16_t groups[16]
     cdef int at = 16, cut = scale & 3, behind = (scale + 3) >> 2
     cdef uint64_t low
+    if value.high == 0:
+        return put_decimal64(out, value.low, negative, scale)
     if cut:  # the last group holds fewer than four digits: they stand at its left
         at -= 1
         groups[at] = <uint16_t>(divide(&value, small_power(cut)) * small_power(4 - cut))

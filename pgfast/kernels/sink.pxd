@@ -11,7 +11,8 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from pgfast.kernels.numeric cimport (
-    Numeric, U128, U256, numeric_decimal128, numeric_decimal256, numeric_head, numeric_text, numeric_text_bound,
+    Numeric, SmallNumeric, U128, U256, numeric_decimal128, numeric_decimal256, numeric_head, numeric_small,
+    numeric_text, numeric_text_bound,
 )
 from pgfast.kernels.wire cimport *
 
@@ -27,6 +28,7 @@ cdef struct SinkColumn:
     int kind
     uint32_t oid  # as an array or composite writes it, 0 where it is not checked
     int width  # bytes of a fixed-width value, 0 for bits, variable width, lists and structs
+    int turned  # 4 or 8 where a value has nothing but its bytes turned round, else 0
     int scale
     int decimal  # bytes of a decimal, 0 for what is none
     U128 limit  # 10 ** precision of a decimal128
@@ -39,13 +41,17 @@ cdef struct SinkColumn:
     Py_ssize_t length
     Py_ssize_t nulls
     Py_ssize_t capacity  # rows there is room for
-    uint8_t* validity
+    Py_ssize_t rows_before  # of the last batch, which the next one will hardly exceed
+    Py_ssize_t bytes_before
+    uint8_t* validity  # a bit for each value once one was NULL; before that it is not written
     int32_t* offsets
     Block data  # for fixed widths `size` is not kept: it is length * width
 
 cdef inline void sink_free(SinkColumn* column) noexcept nogil:
     """Let go of what was gathered, not of what the column is made of."""
     cdef Py_ssize_t i
+    column.rows_before = column.length
+    column.bytes_before = column.data.size
     free(column.validity)
     free(column.offsets)
     free(column.data.data)
@@ -64,6 +70,11 @@ cdef inline int sink_grow(SinkColumn* column) noexcept nogil:
     """Room for at least one more row in every per-row buffer."""
     cdef Py_ssize_t rows = 2 * column.capacity if column.capacity else 256
     cdef void* memory
+    if column.capacity == 0:
+        if column.rows_before > rows:
+            rows = column.rows_before
+        if column.has_offsets and column.bytes_before and reserve(&column.data, column.bytes_before):
+            return OUT_OF_MEMORY
     memory = realloc(column.validity, (rows + 7) // 8)
     if memory == NULL:
         return OUT_OF_MEMORY
@@ -90,14 +101,20 @@ cdef inline int sink_grow(SinkColumn* column) noexcept nogil:
 cdef inline void mark_valid(SinkColumn* column, bint valid) noexcept nogil:
     cdef Py_ssize_t index = column.length >> 3
     cdef int bit = column.length & 7
-    if bit == 0:
-        column.validity[index] = 0
-        if column.kind == KIND_BOOL:
-            column.data.data[index] = 0
+    if bit == 0 and column.kind == KIND_BOOL:
+        column.data.data[index] = 0
     if valid:
-        column.validity[index] |= <uint8_t>(1 << bit)
-    else:
-        column.nulls += 1
+        if column.nulls:
+            if bit == 0:
+                column.validity[index] = 0
+            column.validity[index] |= <uint8_t>(1 << bit)
+        return
+    if column.nulls == 0:  # the first: those before it are valid
+        memset(column.validity, 0xFF, index)
+        column.validity[index] = <uint8_t>((1 << bit) - 1)
+    elif bit == 0:
+        column.validity[index] = 0
+    column.nulls += 1
 
 cdef inline int sink_null(SinkColumn* column) noexcept nogil:
     cdef Py_ssize_t i
@@ -583,6 +600,54 @@ cdef inline int sink_struct(
     column.length += 1
     return 0
 
+cdef inline bint quick_value(SinkColumn* column, const uint8_t* p, Py_ssize_t size) noexcept nogil:
+    """Whether a value of the commonest shapes was taken; what was not is for `sink_field`, which knows all of them."""
+    cdef Py_ssize_t length = column.length
+    cdef SmallNumeric number
+    cdef uint32_t bits32
+    cdef uint64_t bits64
+    cdef int32_t days
+    cdef uint8_t* out
+    if length == column.capacity or column.nulls:
+        return False
+    if column.turned == 8:
+        if size != 8:
+            return False
+        bits64 = load_u64(p)
+        memcpy(column.data.data + 8 * length, &bits64, 8)
+    elif column.decimal == 16:
+        if not numeric_small(p, size, &number) or number.scale != column.scale:
+            return False
+        if column.limit.high == 0 and number.value >= column.limit.low:
+            return False
+        out = column.data.data + 16 * length
+        store_u64_little(out, ~number.value + 1 if number.negative else number.value)
+        store_u64_little(out + 8, ~<uint64_t>0 if number.negative else 0)
+    elif column.kind == KIND_STR:
+        if size > SHORT or column.data.size > INT32_MAX - SHORT:
+            return False
+        if column.data.capacity - column.data.size < SHORT and grow(&column.data, SHORT):
+            return False
+        if not copy_short(column.data.data + column.data.size, p, size, False, True):
+            return False
+        column.data.size += size
+        column.offsets[length + 1] = <int32_t>column.data.size
+    elif column.kind == KIND_DATE:
+        days = load_i32(p) if size == 4 else INT32_MAX
+        if days == INT32_MIN or days > INT32_MAX - EPOCH_DAYS:
+            return False
+        days += EPOCH_DAYS
+        memcpy(column.data.data + 4 * length, &days, 4)
+    elif column.turned == 4:
+        if size != 4:
+            return False
+        bits32 = load_u32(p)
+        memcpy(column.data.data + 4 * length, &bits32, 4)
+    else:
+        return False
+    column.length = length + 1
+    return True
+
 cdef inline int sink_tuple(
     SinkColumn* columns, Py_ssize_t width, const uint8_t* p, Py_ssize_t size, Py_ssize_t base, Fault* fault
 ) noexcept nogil:
@@ -603,6 +668,9 @@ cdef inline int sink_tuple(
             return stop_number(fault, FAULT_FIELD_LENGTH, at - 4 + base, index, length)
         if length > size - at:
             return stop_number(fault, FAULT_FIELD_OVERRUN, at - 4 + base, index, length)
+        if length > 0 and quick_value(&columns[index], p + at, length):
+            at += length
+            continue
         code = sink_field(&columns[index], p + at, length, at + base, index, fault)
         if code:
             return code

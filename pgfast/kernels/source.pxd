@@ -19,9 +19,22 @@ cdef enum:
     ROOM = 64  # length word, and the longest fixed or numeric value: 8 + 2 * 22 bytes
     WIRE = 100  # a layout of our own: fields already encoded, each behind its length word
 
+# Pairs of layout and kind that `put_rows` writes itself, within the ROOM of the column.
+cdef enum Quick:
+    QUICK_NONE = 0
+    QUICK_INT4
+    QUICK_INT8
+    QUICK_REAL8
+    QUICK_DATE
+    QUICK_TIMESTAMP
+    QUICK_DECIMAL
+    QUICK_TEXT32
+    QUICK_VIEW
+
 cdef struct SourceColumn:
     int layout
     int kind
+    int quick  # Quick
     Py_ssize_t offset
     const uint8_t* validity
     const uint8_t* values
@@ -224,22 +237,23 @@ cdef inline int put_interval(
     store_i32(p + 12, months)
     return 0
 
-cdef inline int put_decimal128(Block* out, const SourceColumn* column, Py_ssize_t at) noexcept nogil:
+cdef inline int decimal128_field(uint8_t* to, const uint8_t* p, int scale) noexcept nogil:
+    """Bytes written: a decimal128 as a numeric behind its length word."""
     cdef U128 value
-    cdef const uint8_t* p = column.values + 16 * at
     cdef bint negative
-    cdef int size, i
-    value.low = 0
-    value.high = 0
-    for i in range(8):
-        value.low |= <uint64_t>p[i] << (8 * i)
-        value.high |= <uint64_t>p[8 + i] << (8 * i)
+    cdef int size
+    value.low = load_u64_little(p)
+    value.high = load_u64_little(p + 8)
     negative = value.high >> 63
     if negative:
         value.low = ~value.low + 1
         value.high = ~value.high + (1 if value.low == 0 else 0)
-    size = put_decimal(out.data + out.size + 4, value, negative, <int>column.scale)
-    tail(out, size)
+    size = put_decimal(to + 4, value, negative, scale)
+    store_i32(to, size)
+    return 4 + size
+
+cdef inline int put_decimal128(Block* out, const SourceColumn* column, Py_ssize_t at) noexcept nogil:
+    out.size += decimal128_field(out.data + out.size, column.values + 16 * at, <int>column.scale)
     return 0
 
 cdef inline int put_decimal256(Block* out, const SourceColumn* column, Py_ssize_t at) noexcept nogil:
@@ -511,14 +525,98 @@ cdef inline int put_field(
         return 0
     return put_null(out)  # LAYOUT_NULL
 
+cdef inline int quick_of(const SourceColumn* column) noexcept nogil:
+    """How `put_rows` writes the values of a column itself."""
+    cdef int layout = column.layout, kind = column.kind
+    if column.dictionary != NULL:
+        return QUICK_NONE
+    if layout == LAYOUT_I32 and kind == KIND_INT4:
+        return QUICK_INT4
+    if layout == LAYOUT_I64 and kind == KIND_INT8:
+        return QUICK_INT8
+    if layout == LAYOUT_F64 and kind == KIND_FLOAT8:
+        return QUICK_REAL8
+    if layout == LAYOUT_DATE32:
+        return QUICK_DATE
+    if layout == LAYOUT_TIMESTAMP and column.scale == 1000000:
+        return QUICK_TIMESTAMP
+    if layout == LAYOUT_DECIMAL128:
+        return QUICK_DECIMAL
+    if kind == KIND_STR or kind == KIND_ENUM or kind == KIND_JSON:
+        if layout == LAYOUT_VAR32:
+            return QUICK_TEXT32
+        if layout == LAYOUT_VIEW:
+            return QUICK_VIEW
+    return QUICK_NONE
+
+cdef inline int quick_field(const SourceColumn* column, Py_ssize_t at, uint8_t* to) noexcept nogil:
+    """Bytes written at `to`, at most ROOM; 0 for what `put_field` must write or refuse."""
+    cdef uint64_t bits64
+    cdef int64_t units
+    cdef int32_t number, last, which
+    cdef const uint8_t* text
+    cdef int quick = column.quick
+    if quick == QUICK_INT8 or quick == QUICK_REAL8:
+        memcpy(&bits64, column.values + 8 * at, 8)
+        store_i32(to, 8)
+        store_u64(to + 4, bits64)
+        return 12
+    elif quick == QUICK_DECIMAL:
+        return decimal128_field(to, column.values + 16 * at, <int>column.scale)
+    elif quick == QUICK_TEXT32:
+        memcpy(&number, column.offsets + 4 * at, 4)
+        memcpy(&last, column.offsets + 4 * at + 4, 4)
+        if number < 0 or last < number or last > column.values_size or last - number > SHORT:
+            return 0
+        last -= number
+        store_i32(to, last)
+        return 4 + last if copy_short(to + 4, column.values + number, last, True, False) else 0
+    elif quick == QUICK_DATE:
+        memcpy(&number, column.values + 4 * at, 4)
+        if number < INT32_MIN + EPOCH_DAYS or number == INT32_MAX:
+            return 0
+        store_i32(to, 4)
+        store_i32(to + 4, number - EPOCH_DAYS)
+        return 8
+    elif quick == QUICK_INT4:
+        memcpy(&number, column.values + 4 * at, 4)
+        store_i32(to, 4)
+        store_i32(to + 4, number)
+        return 8
+    elif quick == QUICK_TIMESTAMP:
+        memcpy(&units, column.values + 8 * at, 8)
+        if units <= INT64_MIN + EPOCH_US or units == INT64_MAX:
+            return 0
+        store_i32(to, 8)
+        store_i64(to + 4, units - EPOCH_US)
+        return 12
+    elif quick == QUICK_VIEW:
+        memcpy(&number, column.offsets + 16 * at, 4)
+        text = column.offsets + 16 * at + 4
+        if number < 0 or number > SHORT:
+            return 0
+        if number > 12:
+            memcpy(&which, text + 4, 4)
+            memcpy(&last, text + 8, 4)
+            if which < 0 or which >= column.variadic_count or last < 0:
+                return 0
+            if <int64_t>last + number > column.variadic_sizes[which]:
+                return 0
+            text = column.variadic[which] + last
+        store_i32(to, number)
+        return 4 + number if copy_short(to + 4, text, number, True, False) else 0
+    return 0
+
 cdef inline int put_rows(
     Block* out, const SourceColumn* columns, Py_ssize_t width, Py_ssize_t start, Py_ssize_t stop_row,
     Py_ssize_t limit_bytes, Py_ssize_t* reached, Fault* fault
 ) noexcept nogil:
     """Rows start:stop_row as binary COPY tuples, until `out` holds `limit_bytes`; on a fault the row is taken back."""
-    cdef Py_ssize_t row, index, before
+    cdef Py_ssize_t row, index, before, at
     cdef Py_ssize_t room = 2 + width * ROOM
-    cdef int code
+    cdef const SourceColumn* column
+    cdef uint8_t* to
+    cdef int code, size
     for row in range(start, stop_row):
         if out.size >= limit_bytes:
             reached[0] = row
@@ -526,18 +624,31 @@ cdef inline int put_rows(
         before = out.size
         if reserve(out, room):
             return stop(fault, OUT_OF_MEMORY, row - start, -1)
-        store_u16(out.data + out.size, <uint32_t>width)
-        out.size += 2
+        to = out.data + out.size
+        store_u16(to, <uint32_t>width)
+        to += 2
         for index in range(width):
-            if columns[index].layout == WIRE:
-                code = put_wire(out, &columns[index], row, room, fault, index)
+            column = &columns[index]
+            if column.quick:
+                at = column.offset + row
+                if column.validity != NULL and not (column.validity[at >> 3] >> (at & 7)) & 1:
+                    store_i32(to, -1)
+                    to += 4
+                    continue
+                size = quick_field(column, at, to)
+                if size:
+                    to += size
+                    continue
+            out.size = to - out.data
+            if column.layout == WIRE:
+                code = put_wire(out, column, row, room, fault, index)
             else:
-                code = put_field(
-                    out, &columns[index], columns[index].offset + row, row - start, index, room, fault
-                )
+                code = put_field(out, column, column.offset + row, row - start, index, room, fault)
             if code:
                 out.size = before
                 reached[0] = row
                 return code
+            to = out.data + out.size
+        out.size = to - out.data
     reached[0] = stop_row
     return 0

@@ -1,8 +1,9 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
 # Loads, stores and growing memory; what every other kernel stands on.
 #
-# Law of this file: no Python objects, no errors but a returned -1 for memory that is not to be had. Unaligned big-
-# endian access is spelled in shifts, which compilers turn into one instruction and which needs no alignment.
+# Law of this file: no Python objects, no errors but a returned -1 for memory that is not to be had. Unaligned
+# access is a memcpy, and the order of bytes is turned by what each compiler has for it: not every one recognises the
+# shifts of eight bytes, and GCC loses sight of them where it has joined their parts.
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
@@ -145,7 +146,37 @@ cdef extern from *:
     #define PGF_EPOCH_US (INT64_C(10957) * PGF_US_PER_DAY)
     #define PGF_LOW32 UINT64_C(0xFFFFFFFF)
     #define PGF_HIGH_BITS UINT64_C(0x8080808080808080)
+
+    #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    #define PGF_BIG_ENDIAN 1
+    #else
+    #define PGF_BIG_ENDIAN 0
+    #endif
+
+    static inline uint32_t pgf_turned32(uint32_t value) {
+    #if defined(__GNUC__) || defined(__clang__)
+        return __builtin_bswap32(value);
+    #else
+        return value >> 24 | (value >> 8 & 0xFF00) | (value << 8 & 0xFF0000) | value << 24;
+    #endif
+    }
+
+    static inline uint64_t pgf_turned64(uint64_t value) {
+    #if defined(__GNUC__) || defined(__clang__)
+        return __builtin_bswap64(value);
+    #else
+        return (uint64_t)pgf_turned32((uint32_t)value) << 32 | pgf_turned32((uint32_t)(value >> 32));
+    #endif
+    }
+
+    /* Between the order of this machine and that of the network, and that of Arrow. */
+    static inline uint32_t pgf_big32(uint32_t value) { return PGF_BIG_ENDIAN ? value : pgf_turned32(value); }
+    static inline uint64_t pgf_big64(uint64_t value) { return PGF_BIG_ENDIAN ? value : pgf_turned64(value); }
+    static inline uint64_t pgf_little64(uint64_t value) { return PGF_BIG_ENDIAN ? pgf_turned64(value) : value; }
     """
+    uint32_t big32 "pgf_big32"(uint32_t) noexcept nogil
+    uint64_t big64 "pgf_big64"(uint64_t) noexcept nogil
+    uint64_t little64 "pgf_little64"(uint64_t) noexcept nogil
     const int64_t US_PER_DAY "PGF_US_PER_DAY"
     const int64_t EPOCH_US "PGF_EPOCH_US"
     const uint64_t LOW32 "PGF_LOW32"
@@ -187,36 +218,47 @@ cdef inline int16_t load_i16(const uint8_t* p) noexcept nogil:
     return <int16_t>load_u16(p)
 
 cdef inline uint32_t load_u32(const uint8_t* p) noexcept nogil:
-    return (<uint32_t>p[0] << 24) | (<uint32_t>p[1] << 16) | (<uint32_t>p[2] << 8) | <uint32_t>p[3]
+    cdef uint32_t bits
+    memcpy(&bits, p, 4)
+    return big32(bits)
 
 cdef inline int32_t load_i32(const uint8_t* p) noexcept nogil:
     return <int32_t>load_u32(p)
 
 cdef inline uint64_t load_u64(const uint8_t* p) noexcept nogil:
-    return (<uint64_t>load_u32(p) << 32) | load_u32(p + 4)
+    cdef uint64_t bits
+    memcpy(&bits, p, 8)
+    return big64(bits)
 
 cdef inline int64_t load_i64(const uint8_t* p) noexcept nogil:
     return <int64_t>load_u64(p)
+
+cdef inline uint64_t load_u64_little(const uint8_t* p) noexcept nogil:
+    cdef uint64_t bits
+    memcpy(&bits, p, 8)
+    return little64(bits)
 
 cdef inline void store_u16(uint8_t* p, uint32_t value) noexcept nogil:
     p[0] = <uint8_t>(value >> 8)
     p[1] = <uint8_t>value
 
 cdef inline void store_u32(uint8_t* p, uint32_t value) noexcept nogil:
-    p[0] = <uint8_t>(value >> 24)
-    p[1] = <uint8_t>(value >> 16)
-    p[2] = <uint8_t>(value >> 8)
-    p[3] = <uint8_t>value
+    value = big32(value)
+    memcpy(p, &value, 4)
 
 cdef inline void store_i32(uint8_t* p, int32_t value) noexcept nogil:
     store_u32(p, <uint32_t>value)
 
 cdef inline void store_u64(uint8_t* p, uint64_t value) noexcept nogil:
-    store_u32(p, <uint32_t>(value >> 32))
-    store_u32(p + 4, <uint32_t>value)
+    value = big64(value)
+    memcpy(p, &value, 8)
 
 cdef inline void store_i64(uint8_t* p, int64_t value) noexcept nogil:
     store_u64(p, <uint64_t>value)
+
+cdef inline void store_u64_little(uint8_t* p, uint64_t value) noexcept nogil:
+    value = little64(value)
+    memcpy(p, &value, 8)
 
 cdef inline float load_f32(const uint8_t* p) noexcept nogil:
     cdef uint32_t bits = load_u32(p)
@@ -276,6 +318,47 @@ cdef inline void copy(void* to, const void* source, Py_ssize_t size) noexcept no
         memcpy(to, source, <size_t>size)
 
 # ---------------------------------------------------------------- text
+
+# Bytes that `copy_short` copies at most.
+cdef enum:
+    SHORT = 56
+
+cdef inline uint64_t zeros(uint64_t word) noexcept nogil:
+    """Not 0 where one of the eight bytes is 0."""
+    return (word - 0x0101010101010101ULL) & ~word & HIGH_BITS
+
+cdef inline bint copy_short(
+    uint8_t* to, const uint8_t* p, Py_ssize_t size, bint refuse_nul, bint refuse_high
+) noexcept nogil:
+    """Copy up to SHORT bytes; whether there was no NUL, and nothing but ASCII, where that is refused."""
+    cdef uint64_t word, bad = 0
+    cdef uint32_t half
+    cdef uint64_t nul = HIGH_BITS if refuse_nul else 0, high = HIGH_BITS if refuse_high else 0
+    cdef Py_ssize_t at = 0
+    if size >= 8:
+        while at + 8 <= size:
+            memcpy(&word, p + at, 8)
+            memcpy(to + at, &word, 8)
+            bad |= (zeros(word) & nul) | (word & high)
+            at += 8
+        memcpy(&word, p + size - 8, 8)
+        memcpy(to + size - 8, &word, 8)
+        bad |= (zeros(word) & nul) | (word & high)
+        return bad == 0
+    if size >= 4:
+        memcpy(&half, p, 4)
+        memcpy(to, &half, 4)
+        word = half
+        memcpy(&half, p + size - 4, 4)
+        memcpy(to + size - 4, &half, 4)
+        word = word << 32 | half
+        return ((zeros(word) & nul) | (word & high)) == 0
+    while at < size:
+        to[at] = p[at]
+        if (refuse_nul and p[at] == 0) or (refuse_high and p[at] >= 128):
+            return False
+        at += 1
+    return True
 
 cdef inline bint utf8_valid(const uint8_t* p, Py_ssize_t size) noexcept nogil:
     """Whether the bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF."""
