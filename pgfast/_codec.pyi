@@ -10,6 +10,7 @@ __all__ = [
     "IMPLEMENTATION",
     "ColumnSink",
     "CopyState",
+    "CsvState",
     "Plan",
     "ReadBuffer",
     "WriteBuffer",
@@ -20,6 +21,7 @@ __all__ = [
     "decode_rows",
     "encode_bind",
     "encode_copy_columns",
+    "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
 ]
@@ -75,6 +77,18 @@ class CopyState:
     def __init__(self, binary: bool = ...) -> None: ...
     def finish(self) -> None: ...
 
+@final
+class CsvState:
+    def __init__(
+        self,
+        width: int,
+        columns: Sequence[tuple[int, int, int, int]],
+        marks: tuple[bytes, bytes, bytes] = ...,
+        header: bool = False,
+        utc: bool = False,
+        binary: bool = True,
+    ) -> None: ...
+
 def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int) -> list[tuple[Any, ...]]: ...
 def decode_columns(sink: ColumnSink, block: bytearray, start: int, stop: int, count: int) -> int: ...
 def decode_copy_rows(
@@ -93,4 +107,7 @@ def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit
 def encode_copy_columns(
     buffer: WriteBuffer, columns: Sequence[SourceColumn], start: int, stop: int, limit_bytes: int
 ) -> int: ...
+def encode_copy_csv(
+    buffer: WriteBuffer, state: CsvState, block: Buffer, start: int, stop: int, final: bool, limit_bytes: int
+) -> tuple[int, int]: ...
 def encode_copy_text(buffer: WriteBuffer, rows: Iterable[Sequence[str | None]]) -> int: ...

@@ -28,6 +28,8 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
+from pgfast.kernels.calendar cimport *
+from pgfast.kernels.csvtext cimport *
 from pgfast.kernels.numeric cimport *
 from pgfast.kernels.sink cimport *
 from pgfast.kernels.source cimport *
@@ -42,7 +44,7 @@ from . import const
 from .errors import fault
 from .errors.faults import buffer_misuse
 from .values import Array, Interval, Multirange, Range
-from .kernels import decode_py, encode_py
+from .kernels import csvtext_py, decode_py, encode_py
 
 cdef extern from "Python.h":
     PyObject* PyIter_Next(object) except? NULL
@@ -236,6 +238,7 @@ __all__ = [
     "IMPLEMENTATION",
     "ColumnSink",
     "CopyState",
+    "CsvState",
     "Plan",
     "ReadBuffer",
     "WriteBuffer",
@@ -246,6 +249,7 @@ __all__ = [
     "decode_rows",
     "encode_bind",
     "encode_copy_columns",
+    "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
 ]
@@ -870,28 +874,6 @@ cdef class Plan:
 
 
 # ---------------------------------------------------------------- one field -> one Python value
-
-cdef inline void civil(int64_t ordinal, int* year, int* month, int* day) noexcept nogil:
-    """Year, month and day of a proleptic Gregorian ordinal (1 is 0001-01-01), by 400-year cycles counted from March."""
-    cdef int64_t z = ordinal + 305  # days since 0000-03-01
-    cdef int64_t era = z // 146097
-    cdef int of_era = <int>(z - era * 146097)
-    cdef int of_cycle = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
-    cdef int of_year = of_era - (365 * of_cycle + of_cycle // 4 - of_cycle // 100)
-    cdef int shifted = (5 * of_year + 2) // 153
-    day[0] = of_year - (153 * shifted + 2) // 5 + 1
-    month[0] = shifted + 3 if shifted < 10 else shifted - 9
-    year[0] = <int>(of_cycle + era * 400) + (1 if month[0] <= 2 else 0)
-
-
-cdef inline int64_t ordinal_of(int year, int month, int day) noexcept nogil:
-    """The proleptic Gregorian ordinal of a date of the years 1 to 9999."""
-    cdef int y = year - 1 if month <= 2 else year
-    cdef int era = y // 400
-    cdef int of_cycle = y - era * 400
-    cdef int of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    return <int64_t>era * 146097 + of_cycle * 365 + of_cycle // 4 - of_cycle // 100 + of_year - 305
-
 
 cdef object called(PyObject* call, object value, Py_ssize_t at, Py_ssize_t column):
     if call == NULL:
@@ -3092,3 +3074,103 @@ cdef int put_byte(Block* out, uint8_t code) except -1:
     out.data[out.size] = code
     out.size += 1
     return 0
+
+
+# ---------------------------------------------------------------- CSV in
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class CsvState:
+    """Where a stream of CSV stands between two blocks, and what is made of the fields of its records."""
+
+    cdef CsvColumn* columns
+    cdef Py_ssize_t count
+    cdef CsvForm form
+    cdef bytes null
+
+    def __init__(self, Py_ssize_t width, columns, marks=(b",", b'"', b""), bint header=False, bint utc=False,
+                 bint binary=True):
+        cdef CsvColumn* column
+        cdef bytes delimiter, quote
+        columns = list(columns)
+        if self.columns != NULL:
+            raise buffer_misuse("a state is made once")
+        delimiter, quote, self.null = marks
+        csvtext_py.check_form(width, columns, marks)
+        self.columns = <CsvColumn*>calloc(len(columns), sizeof(CsvColumn))
+        if self.columns == NULL:
+            raise MemoryError()
+        for field, kind, limit, places in columns:
+            column = &self.columns[self.count]
+            column.field = field
+            column.kind = kind
+            column.limit = limit
+            column.places = places
+            self.count += 1
+        self.form.delimiter = delimiter[0]
+        self.form.quote = quote[0]
+        self.form.null = <const uint8_t*>PyBytes_AS_STRING(self.null)
+        self.form.null_size = PyBytes_GET_SIZE(self.null)
+        self.form.width = width
+        self.form.header = header
+        self.form.utc = utc
+        self.form.binary = binary
+
+    def __dealloc__(self):
+        free(self.columns)
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class _Csv:
+    """What one call reads and works with: the block held, a state of its own, and memory for fields."""
+
+    cdef Py_buffer view
+    cdef bint held
+    cdef CsvForm form
+    cdef CsvField* fields
+    cdef Block scratch
+
+    def __cinit__(self, block, CsvState state not None):
+        PyObject_GetBuffer(block, &self.view, PyBUF_SIMPLE)
+        self.held = True
+        self.form = state.form
+        self.fields = <CsvField*>calloc(state.form.width + 1, sizeof(CsvField))
+        if self.fields == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.fields)
+        free(self.scratch.data)
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+
+def encode_copy_csv(
+    WriteBuffer buffer not None, CsvState state not None, block, Py_ssize_t start, Py_ssize_t stop, bint final,
+    Py_ssize_t limit_bytes
+):
+    """(the position reached, rows written): records of CSV text appended to the open CopyData."""
+    cdef _Csv csv = _Csv(block, state)
+    cdef const uint8_t* base = <const uint8_t*>csv.view.buf
+    cdef const uint8_t* place
+    cdef Py_ssize_t rows = 0
+    cdef Fault found
+    cdef int code
+    buffer.opened()
+    if state.columns == NULL:
+        raise buffer_misuse("the state was not made")
+    if not 0 <= start <= stop <= csv.view.len:
+        raise buffer_misuse(f"bytes {start}:{stop} lie outside their block of {csv.view.len}")
+    place = base + start
+    with nogil:
+        code = put_csv_rows(
+            &buffer.out, &csv.form, state.columns, state.count, csv.fields, &csv.scratch, &place, base + stop, final,
+            limit_bytes, &rows, &found
+        )
+    if code == FAULT_ROW_WIDTH:
+        raise fault(FAULT_ROW_WIDTH, found.at, -1, (found.detail, csv.form.width))
+    if code:
+        raise fault_of(&found)
+    state.form = csv.form
+    return place - base, rows

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         IMPLEMENTATION,
         ColumnSink,
         CopyState,
+        CsvState,
         Plan,
         ReadBuffer,
         WriteBuffer,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         decode_rows,
         encode_bind,
         encode_copy_columns,
+        encode_copy_csv,
         encode_copy_rows,
         encode_copy_text,
     )
@@ -48,6 +50,7 @@ __all__ = [
     "ColumnBuffers",
     "ColumnSink",
     "CopyState",
+    "CsvState",
     "Plan",
     "ReadBuffer",
     "SinkSpec",
@@ -61,6 +64,7 @@ __all__ = [
     "decode_rows",
     "encode_bind",
     "encode_copy_columns",
+    "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
 ]

@@ -208,6 +208,15 @@ COLUMN_PAIRS: Final[frozenset[tuple[int, int]]] = frozenset(
     }
 )
 
+#: Kinds that `encode_copy_csv` makes of text.
+CSV_KINDS: Final[frozenset[int]] = frozenset(
+    {
+        *(KIND_STR, KIND_BYTES, KIND_BOOL, KIND_INT2, KIND_INT4, KIND_INT8, KIND_OID, KIND_FLOAT4, KIND_FLOAT8),
+        *(KIND_NUMERIC, KIND_DATE, KIND_TIME, KIND_TIMESTAMP, KIND_TIMESTAMPTZ, KIND_UUID, KIND_JSON, KIND_JSONB),
+        *(KIND_CHAR, KIND_ENUM),
+    }
+)
+
 # ---------------------------------------------------------------- type OIDs (pg_type.dat), the first set
 OID_BOOL: Final = 16
 OID_BYTEA: Final = 17

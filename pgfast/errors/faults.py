@@ -61,6 +61,9 @@ FAULT_TIMEZONE: Final = 44  # value: the Python value
 FAULT_NUMERIC_TEXT: Final = 45  # value: the text
 FAULT_COMPOSITE_WIDTH: Final = 46  # value: (values given, attributes of the type)
 FAULT_LOWER_BOUNDS: Final = 47  # value: the Array
+FAULT_CSV_FIELD: Final = 48  # value: the text
+FAULT_CSV_RECORD: Final = 49
+FAULT_CSV_UTF8: Final = 50  # value: the bytes
 
 _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_FRAME_LENGTH: (ProtocolError, "message length {value} is less than 4, the length of the length word itself"),
@@ -133,6 +136,12 @@ _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_NUMERIC_TEXT: (DataError, "{value} is not a number"),
     FAULT_COMPOSITE_WIDTH: (DataError, "{value[0]} values for a composite type of {value[1]} attributes"),
     FAULT_LOWER_BOUNDS: (DataError, "{value} has other dimensions than lower bounds, or a bound beyond 32 bits"),
+    FAULT_CSV_FIELD: (DataError, "{value} is nothing that is surely read as the server reads it"),
+    FAULT_CSV_RECORD: (
+        DataError,
+        "the record ends otherwise than those before it, inside a quoted field, or is the mark of the data's end",
+    ),
+    FAULT_CSV_UTF8: (DataError, "{value} is not valid UTF-8"),
 }
 
 _WIDTH: Final = 60

@@ -117,6 +117,9 @@ cdef enum FaultCode:
     FAULT_NUMERIC_TEXT = 45
     FAULT_COMPOSITE_WIDTH = 46
     FAULT_LOWER_BOUNDS = 47
+    FAULT_CSV_FIELD = 48
+    FAULT_CSV_RECORD = 49
+    FAULT_CSV_UTF8 = 50
 
 cdef enum:
     OUT_OF_MEMORY = -1  # stands where a fault code would
