@@ -299,6 +299,11 @@ FITTING: Final[dict[str, object]] = {
     "max_message_size": 65536,
     "batch_rows": 10,
     "batch_bytes": 1000,
+    "width": 1,
+    "columns": [(0, 2, 1, 0)],
+    "marks": (b",", b'"', b""),
+    "header": False,
+    "utc": False,
 }
 
 

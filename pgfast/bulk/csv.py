@@ -1,65 +1,48 @@
-"""Loading a CSV file: parsed by pyarrow into columns of the target's types where that is sure, else by the server.
+"""Loading a CSV file: read by the codec into the binary form of the target's types where that is sure, else by the
+server.
 
-Law of this file: what the server's COPY ... (FORMAT csv) would store of a well-formed file is what is stored.
-Unquoted empty is NULL, quoted empty is ''; numeric never passes through a float. The client parses into binary only
-what it surely reads as the server does. At the first value that is not surely so (infinity, BC, 24:00, a time that
-names no zone in a session whose zone is not UTC, array bounds, whatever pyarrow or the parsers of this package refuse)
-the load begins again in text COPY: pyarrow then only finds the fields, and the server's own input functions decide. At
-a quote inside an unquoted field, which pyarrow reads otherwise, the file goes to the server as it is.
+Law of this file: what the server's COPY ... (FORMAT csv) would store of a well-formed file is what is stored, but that
+blank lines among records of several fields are left out. Unquoted empty is NULL, quoted empty is ''; numeric never
+passes through a float. The codec makes binary only of what it surely reads as the server does. At the first value that
+is not surely so (infinity, BC, 24:00, a time that names no zone in a session whose zone is not UTC ...) the load begins
+again in text COPY: the codec then only finds the fields, and the server's own input functions decide. At a line that
+ends otherwise than the first one, or holds nothing but `\\.`, the file goes to the server as it is.
 
 A plain mistake is looked up in the file, so that the error can name row, column, value and line.
 
-Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadAttributesCSV).
+Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadLineText, CopyReadAttributesCSV).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timezone
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
-from ..arrow import ArrowBatch, ArrowReader
-from ..errors import DatabaseError, DataError, Error, InterfaceError
-from ..errors.faults import FAULT_NUL
-from .arrays import ArrowPlan
-from .csvfile import (
-    RECORD_LIMIT,
-    Dialect,
-    Record,
-    UnreadableRecord,
-    Utf8File,
-    WatchedFile,
-    dialect_of,
-    first_record,
-    records,
-    scanned,
-)
-from .csvvalues import FALSE_VALUES, TRUE_VALUES, Reading, Unsure, converted, plain_mistake, reading, surely_read
+from ..codec import CsvState, encode_copy_csv
+from ..errors import DatabaseError, DataError, reason
+from ..errors.base import FaultInfo
+from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8
+from .csvfile import RECORD_LIMIT, Dialect, UnreadableRecord, Utf8File, dialect_of, first_record, records
+from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
 from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Reread, copy_options
 from .report import Meter
 from .sources import FileOptions
-from .target import Target, TargetColumn
+from .target import Target
 from .zones import session_zone
 
-__all__ = ["CsvFeed", "ServerCsvFeed", "dialect_of", "first_record", "open_csv", "records"]
+__all__ = ["CsvFeed", "dialect_of", "first_record", "open_csv", "records"]
 
-#: Bytes parsed together; pyarrow reads some such pieces ahead for each processor, so this decides what a load takes.
-#: It is doubled, up to the longest record there may be, where a record is longer.
+#: Bytes of the file that lie in memory together. It is doubled, up to the longest record there may be, where one is
+#: longer.
 _READ_SIZE: Final = 1 << 18
-_TOO_SHORT: Final = "straddling object"
 
 
 def open_csv(path: Path, options: FileOptions) -> Feed:
     """The feed of a CSV file."""
     dialect = dialect_of(path, options)
-    first = first_record(path, dialect)
-    if find_spec("pyarrow") is None:
-        return ServerCsvFeed(path, dialect, first)
-    return CsvFeed(path, dialect, first)
+    return CsvFeed(path, dialect, first_record(path, dialect))
 
 
 def _server_options(dialect: Dialect) -> str:
@@ -69,21 +52,39 @@ def _server_options(dialect: Dialect) -> str:
     return ", ".join(["FORMAT csv", *written, *(["HEADER"] if dialect.header else [])])
 
 
-def _server_blocks(path: Path, dialect: Dialect, target: Target, meter: Meter) -> Iterator[memoryview]:
-    """The text of the file in blocks."""
-    with Utf8File(path, dialect) as file:
-        out = BlockWriter(binary=False)
-        try:
-            while data := file.read(BLOCK_SIZE):
-                out.buffer.put_bytes(data)
-                yield meter.block(out.take())
-        except UnicodeDecodeError as exc:
-            raise DataError(f"COPY {target.table}: {path.name}: {exc}") from exc
-        yield meter.block(out.finish())
+class _Window:
+    """The part of a file that is being read: bytes start:stop of `data`, the last ones once `final` is set."""
+
+    __slots__ = ("data", "final", "start", "stop")
+
+    def __init__(self) -> None:
+        self.data = bytearray(_READ_SIZE)
+        self.start = 0
+        self.stop = 0
+        self.final = False
+
+    @property
+    def rest(self) -> int:
+        """How many bytes were not used."""
+        return self.stop - self.start
+
+    def read(self, file: Utf8File) -> None:
+        """More of the file behind what was not used. Raises UnicodeDecodeError."""
+        rest = self.rest
+        if rest > len(self.data) // 2:
+            larger = bytearray(2 * len(self.data))
+            larger[:rest] = memoryview(self.data)[self.start : self.stop]
+            self.data = larger
+        elif self.start:
+            self.data[:rest] = self.data[self.start : self.stop]
+        self.start = 0
+        count = file.readinto(memoryview(self.data)[rest:])
+        self.stop = rest + count
+        self.final = count == 0
 
 
-class ServerCsvFeed:
-    """The file as it is, parsed by the server: without pyarrow."""
+class CsvFeed:
+    """The file, whichever way it goes."""
 
     kind: ClassVar[str] = "csv"
 
@@ -92,67 +93,24 @@ class ServerCsvFeed:
         self._dialect = dialect
         self._first = first
         self._target = Target("", "", ())
+        self._utc = False
+        self._way = BINARY
 
     @property
     def names(self) -> tuple[str, ...] | None:
         """The header."""
         return tuple(self._first) if self._dialect.header else None
 
-    def prepare(self, target: Target, zone: str | None) -> str:
-        """The server needs every column of the file to be loaded."""
-        if self._dialect.header and target.names != self.names:
-            raise InterfaceError(
-                "loading some columns of a CSV file, or in another order, needs pyarrow; pip install 'pgfast[arrow]'"
-            )
-        self._target = target
-        return SERVER_CSV
-
-    def copy_options(self) -> str:
-        """COPY's options for this dialect."""
-        return _server_options(self._dialect)
-
-    def blocks(self, meter: Meter) -> Iterator[memoryview]:
-        """The text of the file in blocks."""
-        return _server_blocks(self._path, self._dialect, self._target, meter)
-
-    def close(self) -> None:
-        """Nothing is open between blocks."""
-
-
-class CsvFeed:
-    """The file as columns, by pyarrow."""
-
-    kind: ClassVar[str] = "csv"
-
-    def __init__(self, path: Path, dialect: Dialect, first: list[str]) -> None:
-        self._path = path
-        self._dialect = dialect
-        self._width = len(first)
-        self._names = first if dialect.header else [f"f{index}" for index in range(len(first))]
-        self._library: Any = import_module("pyarrow.csv")
-        self._arrow: Any = import_module("pyarrow")
-        self._target = Target("", "", ())
-        self._chosen: list[str] = []
-        self._utc = False
-        self._hexadecimal = False
-        self._block_size = _READ_SIZE
-        self._way = BINARY
-
     @property
-    def names(self) -> tuple[str, ...] | None:
-        """The header."""
-        return tuple(self._names) if self._dialect.header else None
+    def _width(self) -> int:
+        """How many fields a record has."""
+        return len(self._first if self._dialect.header else self._target.columns)
 
     def prepare(self, target: Target, zone: str | None) -> str:
         """Settle which columns of the file go where."""
         self._target, self._utc = target, session_zone(zone) is timezone.utc
-        self._chosen = list(target.names)
-        if not self._dialect.header:
-            if self._width and self._width != len(target.columns):
-                raise target.error(
-                    f"{self._width} values where {len(target.columns)} are wanted (line 1 of {self._path.name})", 0
-                )
-            self._chosen = self._names[: len(target.columns)]
+        if not self._dialect.header and self._first and len(self._first) != len(target.columns):
+            raise self._wrong(f"{len(self._first)} values where {len(target.columns)} are wanted", 0, None)
         sure = target.binary and all(surely_read(column) for column in target.columns)
         self._way = BINARY if sure else TEXT
         return self._way
@@ -163,188 +121,117 @@ class CsvFeed:
 
     def blocks(self, meter: Meter) -> Iterator[memoryview]:
         """The rows in blocks."""
-        if self._way == SERVER_CSV:
-            yield from _server_blocks(self._path, self._dialect, self._target, meter)
-            return
-        readings = [self._reading(column) for column in self._target.columns]
         try:
-            yield from self._plan(readings).blocks(self._batches(readings), meter)
-        except DatabaseError as exc:
-            raise self._settled(exc) from exc.__cause__
-
-    def _reading(self, column: TargetColumn) -> Reading:
-        if self._way == BINARY and self._width:
-            return reading(column, self._hexadecimal)
-        return Reading(self._arrow.string(), self._arrow.string())
-
-    def _plan(self, readings: list[Reading]) -> ArrowPlan:
-        """How the columns go to the target, to which they are named; as text, whatever its types are."""
-        target = self._target
-        if self._way == TEXT:
-            target = replace(target, columns=tuple([replace(column, spec=None) for column in target.columns]))
-        schema = self._arrow.schema([(name, how.cast) for name, how in zip(target.names, readings, strict=True)])
-        return ArrowPlan(target, ArrowReader(schema.empty_table()).fields, "UTC" if self._utc else None)
-
-    def _batches(self, readings: list[Reading]) -> Iterator[ArrowBatch]:
-        """The file's batches, the chosen columns named as the target's."""
-        if not self._has_rows():
-            return
-        done = 0
-        with WatchedFile(self._path, self._dialect) as source:
-            try:
-                for batch in self._open(source, readings):
-                    self._watch(source, readings)
-                    columns = [
-                        converted(values, how, self._utc) for values, how in zip(batch.columns, readings, strict=True)
-                    ]
-                    named = self._arrow.RecordBatch.from_arrays(columns, list(self._target.names))
-                    done += len(named)
-                    yield from ArrowReader(named)
-            except (self._arrow.ArrowException, Unsure) as exc:
-                self._watch(source, readings)
-                raise self._misread(done, str(exc)) from exc
-            except UnicodeDecodeError as exc:
-                raise self._undecodable(exc) from exc
-            self._watch(source, readings)
-            if source.inside:
-                raise self._misread(done, "there is a quote without another that belongs to it")
-
-    def _has_rows(self) -> bool:
-        """Whether there is a record behind the header; pyarrow refuses a file without."""
-        try:
-            return bool(self._width) and next(self._records(0), None) is not None
-        except UnreadableRecord:
-            return True
-
-    def _open(self, source: WatchedFile, readings: list[Reading]) -> Any:
-        library = self._library
-        return library.open_csv(
-            source,
-            library.ReadOptions(
-                block_size=self._block_size, column_names=None if self._dialect.header else self._names
-            ),
-            library.ParseOptions(
-                delimiter=self._dialect.delimiter,
-                quote_char=self._dialect.quote,
-                newlines_in_values=True,
-                ignore_empty_lines=self._width > 1,
-            ),
-            library.ConvertOptions(
-                column_types={name: how.parsed for name, how in zip(self._chosen, readings, strict=True)},
-                include_columns=self._chosen,
-                null_values=[self._dialect.null],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                true_values=TRUE_VALUES,
-                false_values=FALSE_VALUES,
-            ),
-        )
-
-    def _watch(self, source: WatchedFile, readings: list[Reading]) -> None:
-        """Raises Reread, or DataError, where the file holds what pyarrow reads otherwise than the server."""
-        if source.astray:
-            if self._target.names != tuple(self._names) and self._dialect.header:
-                raise self._misquoted()
-            self._way = SERVER_CSV
-            raise Reread
-        integers = any(self._arrow.types.is_integer(how.parsed) for how in readings)
-        if source.hexadecimal and integers and not self._hexadecimal:
-            self._hexadecimal = True
-            raise Reread
-
-    def _misquoted(self) -> DataError:
-        why = "a quote inside a field that is not quoted: quote the field, and double the quote in it"
-        for number, (record, astray) in enumerate(self._scanned()):
-            if astray:
-                return self._at(why, number - 1, None, record.line)
-        return DataError(f"COPY {self._target.table}: {self._path.name}: {why}")
-
-    def _misread(self, done: int, said: str) -> Error:
-        """What to raise where something behind the first `done` rows is refused or not sure.
-
-        Reread where the server can be asked.
-        """
-        if _TOO_SHORT in said and self._block_size < RECORD_LIMIT:
-            self._block_size *= 2
-            raise Reread
-        seen = 0
-        try:
-            for row, record in enumerate(self._records(done), done):
-                mistake = self._mistake(record, row)
-                if mistake is not None:
-                    return mistake
-                seen += sum(map(len, record.fields)) + self._width
-                if self._way == BINARY and seen > 2 * self._block_size:
-                    break  # it stands in the block behind the rows that were read
-        except UnreadableRecord as exc:
-            return self._at(exc.why, exc.number - int(self._dialect.header), None, exc.line)
-        if self._way == BINARY:
-            self._way = TEXT
-            raise Reread
-        return DataError(f"COPY {self._target.table}: {self._path.name}: {said}")
-
-    def _mistake(self, record: Record, row: int) -> DataError | None:
-        """The error for a record that the server surely refuses."""
-        if len(record.fields) != self._width:
-            return self._at(f"{len(record.fields)} values where {self._width} are wanted", row, None, record.line)
-        for index, column in enumerate(self._target.columns):
-            text = record.fields[self._names.index(self._chosen[index])]
-            refused = None
-            if any("\udc80" <= character <= "\udcff" for character in text):
-                refused = f"{text.encode('utf-8', 'surrogateescape')!r} is not valid {self._dialect.encoding}"
-            elif text and text != self._dialect.null:
-                refused = plain_mistake(text, column)
-            if refused is not None:
-                return self._at(refused, row, index, record.line)
-        return None
-
-    def _settled(self, exc: DatabaseError) -> DatabaseError:
-        """What to raise for a fault of the codec: with its line, or of the plain mistake behind it.
-
-        Reread where it is none.
-        """
-        where, _, text = str(exc).partition(": ")
-        if exc.fault is None or ", row " not in where:
-            return exc
-        row = int(where.partition(", row ")[2].partition(",")[0]) - 1
-        try:
-            record = next(self._records(row), None)
-        except UnreadableRecord as unreadable:
-            return self._at(unreadable.why, row, None, unreadable.line)
-        if record is None:
-            return exc
-        if self._way == BINARY and exc.fault.code != FAULT_NUL:
-            mistake = self._mistake(record, row)
-            if mistake is None:
-                self._way = TEXT
-                raise Reread
-            return mistake
-        made = type(exc)(f"{where}: {text} (line {record.line} of {self._path.name})")
-        made.fault = exc.fault
-        return made
-
-    def _records(self, skipped: int) -> Iterator[Record]:
-        """The data's records from number `skipped` on."""
-        wanted = skipped + (1 if self._dialect.header else 0)
-        for number, (record, _astray) in enumerate(self._scanned()):
-            if number >= wanted:
-                yield record if record.fields else Record(record.line, [""])
-
-    def _scanned(self) -> Iterator[tuple[Record, bool]]:
-        """The records, the header's too, and of each whether a quote is astray in it; a blank line is one only in a
-        file of one column."""
-        try:
-            for record, astray in scanned(self._path, self._dialect):
-                if record.fields or self._width == 1:
-                    yield record, astray
+            with Utf8File(self._path, self._dialect) as file:
+                yield from self._as_it_is(file, meter) if self._way == SERVER_CSV else self._encoded(file, meter)
         except UnicodeDecodeError as exc:
             raise self._undecodable(exc) from exc
 
+    def _as_it_is(self, file: Utf8File, meter: Meter) -> Iterator[memoryview]:
+        """The text of the file."""
+        out = BlockWriter(binary=False)
+        while data := file.read(BLOCK_SIZE):
+            out.buffer.put_bytes(data)
+            yield meter.block(out.take())
+        yield meter.block(out.finish())
+
+    def _encoded(self, file: Utf8File, meter: Meter) -> Iterator[memoryview]:
+        """The rows in COPY's binary or text format."""
+        out, window, state = BlockWriter(self._way == BINARY), _Window(), self._state()
+        while not window.final:
+            if window.rest > RECORD_LIMIT:
+                raise self._unclosed(meter.rows)
+            window.read(file)
+            more = True
+            while more:
+                try:
+                    window.start, rows = encode_copy_csv(
+                        out.buffer, state, window.data, window.start, window.stop, window.final, BLOCK_SIZE
+                    )
+                except DatabaseError as exc:
+                    if exc.fault is None:
+                        raise
+                    raise self._settled(exc.fault, meter.rows + exc.fault.at) from None
+                meter.rows += rows
+                more = out.full
+                if more:
+                    yield meter.block(out.take())
+        yield meter.block(out.finish())
+
+    def _state(self) -> CsvState:
+        """What is made of the fields of a record."""
+        dialect, names = self._dialect, self.names or self._target.names
+        make = kernel_column if self._way == BINARY else text_column
+        return CsvState(
+            self._width,
+            [make(names.index(column.name), column) for column in self._target.columns],
+            (dialect.delimiter.encode(), dialect.quote.encode(), dialect.null.encode()),
+            dialect.header,
+            self._utc,
+            self._way == BINARY,
+        )
+
+    # ---------------------------------------------------------------- what is wrong
+
+    def _settled(self, info: FaultInfo, row: int) -> Exception:
+        """What to raise for a fault of the codec: Reread where the server can be asked."""
+        column = info.column if info.column >= 0 else None
+        if info.code == FAULT_CSV_RECORD:
+            return self._misread(row)
+        if info.code == FAULT_CSV_FIELD and column is not None:
+            mistake = plain_mistake(str(info.value), self._target.columns[column])
+            if mistake is None:
+                self._way = TEXT
+                return Reread()
+            return self._wrong(mistake, row, column)
+        if info.code == FAULT_CSV_UTF8:
+            made = self._wrong(f"{info.value!r} is not valid {self._dialect.encoding}", row, column)
+        else:
+            value = info.value.decode("utf-8", "replace") if isinstance(info.value, bytes) else info.value
+            made = self._wrong(reason(info.code, info.at, value), row, column)
+        made.fault = info
+        return made
+
+    def _misread(self, row: int) -> Exception:
+        """What to raise where a record is not surely one."""
+        try:
+            line = self._line(row)
+        except UnreadableRecord as exc:
+            return self._wrong(exc.why, exc.number - int(self._dialect.header), None, exc.line)
+        if self.names is None or self._target.names == self.names:
+            self._way = SERVER_CSV
+            return Reread()
+        return self._wrong("the line ends otherwise than the first one, or is \\. alone", row, None, line)
+
+    def _unclosed(self, row: int) -> Exception:
+        """The error for a record that is longer than any."""
+        try:
+            line = self._line(row)
+        except UnreadableRecord as exc:
+            line = exc.line
+        return self._wrong("a quoted field is not closed", row, None, line)
+
+    def _wrong(self, text: str, row: int, column: int | None, line: int | None = None) -> DataError:
+        """The error for a row of the data."""
+        where = self._line(row) if line is None else line
+        return self._target.error(f"{text} (line {where} of {self._path.name})", row, column)
+
+    def _line(self, row: int) -> int:
+        """The line on which a row of the data ends; a blank line is one only in a file of one column.
+
+        Raises UnreadableRecord where an earlier quote is not closed.
+        """
+        left, line = row + int(self._dialect.header), 0
+        for record in records(self._path, self._dialect):
+            line = record.line
+            if record.fields or self._width == 1:
+                left -= 1
+                if left < 0:
+                    break
+        return line
+
     def _undecodable(self, exc: UnicodeDecodeError) -> DataError:
         return DataError(f"COPY {self._target.table}: {self._path.name}: {exc}")
-
-    def _at(self, text: str, row: int, column: int | None, line: int) -> DataError:
-        return self._target.error(f"{text} (line {line} of {self._path.name})", row, column)
 
     def close(self) -> None:
         """Nothing is open between blocks."""

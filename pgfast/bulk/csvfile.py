@@ -1,7 +1,7 @@
 """CSV files as text: how they are written, their bytes in UTF-8, and their records.
 
-Law of this file: a quote opens or closes wherever it stands, as the server reads it, and a quote inside an unquoted
-field is told. The records are for errors and for what a file begins with; its values are read elsewhere.
+Law of this file: a quote opens or closes wherever it stands, as the server reads it. The records are for errors and
+for what a file begins with; its values are read elsewhere.
 
 Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadAttributesCSV); RFC 4180.
 """
@@ -13,7 +13,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ..errors import DataError, InterfaceError
 from .sources import FileOptions
@@ -77,12 +77,6 @@ class Record(NamedTuple):
 
 def records(path: Path, dialect: Dialect) -> Iterator[Record]:
     """The records of the file. Raises UnreadableRecord, and LookupError or UnicodeDecodeError for its encoding."""
-    for record, _astray in scanned(path, dialect):
-        yield record
-
-
-def scanned(path: Path, dialect: Dialect) -> Iterator[tuple[Record, bool]]:
-    """As `records`, and whether a quote stands inside a field of the record that is not quoted."""
     quote = dialect.quote
     number, line, quotes, length = 0, 0, 0, 0
     begun: list[str] = []
@@ -90,7 +84,7 @@ def scanned(path: Path, dialect: Dialect) -> Iterator[tuple[Record, bool]]:
         for line, text in enumerate(file, 1):
             if not begun and quote not in text:
                 body = text.rstrip("\r\n")
-                yield Record(line, body.split(dialect.delimiter) if body else []), False
+                yield Record(line, body.split(dialect.delimiter) if body else [])
                 number += bool(body)
                 continue
             begun.append(text)
@@ -105,11 +99,10 @@ def scanned(path: Path, dialect: Dialect) -> Iterator[tuple[Record, bool]]:
         raise UnreadableRecord(number, line - len(begun) + 1, "a quoted field is not closed")
 
 
-def _quoted_record(line: int, text: str, dialect: Dialect) -> tuple[Record, bool]:
+def _quoted_record(line: int, text: str, dialect: Dialect) -> Record:
     """The record of a text with an even number of quotes: every second part between them is quoted."""
     fields: list[str] = []
     field: list[str] = []
-    astray = False
     parts = text.split(dialect.quote)
     last = len(parts) - 1
     for index, part in enumerate(parts):
@@ -118,15 +111,13 @@ def _quoted_record(line: int, text: str, dialect: Dialect) -> tuple[Record, bool
         elif not part and 0 < index < last:
             field.append(dialect.quote)  # nothing between a closing quote and the next one: it was doubled
         else:
-            begins, ends = part[:1] in ("", dialect.delimiter), part[-1:] in ("", dialect.delimiter)
-            astray |= (index > 0 and not begins) or (index < last and not ends)
             pieces = part.split(dialect.delimiter)
             field.append(pieces[0])
             for piece in pieces[1:]:
                 fields.append("".join(field))
                 field = [piece]
     fields.append("".join(field))
-    return Record(line, fields), astray
+    return Record(line, fields)
 
 
 def first_record(path: Path, dialect: Dialect) -> list[str]:
@@ -173,47 +164,13 @@ class Utf8File(io.RawIOBase):
         del self._ready[: len(data)]
         return data
 
+    def readinto(self, buffer: Any) -> int:
+        if self._decoder is None:
+            return self._file.readinto(buffer)
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-class WatchedFile(Utf8File):
-    """A file that tells of itself, as far as it was read, what a reader of columns does not tell.
-
-    `inside`: the end lies in a quoted field. `hexadecimal`: 0x stands somewhere.
-    """
-
-    def __init__(self, path: Path, dialect: Dialect) -> None:
-        super().__init__(path, dialect)
-        self._quote = dialect.quote.encode()
-        self._marks = frozenset((b"", dialect.delimiter.encode(), b"\n", b"\r"))
-        self._rest = b"\n"  # the first and last byte since the last quote, where that is not inside
-        self._last = b""
-        self._astray = False
-        self.inside = False
-        self.hexadecimal = False
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(size)
-        self._watch(data)
-        return data
-
-    def _watch(self, data: bytes) -> None:
-        joined = self._last + data
-        self.hexadecimal = self.hexadecimal or b"0x" in joined or b"0X" in joined
-        self._last = data[-1:]
-        parts = data.split(self._quote)
-        if not self.inside:
-            parts[0] = self._rest + parts[0]
-        unquoted = parts[1::2] if self.inside else parts[::2]
-        self.inside ^= len(parts) % 2 == 0
-        rest = b"" if self.inside else unquoted.pop()
-        self._rest = rest[:1] + rest[-1:]
-        if not ({part[:1] for part in unquoted} | {part[-1:] for part in unquoted}) <= self._marks:
-            self._astray = True
-
-    @property
-    def astray(self) -> bool:
-        """Whether a quote stands inside a field that does not begin with one, or goes on behind one that closes it."""
-        return self._astray or self._rest[:1] not in self._marks

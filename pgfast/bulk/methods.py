@@ -44,8 +44,8 @@ raised and none is.
 is one of: an iterable of tuples or lists (values by position) or of mappings (by name: the first row's keys); on an
 AsyncConnection an async iterable of these as well; a mapping of names to NumPy arrays or lists; anything with
 `__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, polars, pandas, DuckDB, Columns); the path of a CSV or Parquet
-file, as str or os.PathLike, read by pyarrow (the extra `arrow`). `columns` names the table's columns to fill; without
-it they are those the source names, or else all that the server does not compute itself.
+file, as str or os.PathLike; Parquet is read by pyarrow (the extra `arrow`). `columns` names the table's columns to
+fill; without it they are those the source names, or else all that the server does not compute itself.
 
 The server is asked for the types of the columns, and binary COPY is written for exactly those; where the driver does
 not know one of the types, text COPY. A value must fit its column without loss: text is not a number or a date, True

@@ -17,9 +17,9 @@ class LoadReport:
 
     `rows` is the server's count, `size_bytes` what was sent to it, `source` the kind of source ("rows", "numpy",
     "arrow", "csv", "parquet"), `path` the way the values went: "binary" (binary COPY of exactly the target's types),
-    "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file holds a value that only the
-    server surely reads) or "server csv" (the file as it is, read by the server, where pyarrow is not installed or reads
-    its quotes otherwise).
+    "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file has a column or holds a
+    value that only the server surely reads) or "server csv" (the file as it is, read by the server, where its lines are
+    not surely those that the server sees).
     """
 
     table: str

@@ -1,7 +1,7 @@
 # cython: cdivision=True, boundscheck=False, wraparound=False
 # The proleptic Gregorian calendar: ordinals (1 is 0001-01-01) to and from year, month and day.
 #
-# Law of this file: years are counted from March and in cycles of 400, so that leap days come last and no loop is needed.
+# Law of this file: years are counted from March and in cycles of 400, so that leap days come last and nothing loops.
 
 from libc.stdint cimport int64_t
 

@@ -1136,3 +1136,128 @@ def test_rows_of_plain_values_are_none_of_the_collectors_business() -> None:
 def test_a_vector_that_was_cast_from_an_array_is_a_list() -> None:
     found = decoded((const.KIND_VECTOR, 0, None, (INT4,)), reference.array(23, [1], [b"\0\0\0\1"], [1]))
     assert found == ("ok", [([1],)])
+
+
+# ---------------------------------------------------------------- CSV
+
+CSV_WORDS = [
+    *("0", "-1", "+7", "007", "32768", "2147483648", "9223372036854775808", "99999999999999999999", "0x1", "1_0"),
+    *("1.5", ".5", "5.", ".", "1e2", "1e-400", "1e400", "0e9", "0.1", "16777217", "1e-39", "3.4028236e38", "1e23"),
+    *("9007199254740993", "123456789.123456789", "1234567890123456789", "0.000000000000000000001", "5e-324"),
+    *("NaN", "inf", "-Infinity", "+inf", "t", "TRUE", "of", "o", "no", "2000-02-29", "1900-02-29", "0001-01-01"),
+    *("0000-01-01", "9999-12-31", "2000-01-01 10:00", "2000-01-01T10:00:59.123456", "2000-01-01 24:00", "10:00"),
+    *("2000-01-01 10:00:00.5+02", "2000-01-01 10:00Z", "2000-01-01 10:00-1559", "2000-01-01 10:00+16:00", "23:59:60"),
+    *("10:00:00.", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{a0eebc999c0b4ef8bb6d6bb9bd380a11}", "\\x00fF", "\\x0"),
+    *("a\\b", "x", "é", "{}", "\\.", "", " 1", "1 ", "longer than a machine word"),
+]
+csv_fields = st.one_of(
+    st.sampled_from(CSV_WORDS).map(str.encode),
+    st.text(st.sampled_from("0123456789.-+eE:T Z"), max_size=24).map(str.encode),
+    st.text(max_size=6).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.binary(max_size=6),
+)
+
+
+@st.composite
+def csv_texts(draw: st.DrawFn, width: int, delimiter: bytes, quote: bytes) -> bytes:
+    """Records, mostly well-formed."""
+    end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
+    made = b""
+    for _ in range(draw(st.integers(0, 5))):
+        count = width if draw(st.integers(0, 15)) else draw(st.integers(0, width + 1))
+        fields = []
+        for _ in range(count):
+            field = draw(csv_fields)
+            if draw(st.integers(0, 2)) == 0:
+                field = quote + field.replace(quote, 2 * quote) + quote
+            elif draw(st.integers(0, 30)):
+                for mark in (delimiter, quote, b"\r", b"\n"):
+                    field = field.replace(mark, b"")
+            fields.append(field)
+        made += delimiter.join(fields) + (
+            end if draw(st.integers(0, 20)) else draw(st.sampled_from([b"\n", b"\r", b""]))
+        )
+    return made
+
+
+def csv_stream(
+    module: ModuleType, text: bytes, cuts: list[int], width: int, columns: Any, form: Any, limit: int
+) -> Any:
+    """What each call gave, and what is in the buffer at the end, also of a stream that has a fault."""
+    state, buffer = module.CsvState(width, columns, *form), module.WriteBuffer()
+    buffer.begin_copy()
+    start, steps, fault = 0, [], None
+    for stop in [*cuts, len(text)]:
+        while True:
+            found = outcome(partial(module.encode_copy_csv, buffer, state, text, start, stop, stop == len(text), limit))
+            steps.append(found)
+            if found[0] == "fault" or buffer.size_bytes < limit:
+                break
+            start = found[1][0]
+            buffer.end_copy()
+            steps.append(("block", bytes(buffer.take())))
+            buffer.begin_copy()
+        if found[0] == "fault":
+            fault = found
+            break
+        start = found[1][0]
+    buffer.put_i8(0)
+    buffer.end_copy()
+    return steps, fault, bytes(buffer.take())
+
+
+@given(st.data())
+def test_csv_agrees_however_it_is_written_and_cut(data: st.DataObject) -> None:
+    width = data.draw(st.integers(1, 4))
+    delimiter, quote = data.draw(st.sampled_from([(b",", b'"'), (b"\t", b"'"), (b" ", b"\\"), (b"1", b"0")]))
+    fields = data.draw(st.lists(st.integers(0, width - 1), unique=True, min_size=1))
+    columns = [
+        (
+            field,
+            data.draw(st.sampled_from(sorted(const.CSV_KINDS))),
+            data.draw(st.sampled_from([const.MAX_INT32, const.NUMERIC_MAX_WHOLE_DIGITS, 6, 1, 0, -2])),
+            data.draw(st.sampled_from([const.NUMERIC_MAX_SCALE, 2, 0, -3])),
+        )
+        for field in fields
+    ]
+    null = data.draw(st.sampled_from([b"", b"x", b"0"]))
+    header, utc, binary = (data.draw(st.booleans()) for _ in range(3))
+    form = (delimiter, quote, null), header, utc, binary
+    text = data.draw(csv_texts(width, delimiter, quote))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
+    limit = data.draw(st.sampled_from([6, 40, 1 << 20]))
+    compiled, pure = (csv_stream(module, text, cuts, width, columns, form, limit) for module in MODULES)
+    assert reference.same(compiled, pure), f"c: {compiled!r}\npython: {pure!r}"
+
+
+@given(st.data())
+def test_csv_values_agree(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(const.CSV_KINDS)))
+    limit, places = data.draw(st.sampled_from([(131072, 16383), (6, 2), (3, 5), (5, -2)]))
+    text = b'"' + data.draw(csv_fields).replace(b'"', b'""') + b'"\n'
+
+    def run(module: ModuleType) -> bytes:
+        state, buffer = module.CsvState(1, [(0, kind, limit, places)], utc=True), module.WriteBuffer()
+        buffer.begin_copy()
+        module.encode_copy_csv(buffer, state, text, 0, len(text), True, 1 << 20)
+        buffer.end_copy()
+        return bytes(buffer.take())
+
+    agree(run)
+
+
+@given(st.one_of(st.floats(), st.floats(width=32), st.decimals(allow_nan=False)), st.booleans())
+def test_a_float_in_csv_is_the_one_next_to_its_text(value: Any, single: bool) -> None:
+    text = str(value).encode() + b"\n"
+    kind = const.KIND_FLOAT4 if single else const.KIND_FLOAT8
+
+    def run(module: ModuleType) -> bytes:
+        state, buffer = module.CsvState(1, [(0, kind, 0, 0)]), module.WriteBuffer()
+        buffer.begin_copy()
+        module.encode_copy_csv(buffer, state, text, 0, len(text), True, 1 << 20)
+        buffer.end_copy()
+        return bytes(buffer.take())[11:]
+
+    found = agree(run)
+    if found[0] == "ok" and not single:
+        assert found[1] == struct.pack(">d", float(text))
