@@ -16,10 +16,10 @@ from typing import Any, Final, final
 from . import const
 from .errors import DataError, fault, faults
 from .errors.faults import buffer_misuse
-from .kernels import decode_py, encode_py
+from .kernels import decode_py, encode_py, runs_py
 from .kernels.csvtext_py import CsvColumn, CsvReader, Marks
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
-from .kernels.sink_py import SinkColumn
+from .kernels.sink_py import Chunk, SinkColumn
 from .kernels.source_py import Source
 
 __all__ = [
@@ -268,7 +268,7 @@ class Plan:
     rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
     """
 
-    __slots__ = ("_decoders", "_encoders", "_formats", "_keys")
+    __slots__ = ("_decoders", "_encoders", "_formats", "_keys", "_reader")
 
     def __init__(self, specs: Sequence[Spec], keys: Sequence[str] = ()) -> None:
         self._decoders = []
@@ -276,13 +276,14 @@ class Plan:
         formats = bytearray()
         for spec in specs:
             decode_py.check_spec(spec, 0)
-            self._decoders.append(decode_py.keeping(spec, decode_py.decoder(spec)))
+            self._decoders.append(decode_py.decoder(spec))
             self._encoders.append(encode_py.encoder(spec))
             formats += b"\0\0" if spec[0] == const.KIND_TEXT_CALL else b"\0\1"
         if keys and len(keys) != len(specs):
             raise buffer_misuse(f"{len(keys)} keys for {len(specs)} columns")
         self._keys = tuple(keys)
         self._formats = bytes(formats)
+        self._reader = runs_py.row_reader(specs)
 
     @property
     def width(self) -> int:
@@ -294,11 +295,22 @@ class Plan:
         """The format code of each column, int16 big-endian: 0 for KIND_TEXT_CALL, else 1."""
         return self._formats
 
-    def _decode(self, block: bytearray, start: int, stop: int, base: int) -> tuple[Any, ...]:
-        """The values of one tuple at block[start:stop]; `base` is the offset of its first byte in a fault."""
+    def _decode(self, data: bytes, start: int, stop: int, base: int) -> tuple[Any, ...]:
+        """The values of one tuple at data[start:stop]; `base` is the offset of its first byte in a fault."""
+        try:
+            row, places = self._reader.values(data, start, stop)
+        except runs_py.DOUBTS:
+            return self._decode_fields(data, start, stop, base)
+        for column, at in zip(self._reader.held, places, strict=True):
+            if row[column] is not None:
+                row[column] = self._decoders[column](row[column], at - start + base, column)
+        return tuple(row)
+
+    def _decode_fields(self, block: bytes, start: int, stop: int, base: int) -> tuple[Any, ...]:
+        """As `_decode`, field by field: every fault is found here."""
         return tuple(
             [
-                None if end < 0 else decode(bytes(block[begin:end]), begin - start + base, column)
+                None if end < 0 else decode(block[begin:end], begin - start + base, column)
                 # _fields comes first, so that it is asked once more after the last column and sees what is left over
                 for column, ((begin, end), decode) in enumerate(
                     zip(_fields(block, start, stop, base, len(self._decoders)), self._decoders, strict=False)
@@ -339,7 +351,7 @@ class Plan:
         return values
 
 
-def _fields(block: bytearray, start: int, stop: int, base: int, width: int) -> Iterator[tuple[int, int]]:
+def _fields(block: bytes, start: int, stop: int, base: int, width: int) -> Iterator[tuple[int, int]]:
     """(begin, end) of each field of the tuple at block[start:stop]; end is -1 for NULL."""
     if stop - start < 2:
         raise fault(faults.FAULT_ROW_SHORT, base, -1)
@@ -365,10 +377,15 @@ def _fields(block: bytearray, start: int, stop: int, base: int, width: int) -> I
         raise fault(faults.FAULT_ROW_TAIL, at - start + base, -1, stop - at)
 
 
-def _frames(block: bytearray, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of the payload of each frame of a run."""
+def _run(block: bytearray, start: int, stop: int) -> bytes:
+    """The bytes of a run, its own: a call on the way may run any code."""
     if not 0 <= start <= stop <= len(block):
         raise buffer_misuse(f"run {start}:{stop} lies outside its block of {len(block)} bytes")
+    return bytes(memoryview(block)[start:stop])
+
+
+def _frames(block: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the payload of each frame of a run."""
     while start < stop:
         if stop - start < _HEAD:
             raise buffer_misuse("the run ends inside a frame")
@@ -389,7 +406,13 @@ def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int)
     DataError for values Python cannot hold; offsets count from the start of the row's message.
     (docs: Message Formats, DataRow; server: printtup.c)
     """
-    return [plan._decode(block, begin, end, _HEAD) for begin, end in _frames(block, start, stop)]
+    data = _run(block, start, stop)
+    if plan._reader.uniform(data, _HEAD):
+        try:
+            return plan._reader.rows(data, _HEAD)
+        except runs_py.DOUBTS:
+            pass  # field by field then
+    return [plan._decode(data, begin, end, _HEAD) for begin, end in _frames(data, 0, len(data))]
 
 
 @final
@@ -404,7 +427,7 @@ class ColumnSink:
     After a fault it must be thrown away.
     """
 
-    __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_rows")
+    __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_reader", "_rows")
 
     def __init__(
         self, specs: Sequence[SinkSpec], batch_rows: int = const.BATCH_ROWS, batch_bytes: int = const.BATCH_BYTES
@@ -415,6 +438,9 @@ class ColumnSink:
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._rows = 0
+        self._reader = None
+        if all(column.takes_many for column in self._columns):
+            self._reader = runs_py.field_reader([spec[0] for spec in specs])
 
     @property
     def rows(self) -> int:
@@ -426,12 +452,39 @@ class ColumnSink:
         """Whether the batch should be cut before another row comes."""
         return self._rows >= self._batch_rows or any(column.size_bytes >= self._batch_bytes for column in self._columns)
 
-    def _append(self, block: bytearray, start: int, stop: int, base: int) -> None:
+    def _append(self, block: bytes, start: int, stop: int, base: int) -> None:
         """Take the tuple at block[start:stop]; `base` is the offset of its first byte in a fault."""
         for index, (begin, end) in enumerate(_fields(block, start, stop, base, len(self._columns))):
-            data = None if end < 0 else bytes(block[begin:end])
+            data = None if end < 0 else block[begin:end]
             self._columns[index].append(data, begin - start + base, index)
         self._rows += 1
+
+    def _take(self, data: bytes, head: int) -> bool:
+        """Whether a whole run was taken; else nothing of it was."""
+        if self._reader is None or not data:
+            return False
+        try:
+            size = self._reader.uniform(data, head)
+            chunks: list[Chunk]
+            if size:
+                rows = len(data) // size
+                parts = zip(self._columns, self._reader.raw(data, head, size), strict=True)
+                chunks = [column.whole(fields, rows) for column, fields in parts]
+            else:
+                read = self._reader.values
+                found = [read(data, begin, end)[0] for begin, end in _frames(data, 0, len(data))]
+                rows = len(found)
+                fields = zip(*found, strict=True) if found[0] else ()
+                chunks = [column.many(values) for column, values in zip(self._columns, fields, strict=True)]
+        except runs_py.DOUBTS:
+            return False
+        sizes = [column.size_bytes + len(chunk.data) for column, chunk in zip(self._columns, chunks, strict=True)]
+        if self._rows + rows > self._batch_rows or max(sizes, default=0) >= self._batch_bytes:
+            return False  # it is full on the way
+        for column, chunk in zip(self._columns, chunks, strict=True):
+            column.take(chunk, rows)
+        self._rows += rows
+        return True
 
     def cut(self) -> tuple[int, list[ColumnBuffers]]:
         """The batch as (rows, [ColumnBuffers]), given away for good; the sink begins a new one.
@@ -450,10 +503,13 @@ def decode_columns(sink: ColumnSink, block: bytearray, start: int, stop: int, co
 
     Less than `stop` means that the sink is full: cut it and call again from there. Errors as `decode_rows`.
     """
-    for begin, end in _frames(block, start, stop):
+    data = _run(block, start, stop)
+    if sink._take(data, _HEAD):
+        return stop
+    for begin, end in _frames(data, 0, len(data)):
         if sink.full:
-            return begin - _HEAD
-        sink._append(block, begin, end, _HEAD)
+            return start + begin - _HEAD
+        sink._append(data, begin, end, _HEAD)
     return stop
 
 
@@ -474,7 +530,7 @@ class CopyState:
         if self._carry or (self._binary and not self._trailer):
             raise fault(faults.FAULT_COPY_UNFINISHED, 0, -1)
 
-    def _skip_header(self, data: bytearray, start: int, stop: int) -> int:
+    def _skip_header(self, data: bytes, start: int, stop: int) -> int:
         """Where the first tuple begins; -1 while the header is incomplete. (docs: COPY, File Header)"""
         head = bytes(data[start : min(stop, start + 11)])
         if head != const.COPY_SIGNATURE[: len(head)]:
@@ -489,12 +545,12 @@ class CopyState:
         self._header = True
         return start + 19 + int(extension)
 
-    def _tuples(self, block: bytearray, start: int, stop: int, width: int) -> Iterator[tuple[bytearray, int, int]]:
+    def _tuples(self, block: bytes, start: int, stop: int, width: int) -> Iterator[tuple[bytes, int, int]]:
         """(data, start, stop) of each tuple completed by the payload block[start:stop]; the rest is carried over."""
         data = block
         if self._carry:
             self._carry += memoryview(block)[start:stop]
-            data, self._carry = self._carry, bytearray()
+            data, self._carry = bytes(self._carry), bytearray()
             start, stop = 0, len(data)
         if not self._header:
             begin = self._skip_header(data, start, stop)
@@ -513,7 +569,7 @@ class CopyState:
                 yield data, start, end
             start = end
 
-    def _extent(self, data: bytearray, start: int, stop: int, width: int) -> int:
+    def _extent(self, data: bytes, start: int, stop: int, width: int) -> int:
         """Where the tuple at `start` ends; -1 while it is incomplete. A trailer is taken for a tuple of two bytes."""
         if stop - start < 2:
             return -1
@@ -537,7 +593,7 @@ class CopyState:
                 return -1
         return at
 
-    def _lines(self, block: bytearray, start: int, stop: int) -> list[bytes]:
+    def _lines(self, block: bytes, start: int, stop: int) -> list[bytes]:
         """The lines completed by the payload block[start:stop]; the rest is carried over."""
         self._carry += memoryview(block)[start:stop]
         *lines, rest = bytes(self._carry).split(b"\n")
@@ -552,10 +608,11 @@ def decode_copy_rows(
 
     Errors as `decode_rows`; offsets count from the start of the row's tuple. (docs: COPY, Binary Format)
     """
+    run = _run(block, start, stop)
     return [
         plan._decode(data, begin, end, 0)
-        for payload in _frames(block, start, stop)
-        for data, begin, end in state._tuples(block, *payload, plan.width)
+        for payload in _frames(run, 0, len(run))
+        for data, begin, end in state._tuples(run, *payload, plan.width)
     ]
 
 
@@ -564,10 +621,11 @@ def decode_copy_columns(sink: ColumnSink, state: CopyState, block: bytearray, st
 
     Less than `stop` means that the sink is full: cut it and call again from there. It stops between messages only.
     """
-    for begin, end in _frames(block, start, stop):
+    run = _run(block, start, stop)
+    for begin, end in _frames(run, 0, len(run)):
         if sink.full:
-            return begin - _HEAD
-        for data, first, last in state._tuples(block, begin, end, len(sink._columns)):
+            return start + begin - _HEAD
+        for data, first, last in state._tuples(run, begin, end, len(sink._columns)):
             sink._append(data, first, last, 0)
     return stop
 
@@ -613,8 +671,9 @@ def decode_copy_text(
     start of the line.
     """
     rows = []
-    for payload in _frames(block, start, stop):
-        for line in state._lines(block, *payload):
+    run = _run(block, start, stop)
+    for payload in _frames(run, 0, len(run)):
+        for line in state._lines(run, *payload):
             row: list[str | None] = []
             at = 0
             for column, data in enumerate(line.split(b"\t")):

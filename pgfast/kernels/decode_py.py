@@ -130,8 +130,28 @@ def numeric_text(data: bytes, at: int, column: int) -> str:
     return f"{minus}{whole.lstrip('0') or '0'}.{fraction}" if dscale else f"{minus}{whole.lstrip('0') or '0'}"
 
 
+_GROUPS: Final = [Struct(f">HhHH{count}H") for count in range(5)]
+#: 10000 to the power of the places from a group to the last of the number's.
+_POWERS: Final = [10**exponent for exponent in range(40)]
+
+
 def decode_numeric(data: bytes, at: int, column: int) -> Decimal:
     """The numeric as a Decimal of the same digits and scale."""
+    size = len(data)
+    if 8 < size <= 16 and size % 2 == 0:  # a few groups: no text is needed to see that they are right
+        ndigits, weight, sign, dscale, *groups = _GROUPS[(size - 8) // 2].unpack(data)
+        shift = 4 * (weight - ndigits + 1) + dscale  # places from the last group to the last digit
+        if ndigits == len(groups) and not sign & ~const.NUMERIC_NEGATIVE and max(groups) <= 9999 and -4 < shift < 32:
+            value = 0
+            for group in groups:
+                value = value * 10000 + group
+            rest = 0
+            if shift >= 0:
+                value *= _POWERS[shift]
+            else:
+                value, rest = divmod(value, _POWERS[-shift])
+            if value and not rest and dscale <= const.NUMERIC_MAX_SCALE:
+                return Decimal(f"{'-' if sign else ''}{value}E-{dscale}")
     return Decimal(numeric_text(data, at, column))
 
 
@@ -326,33 +346,6 @@ def decoder(spec: Spec, depth: int = 0) -> Decoder:
     if kind == const.KIND_JSONB:
         return lambda data, at, column: called(call, decode_str(jsonb_text(data, at, column), at, column), at, column)
     return lambda data, at, column: called(call, decode_str(data, at, column), at, column)
-
-
-#: Values of a column that a plan keeps by their bytes.
-MAX_KEPT: Final = 4096
-#: Kinds whose values are kept: immutable, and made by the codec alone unless a call is at hand.
-KEPT: Final = frozenset(
-    (const.KIND_NUMERIC, const.KIND_DATE, const.KIND_TIMESTAMP, const.KIND_TIMESTAMPTZ, const.KIND_UUID)
-)
-
-
-def keeping(spec: Spec, decode: Decoder) -> Decoder:
-    """The decoder, which gives back the value it has for the same bytes where a value of the kind may be kept."""
-    kind, _oid, call, _children = spec
-    if kind not in KEPT or call is not None:
-        return decode
-    known: dict[bytes, Any] = {}
-
-    def decode_kept(data: bytes, at: int, column: int) -> Any:
-        made = known.get(data)
-        if made is None:
-            made = decode(data, at, column)
-            if len(known) >= MAX_KEPT:
-                known.clear()
-            known[data] = made
-        return made
-
-    return decode_kept
 
 
 #: Labels of an enum for which a plan keeps what stands for them.

@@ -9,14 +9,18 @@ Sources: the Arrow columnar format (fixed-size, variable-size binary, list, stru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from .. import const
 from ..errors import fault, faults
 from ..errors.faults import buffer_misuse
 from . import decode_py as wire
+from .runs_py import Known
 
 if TYPE_CHECKING:
     from .shapes import ColumnBuffers, SinkSpec
@@ -190,12 +194,76 @@ _VARIABLE: Final[dict[int, Callable[[bytes, int, int], bytes]]] = {
 _LISTS: Final = (const.KIND_ARRAY, const.KIND_VECTOR)
 
 
+#: Kinds whose fields become values of an array by turning their bytes round: its typecode.
+_TYPECODES: Final = {
+    const.KIND_INT2: "h",
+    const.KIND_INT4: "i",
+    const.KIND_INT8: "q",
+    const.KIND_OID: "I",
+    const.KIND_UINT8: "q",
+    const.KIND_FLOAT4: "i",
+    const.KIND_FLOAT8: "q",
+    const.KIND_DATE: "i",
+    const.KIND_TIME: "q",
+    const.KIND_TIMESTAMP: "q",
+    const.KIND_TIMESTAMPTZ: "q",
+}
+#: Those of them where that is not all: the least and greatest value that is nothing out of the common, what is added.
+_SHIFTS: Final = {
+    const.KIND_DATE: (wire.MIN_INT32 + 1, const.MAX_INT32 - const.EPOCH_DAYS, const.EPOCH_DAYS),
+    const.KIND_TIME: (0, const.US_PER_DAY - 1, 0),
+    const.KIND_TIMESTAMP: (const.MIN_INT64 + 1, const.MAX_INT64 - const.EPOCH_US, const.EPOCH_US),
+    const.KIND_TIMESTAMPTZ: (const.MIN_INT64 + 1, const.MAX_INT64 - const.EPOCH_US, const.EPOCH_US),
+}
+_DIGITS: Final = bytes([48, 49]) + bytes(254)
+
+
+class Chunk(NamedTuple):
+    """What many fields add to a column: bytes, where each value ends, and bits, the first of them the lowest."""
+
+    data: bytes
+    ends: array[int] | None
+    flags: int  # of bools
+    valid: int
+    nulls: int
+
+
+def _ones(count: int) -> int:
+    return (1 << count) - 1
+
+
+def _bitmap(flags: Iterable[int]) -> int:
+    """Bits of 0 and 1, the first the lowest."""
+    return int(bytes(flags)[::-1].translate(_DIGITS) or b"0", 2)
+
+
+def _extend_bits(bitmap: bytearray, length: int, bits: int, count: int) -> None:
+    """Put `count` bits behind the `length` of a bitmap."""
+    used = length % 8
+    if used:
+        bits = bits << used | bitmap.pop()
+    bitmap += bits.to_bytes((used + count + 7) // 8, "little")
+
+
+def _spread(data: bytes, width: int, fields: Sequence[bytes | None]) -> bytes:
+    """Values of fixed width with zeros between them where a field is NULL."""
+    out = bytearray(width * len(fields))
+    at = 0
+    for index, field in enumerate(fields):
+        if field is not None:
+            out[index * width : (index + 1) * width] = data[at : at + width]
+            at += width
+    return bytes(out)
+
+
 class SinkColumn:
     """One growing column: a validity bit for each value, and data, offsets, children or labels by its kind."""
 
     __slots__ = (
         "_bits",
+        "_decimal",
         "_kind",
+        "_known",
         "_labels",
         "_offsets_kept",
         "_oid",
@@ -225,6 +293,7 @@ class SinkColumn:
         self._width = 0
         self._store: Callable[[bytes, int, int], bytes] | None = None
         self._labels: dict[bytes, int] | None = None
+        self._decimal = False
         wanted = len(children) if kind == const.KIND_COMPOSITE else int(kind in _LISTS)
         if len(children) != wanted or depth == wire.MAX_NESTING or (labels and kind != const.KIND_ENUM):
             raise buffer_misuse(f"kind {kind} of {len(children)} children is no column")
@@ -235,7 +304,10 @@ class SinkColumn:
             if not 1 <= precision <= DIGITS_256 or not 0 <= scale <= precision:
                 raise buffer_misuse(f"a decimal of {precision} digits, {scale} of them after the point, is no layout")
             self._width = 16 if precision <= DIGITS_128 else 32
-            self._store = decimal_storer(self._width, precision, scale)
+            store = decimal_storer(self._width, precision, scale)
+            self._store = store
+            self._decimal = True
+            self._known = Known(lambda data: store(data, 0, 0))
         elif kind == const.KIND_ENUM:
             self._width = 4
             self._labels = {label: index for index, label in enumerate(labels)}
@@ -266,6 +338,97 @@ class SinkColumn:
         if self.children:
             return 4 * self.children[0].length + sum([child.size_bytes for child in self.children])
         return len(self.data) if self._offsets_kept else 0
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether its fields may come many at once: it is made of no others, and of no labels."""
+        return self._store is not None or self._bits
+
+    def many(self, fields: Sequence[bytes | None]) -> Chunk:
+        """What these fields add to the column; anything wrong with one of them raises one of the reader's doubts."""
+        nulls = fields.count(None)
+        if not nulls:
+            return self._chunk(cast("Sequence[bytes]", fields), _ones(len(fields)), 0, None)
+        present = [field for field in fields if field is not None]
+        return self._chunk(present, _bitmap([field is not None for field in fields]), nulls, fields)
+
+    def _chunk(self, present: Sequence[bytes], valid: int, nulls: int, fields: Sequence[bytes | None] | None) -> Chunk:
+        """What the fields add that are not NULL; `fields` are all of them where some are."""
+        if self._bits:
+            if not {b"\0", b"\1"}.issuperset(present):
+                raise ValueError
+            return Chunk(b"", None, _bitmap([field == b"\1" for field in fields or present]), valid, nulls)
+        if self._width:
+            data = b"".join(map(self._known.__getitem__, present)) if self._decimal else self._turned(b"".join(present))
+            return Chunk(data if fields is None else _spread(data, self._width, fields), None, 0, valid, nulls)
+        stored = self._stored_many(present)
+        data = b"".join(stored)
+        if len(self.data) + len(data) > const.MAX_INT32:
+            raise ValueError
+        ends = array("i", accumulate(map(len, stored), initial=len(self.data)))
+        if fields is None:
+            return Chunk(data, ends[1:], 0, valid, nulls)
+        counts = accumulate([field is not None for field in fields])
+        return Chunk(data, array("i", [ends[count] for count in counts]), 0, valid, nulls)
+
+    def whole(self, data: bytes, count: int) -> Chunk:
+        """As `many`, of fields that are all of the column's wire width, one behind the other."""
+        if not self._bits:
+            return Chunk(self._turned(data), None, 0, _ones(count), 0)
+        if data.strip(b"\0\1"):
+            raise ValueError
+        return Chunk(b"", None, _bitmap(data), _ones(count), 0)
+
+    def _turned(self, data: bytes) -> bytes:
+        """Fields of fixed width, one behind the other, as the column has them."""
+        if self._kind not in _TYPECODES:
+            return data if self._kind == const.KIND_UUID else self._each(data)
+        values = array(_TYPECODES[self._kind], data)
+        if self._kind not in _SHIFTS:
+            values.byteswap()
+            return values.tobytes()
+        low, high, shift = _SHIFTS[self._kind]
+        if sys.byteorder == "little":
+            values.byteswap()
+        if values and not (low <= min(values) and max(values) <= high):
+            raise ValueError
+        if shift:
+            values = array(values.typecode, map(shift.__add__, values))
+        if sys.byteorder != "little":
+            values.byteswap()
+        return values.tobytes()
+
+    def _each(self, data: bytes) -> bytes:
+        width, store = self._width, self._store
+        assert store is not None
+        return b"".join([store(data[at : at + width], 0, 0) for at in range(0, len(data), width)])
+
+    def _stored_many(self, fields: Sequence[bytes]) -> Sequence[bytes]:
+        """Fields of any width as the column has them."""
+        store = self._store
+        assert store is not None
+        if store is _text:
+            if not b"".join(fields).isascii():
+                for field in fields:
+                    field.decode()
+            return fields
+        if store is wire.decode_bytes:
+            return fields
+        return [store(field, 0, 0) for field in fields]
+
+    def take(self, chunk: Chunk, count: int) -> None:
+        """Add what `many` or `whole` made of so many fields."""
+        if self._bits:
+            _extend_bits(self.data, self.length, chunk.flags, count)
+        else:
+            self.data += chunk.data
+        _extend_bits(self.validity, self.length, chunk.valid, count)
+        if chunk.ends is not None:
+            if sys.byteorder != "little":
+                chunk.ends.byteswap()
+            self.offsets += chunk.ends.tobytes()
+        self.nulls += chunk.nulls
+        self.length += count
 
     def append(self, data: bytes | None, at: int, column: int) -> None:
         """Take one field; None is NULL."""
