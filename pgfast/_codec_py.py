@@ -10,13 +10,14 @@ Sources: PostgreSQL docs, "Message Formats" and "COPY" (binary and text format);
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from struct import Struct
 from typing import Any, Final, final
 
 from . import const
 from .errors import DataError, fault, faults
 from .errors.faults import buffer_misuse
-from .kernels import decode_py, encode_py, runs_py
+from .kernels import decode_py, encode_py, runs_py, tuples_py
 from .kernels.csvtext_py import CsvColumn, CsvReader, Marks
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
 from .kernels.sink_py import Chunk, SinkColumn
@@ -268,7 +269,7 @@ class Plan:
     rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
     """
 
-    __slots__ = ("_decoders", "_encoders", "_formats", "_keys", "_reader")
+    __slots__ = ("_decoders", "_encoders", "_formats", "_keys", "_reader", "_writer")
 
     def __init__(self, specs: Sequence[Spec], keys: Sequence[str] = ()) -> None:
         self._decoders = []
@@ -284,6 +285,7 @@ class Plan:
         self._keys = tuple(keys)
         self._formats = bytes(formats)
         self._reader = runs_py.row_reader(specs)
+        self._writer = tuples_py.Writer(specs)
 
     @property
     def width(self) -> int:
@@ -320,6 +322,13 @@ class Plan:
 
     def _encode(self, buffer: bytearray, row: Any, at: int) -> None:
         """Append the fields of one row, each with its length word; what was appended stays there on a fault."""
+        if self._writer.writes:
+            try:
+                buffer += b"".join(self._writer.fields(row))
+            except tuples_py.DOUBTS:
+                pass  # value by value then
+            else:
+                return
         for column, encode in enumerate(self._encoders):
             value = row[column]
             data = None if value is None else encode(value, at, column)
@@ -728,7 +737,8 @@ def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit
         raise buffer_misuse("no message is open")
     if not isinstance(rows, Iterator):
         raise buffer_misuse("rows must be an iterator")
-    data, head, count = buffer._data, decode_py.I16.pack(plan.width), 0
+    data, width, count = buffer._data, plan.width, 0
+    head = decode_py.I16.pack(width)
     while len(data) < limit_bytes:
         try:
             row = next(rows)
@@ -736,7 +746,7 @@ def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit
             return count, True
         at = len(data)
         try:
-            values = plan._values(row, count)
+            values = row if type(row) is tuple and len(row) == width else plan._values(row, count)
             data += head
             plan._encode(data, values, count)
         except BaseException:
@@ -744,6 +754,32 @@ def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit
             raise
         count += 1
     return count, False
+
+
+#: Rows that are encoded column by column before they are put together.
+_MANY_ROWS: Final = 128
+
+
+def _encode_many(
+    data: bytearray, head: bytes, sources: Sequence[Source], start: int, stop: int, limit_bytes: int
+) -> int:
+    """The row to go on with: rows appended until `limit_bytes`, or until one is not as it should be, or rare."""
+    while start < stop and len(data) < limit_bytes:
+        last = min(start + _MANY_ROWS, stop)
+        try:
+            columns = [source.fields(start, last) for source in sources]
+        except tuples_py.DOUBTS:
+            return start
+        rows = list(map(b"".join, zip(repeat(head, last - start), *columns, strict=True)))
+        size = len(data)
+        for count, row in enumerate(rows):
+            if size >= limit_bytes:
+                del rows[count:]
+                break
+            size += len(row)
+        data += b"".join(rows)
+        start += len(rows)
+    return start
 
 
 def encode_copy_columns(
@@ -764,7 +800,10 @@ def encode_copy_columns(
     if any(source[0] == const.LAYOUT_OBJECT for source in columns):
         stop = min(stop, start + OBJECT_ROWS)
     data, head = buffer._data, decode_py.I16.pack(len(columns))
-    for row in range(start, stop):
+    reached = start
+    if not any(source.calls for source in sources):
+        reached = _encode_many(data, head, sources, start, stop, limit_bytes)
+    for row in range(reached, stop):
         if len(data) >= limit_bytes:
             return row
         at = len(data)

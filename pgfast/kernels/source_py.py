@@ -8,7 +8,10 @@ Sources: the Arrow columnar format (layouts, views, dictionaries); the server's 
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Callable
+from itertools import pairwise
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,12 +19,15 @@ from .. import const
 from ..errors import fault, faults
 from . import decode_py as forms
 from . import encode_py as wire
+from . import tuples_py
+from .runs_py import Known, Unsure
 from .sink_py import DIGITS_128, DIGITS_256, F32LE, F64LE, I16LE, I32LE, I64LE, MONTH_DAY_NANO, U32LE
 
 if TYPE_CHECKING:
     from .shapes import Spec
 
 Getter = Callable[[int, int, int], Any]  # (index into the memory, row, column) -> field bytes or None
+Many = Callable[[int, int], "list[bytes]"]  # (first index into the memory, the one after the last) -> fields
 
 _FORMS: Final[dict[int, Struct]] = {
     const.LAYOUT_BOOL_BYTES: Struct("<B"),
@@ -116,16 +122,84 @@ _TEMPORAL: Final = {
 }
 
 
+#: (layout, kind) whose values have nothing but their bytes turned round: typecode, bytes.
+_TURNED: Final = {
+    (const.LAYOUT_I16, const.KIND_INT2): ("h", 2),
+    (const.LAYOUT_I32, const.KIND_INT4): ("i", 4),
+    (const.LAYOUT_I64, const.KIND_INT8): ("q", 8),
+    (const.LAYOUT_F32, const.KIND_FLOAT4): ("i", 4),
+    (const.LAYOUT_F64, const.KIND_FLOAT8): ("q", 8),
+}
+
+
+def _turned(memory: memoryview, typecode: str, width: int) -> Many:
+    """Fields of fixed width, each byte of them put in its place in all fields at once."""
+    pieces = Struct(f"{4 + width}s").iter_unpack
+
+    def many(first: int, last: int) -> list[bytes]:
+        values = array(typecode, bytes(memory[first * width : last * width]))
+        values.byteswap()
+        data = values.tobytes()
+        made = bytearray((last - first) * (4 + width))
+        made[3 :: 4 + width] = bytes([width]) * (last - first)
+        for place in range(width):
+            made[4 + place :: 4 + width] = data[place::width]
+        return [field for (field,) in pieces(bytes(made))]
+
+    return many
+
+
+def _native(typecode: str, data: bytes) -> array[int]:
+    """Little-endian values."""
+    values = array(typecode, data)
+    if sys.byteorder != "little":
+        values.byteswap()
+    return values
+
+
+def _dates(memory: memoryview) -> Many:
+    known = Known(lambda days: tuples_py.measured(_date32(days, 0, 0, 0)))
+    return lambda first, last: list(map(known.__getitem__, _native("i", bytes(memory[4 * first : 4 * last]))))
+
+
+def _decimal_fields(memory: memoryview, width: int, scale: int) -> Many:
+    def make(data: bytes) -> bytes:
+        value = int.from_bytes(data, "little", signed=True)
+        return tuples_py.number_field(value < 0, abs(value), scale)
+
+    known, pieces = Known(make), Struct(f"{width}s").iter_unpack
+    return lambda first, last: [known[data] for (data,) in pieces(bytes(memory[first * width : last * width]))]
+
+
+def _texts(memory: memoryview, ends: memoryview, typecode: str, refuses_nul: bool) -> Many:
+    size = array(typecode).itemsize
+
+    def many(first: int, last: int) -> list[bytes]:
+        places = _native(typecode, bytes(ends[first * size : (last + 1) * size])).tolist()
+        begin, end = places[0], places[-1]
+        if begin < 0 or end > len(memory) or places != sorted(places):
+            raise Unsure
+        data = bytes(memory[begin:end])
+        if refuses_nul and b"\0" in data:
+            raise Unsure
+        measured = tuples_py.measured
+        return [measured(data[one - begin : two - begin]) for one, two in pairwise(places)]
+
+    return many
+
+
 class Source:
     """One source column, its buffers measured: `field(row, at)` gives the bytes of a field or None for NULL."""
 
-    __slots__ = ("_bits", "_column", "_get", "_inner", "_offset")
+    __slots__ = ("_bits", "_column", "_get", "_inner", "_many", "_offset", "calls")
 
     def __init__(self, source: tuple[Any, ...], stop: int, column: int) -> None:
         layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary = source
         self._column = column
         self._offset = offset
         self._inner: Source | None = None
+        self._many: Many | None = None
+        self.calls = layout == const.LAYOUT_OBJECT
         self._bits = None if validity is None else _raw(validity)
         if not 0 <= stop <= length or offset < 0 or (self._bits is not None and 8 * len(self._bits) < offset + stop):
             raise self._short()
@@ -146,7 +220,7 @@ class Source:
             extent = (
                 self._views(values, offsets, variadic, need)
                 if layout == const.LAYOUT_VIEW
-                else self._spans(I32LE if layout == const.LAYOUT_VAR32 else I64LE, values, offsets, need)
+                else self._spans(I32LE if layout == const.LAYOUT_VAR32 else I64LE, kind, values, offsets, need)
             )
             self._get = self._text(extent, kind)
         else:
@@ -164,6 +238,24 @@ class Source:
         if self._inner is not None:
             return self._inner.field(found, at)
         return found  # type: ignore[no-any-return]
+
+    def fields(self, start: int, stop: int) -> list[bytes]:
+        """The fields of rows start:stop, each behind its length word; or one of the doubts of `tuples_py`."""
+        first, last = self._offset + start, self._offset + stop
+        if self._many is not None and self._all_valid(first, last):
+            return self._many(first, last)
+        made = []
+        for row in range(start, stop):
+            field = self.field(row, 0)
+            made.append(tuples_py.NULL if field is None else tuples_py.measured(field))
+        return made
+
+    def _all_valid(self, first: int, last: int) -> bool:
+        if self._bits is None:
+            return True
+        bits = int.from_bytes(self._bits[first >> 3 : (last + 7) >> 3], "little") >> (first & 7)
+        ones = (1 << (last - first)) - 1
+        return bits & ones == ones
 
     def _index(self, form: Struct, values: Any, need: int, length: int) -> Getter:
         memory = self._measured(values, need * form.size)
@@ -194,6 +286,14 @@ class Source:
         if layout == const.LAYOUT_BOOL_BITS:
             bits = self._measured(values, (need + 7) // 8)
             return lambda index, row, column: b"\1" if bits[index >> 3] >> (index & 7) & 1 else b"\0"
+        if layout in _DECIMALS and 0 <= scale <= _DECIMALS[layout][1]:
+            width = _DECIMALS[layout][0]
+            self._many = _decimal_fields(self._measured(values, need * width), width, scale)
+        elif (layout, kind) in _TURNED:
+            typecode, width = _TURNED[layout, kind]
+            self._many = _turned(self._measured(values, need * width), typecode, width)
+        elif layout == const.LAYOUT_DATE32:
+            self._many = _dates(self._measured(values, need * 4))
         if layout in _DECIMALS:
             return self._decimals(*_DECIMALS[layout], values, scale, need)
         if layout == const.LAYOUT_MONTH_DAY_NANO:
@@ -242,9 +342,11 @@ class Source:
 
         return get
 
-    def _spans(self, form: Struct, values: Any, offsets: Any, need: int) -> Getter:
+    def _spans(self, form: Struct, kind: int, values: Any, offsets: Any, need: int) -> Getter:
         memory, size = self._measured(values, 0), form.size
         ends = self._measured(offsets, (need + 1) * size)
+        if kind not in (const.KIND_NUMERIC, const.KIND_JSONB):
+            self._many = _texts(memory, ends, "i" if size == 4 else "q", kind != const.KIND_BYTES)
 
         def get(index: int, row: int, column: int) -> bytes:
             start = form.unpack_from(ends, index * size)[0]

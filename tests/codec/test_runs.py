@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
@@ -187,3 +188,120 @@ def test_calls_are_made_once_for_each_value_and_in_order_whatever_comes_behind(c
     with pytest.raises(Error):
         codec.decode_rows(plan, block, 0, len(block), 20)
     assert seen == [text for i in range(11) for text in (f"a{i}", f"b{i}")] + ["a11"]
+
+
+def source_of(layout: int, kind: int, count: int, nulls: bool) -> tuple[Any, ...]:
+    """A source column of `count` values, which begins three values into its memory."""
+    all_of = count + 3
+    offsets: bytes | None = None
+    scale = {const.LAYOUT_DECIMAL128: 2, const.LAYOUT_TIMESTAMP: const.US_PER_SECOND}.get(layout, 0)
+    if layout in (const.LAYOUT_VAR32, const.LAYOUT_VAR64):
+        texts = [f"{'é' * (i % 3)}{'x' * (i % 70)}".encode() for i in range(all_of)]
+        values = b"".join(texts)
+        ends = [sum(map(len, texts[:i])) for i in range(all_of + 1)]
+        offsets = struct.pack(f"<{all_of + 1}{'i' if layout == const.LAYOUT_VAR32 else 'q'}", *ends)
+    elif layout == const.LAYOUT_DECIMAL128:
+        numbers = [(-1) ** i * (i * 10 ** (i % 30)) for i in range(all_of)]
+        values = b"".join([number.to_bytes(16, "little", signed=True) for number in numbers])
+    else:
+        code = {const.LAYOUT_I16: "h", const.LAYOUT_F32: "f", const.LAYOUT_F64: "d"}.get(layout)
+        code = code or ("i" if layout in (const.LAYOUT_I32, const.LAYOUT_DATE32) else "q")
+        values = struct.pack(f"<{all_of}{code}", *range(-50, all_of - 50))
+    validity = bytes([0b11011011]) * (all_of // 8 + 1) if nulls else b"\xff" * (all_of // 8 + 1)
+    return layout, (kind, 0, None, ()), count, 3, validity, values, offsets, scale, (), None
+
+
+SOURCES = [
+    (const.LAYOUT_I16, const.KIND_INT2),
+    (const.LAYOUT_I32, const.KIND_INT4),
+    (const.LAYOUT_I64, const.KIND_INT8),
+    (const.LAYOUT_F32, const.KIND_FLOAT4),
+    (const.LAYOUT_F64, const.KIND_FLOAT8),
+    (const.LAYOUT_DATE32, const.KIND_DATE),
+    (const.LAYOUT_TIMESTAMP, const.KIND_TIMESTAMP),
+    (const.LAYOUT_DECIMAL128, const.KIND_NUMERIC),
+    (const.LAYOUT_VAR32, const.KIND_STR),
+    (const.LAYOUT_VAR64, const.KIND_JSONB),
+    (const.LAYOUT_VAR32, const.KIND_BYTES),
+]
+
+
+def written(codec: ModuleType, columns: list[Any], start: int, stop: int, limit: int) -> tuple[int, bytes, Any]:
+    """The row reached, the bytes, and what was wrong."""
+    out, reached, error = codec.WriteBuffer(), -1, None
+    out.begin_copy()
+    try:
+        reached = codec.encode_copy_columns(out, columns, start, stop, limit)
+    except Error as exc:
+        error = (type(exc), str(exc), exc.fault)
+    out.end_copy()
+    return reached, bytes(out.take()), error
+
+
+@pytest.mark.parametrize("nulls", [False, True])
+@pytest.mark.parametrize("limit", [40, 3000, 1 << 30])
+@pytest.mark.parametrize("pairs", [[pair] for pair in SOURCES] + [SOURCES])
+def test_many_rows_of_columns_are_their_rows_one_by_one(
+    codec: ModuleType, pairs: list[tuple[int, int]], limit: int, nulls: bool
+) -> None:
+    columns = [source_of(*pair, 300, nulls) for pair in pairs]
+    reached, data, error = written(codec, columns, 5, 300, limit)
+    assert error is None
+    alone = b"".join([written(codec, columns, row, row + 1, 1 << 30)[1][5:] for row in range(5, reached)])
+    assert data[5:] == alone
+    last = written(codec, columns, reached - 1, reached, 1 << 30)[1][5:]
+    assert len(data) - len(last) < limit
+    assert reached == 300 or len(data) >= limit
+
+
+@pytest.mark.parametrize("place", [5, 131, 132, 299])
+def test_a_value_that_is_wrong_among_many_leaves_the_rows_before_it(codecs: tuple[ModuleType, ...], place: int) -> None:
+    texts = ["text"] * 300
+    texts[place] = "te\0t"
+    data = "".join(texts).encode()
+    offsets = struct.pack("<301i", *range(0, 1201, 4))
+    text = (const.LAYOUT_VAR32, (const.KIND_STR, 0, None, ()), 300, 0, None, data, offsets, 0, (), None)
+    numbers = source_of(const.LAYOUT_I32, const.KIND_INT4, 300, False)
+    outcomes = [written(codec, [numbers, text], 5, 300, 1 << 30) for codec in codecs]
+    for _reached, made, error in outcomes:
+        assert error is not None
+        assert (error[2].code, error[2].at, error[2].column) == (faults.FAULT_NUL, place - 5, 1)
+        assert len(made) == (5 + (place - 5) * 18 if place > 5 else 0)
+    assert len(set(map(repr, outcomes))) == 1
+
+
+@pytest.mark.parametrize("bad", [(12, 8), (1 << 20, 1 << 20), (-4, 4)])
+def test_offsets_that_are_wrong_among_many_are_a_fault(codec: ModuleType, bad: tuple[int, int]) -> None:
+    places = list(range(0, 1201, 4))
+    places[200:202] = bad
+    offsets = struct.pack("<301i", *places)
+    column = (const.LAYOUT_VAR32, (const.KIND_STR, 0, None, ()), 300, 0, None, b"x" * 1200, offsets, 0, (), None)
+    _reached, made, error = written(codec, [column], 0, 300, 1 << 30)
+    assert error is not None
+    assert error[2].code == faults.FAULT_SOURCE_BUFFER
+    assert (len(made) - 5) // 10 == error[2].at
+
+
+@pytest.mark.parametrize("bad", [None, "str", 2**31, True, 1.5])
+def test_a_row_of_other_values_among_many_is_written_or_refused_as_it_is_alone(
+    codecs: tuple[ModuleType, ...], bad: Any
+) -> None:
+    kinds = (const.KIND_INT4, const.KIND_DATE, const.KIND_NUMERIC, const.KIND_STR, const.KIND_FLOAT8)
+    good = (7, date(1999, 12, 31), Decimal("-12.50"), "text", 0.5)
+    for column in range(len(kinds)):
+        row = (*good[:column], bad, *good[column + 1 :])
+        outcomes = []
+        for codec in codecs:
+            out, error = codec.WriteBuffer(), None
+            out.begin_copy()
+            try:
+                codec.encode_copy_rows(out, plan_of(codec, kinds), iter([good, good, row, good]), 1 << 20)
+            except Error as exc:
+                error = (type(exc), str(exc), exc.fault and exc.fault.at)
+            out.end_copy()
+            outcomes.append((bytes(out.take()), error))
+        assert len(set(outcomes)) == 1
+        plain = reference.row(
+            [struct.pack(">i", 7), struct.pack(">i", -1), reference.numeric(good[2]), b"text", struct.pack(">d", 0.5)]
+        )
+        assert outcomes[0][0][5:].startswith(plain * 2)
