@@ -8,6 +8,9 @@ is not surely so (infinity, BC, 24:00, a time that names no zone in a session wh
 again in text COPY: the codec then only finds the fields, and the server's own input functions decide. At a line that
 ends otherwise than the first one, or holds nothing but `\\.`, the file goes to the server as it is.
 
+The pure codec is slower than the server at reading CSV, so without the compiled one the server reads the whole file
+first where it can, and what it refuses is read here, which names the place or takes the blank lines.
+
 A plain mistake is looked up in the file, so that the error can name row, column, value and line.
 
 Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadLineText, CopyReadAttributesCSV).
@@ -20,7 +23,7 @@ from datetime import timezone
 from pathlib import Path
 from typing import ClassVar, Final
 
-from ..codec import CsvState, encode_copy_csv
+from ..codec import IMPLEMENTATION, CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, reason
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8
@@ -37,6 +40,11 @@ __all__ = ["CsvFeed", "dialect_of", "first_record", "open_csv", "records"]
 #: Bytes of the file that lie in memory together. It is doubled, up to the longest record there may be, where one is
 #: longer.
 _READ_SIZE: Final = 1 << 18
+
+#: Whether the server reads a file before the codec is asked to.
+SERVER_FIRST = IMPLEMENTATION == "python"
+#: The classes of sqlstates that are about the data: data exceptions, and constraints that they break.
+_DATA_CLASSES: Final = ("22", "23")
 
 
 def open_csv(path: Path, options: FileOptions) -> Feed:
@@ -83,6 +91,27 @@ class _Window:
         self.final = count == 0
 
 
+class _Lines:
+    """How many lines of data have ended, outside of quotes."""
+
+    __slots__ = ("_ends", "_header", "_inside", "_quote")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._quote = dialect.quote.encode()
+        self._header = int(dialect.header)
+        self._inside = False
+        self._ends = [0, 0]  # line feeds, carriage returns
+
+    def count(self, data: bytes) -> int:
+        """The number of rows after these bytes too."""
+        parts = data.split(self._quote)
+        outside = self._quote.join(parts[int(self._inside) :: 2])
+        self._inside ^= len(parts) % 2 == 0
+        for index, end in enumerate((b"\n", b"\r")):
+            self._ends[index] += outside.count(end)
+        return max(0, max(self._ends) - self._header)
+
+
 class CsvFeed:
     """The file, whichever way it goes."""
 
@@ -95,6 +124,7 @@ class CsvFeed:
         self._target = Target("", "", ())
         self._utc = False
         self._way = BINARY
+        self._after: str | None = None  # the way that is left when the server has refused the file as it is
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -113,7 +143,21 @@ class CsvFeed:
             raise self._wrong(f"{len(self._first)} values where {len(target.columns)} are wanted", 0, None)
         sure = target.binary and all(surely_read(column) for column in target.columns)
         self._way = BINARY if sure else TEXT
+        if SERVER_FIRST and self._is_in_order:
+            self._way, self._after = SERVER_CSV, self._way
         return self._way
+
+    @property
+    def _is_in_order(self) -> bool:
+        """Whether the server can be given the file as it is: the columns are all there are in it."""
+        return self.names is None or self._target.names == self.names
+
+    def refused(self, exc: DatabaseError) -> bool:
+        """Whether what the server refused as it is shall be read here."""
+        if self._after is None or (exc.sqlstate or "")[:2] not in _DATA_CLASSES:
+            return False
+        self._way, self._after = self._after, None
+        return True
 
     def copy_options(self) -> str:
         """The options for the way the values go now."""
@@ -129,9 +173,11 @@ class CsvFeed:
 
     def _as_it_is(self, file: Utf8File, meter: Meter) -> Iterator[memoryview]:
         """The text of the file."""
-        out = BlockWriter(binary=False)
+        out, lines = BlockWriter(binary=False), _Lines(self._dialect)
         while data := file.read(BLOCK_SIZE):
             out.buffer.put_bytes(data)
+            if meter.is_told:
+                meter.rows = lines.count(data)
             yield meter.block(out.take())
         yield meter.block(out.finish())
 
@@ -198,7 +244,7 @@ class CsvFeed:
             line = self._line(row)
         except UnreadableRecord as exc:
             return self._wrong(exc.why, exc.number - int(self._dialect.header), None, exc.line)
-        if self.names is None or self._target.names == self.names:
+        if self._is_in_order:
             self._way = SERVER_CSV
             return Reread()
         return self._wrong("the line ends otherwise than the first one, or is \\. alone", row, None, line)

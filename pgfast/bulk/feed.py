@@ -7,10 +7,11 @@ about COPY_BLOCK_SIZE, so that memory stays flat however much comes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import ClassVar, Final, Protocol, TypeAlias
+from typing import ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 from .. import const
 from ..codec import WriteBuffer
+from ..errors import DatabaseError
 from .report import Meter
 from .target import Target
 
@@ -45,6 +46,16 @@ class Feed(Protocol):
     def copy_options(self) -> str: ...
     def blocks(self, meter: Meter) -> Blocks: ...
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Retrying(Feed, Protocol):
+    """A feed that may go another way after the server has refused one.
+
+    `refused` says whether it goes another way now: the error was about the data, and the server had read them first.
+    """
+
+    def refused(self, exc: DatabaseError) -> bool: ...
 
 
 class Reread(Exception):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ..errors import DatabaseError, InterfaceError
 from ..protocol.operations import Operation, Pull, copy_in, ensure_begin, release, rollback_to, savepoint
 from ..protocol.session import Session
-from .feed import SERVER_CSV, Blocks, Feed, Reread, path_of
+from .feed import SERVER_CSV, Blocks, Feed, Reread, Retrying, path_of
 from .report import LoadReport, Meter, Progress
 from .rows import RowFeed
 from .sources import FileOptions, open_columns
@@ -109,6 +109,10 @@ def _copy(session: Session, target: Target, feed: Feed, progress: Progress | Non
             rows = yield from _guarded(session, target.copy_sql(feed.copy_options()), feed.blocks(meter))
         except Reread:
             continue
+        except DatabaseError as exc:
+            if session.dead is None and isinstance(feed, Retrying) and feed.refused(exc):
+                continue
+            raise
         return rows if rows >= 0 else meter.rows, meter.size_bytes
 
 

@@ -57,6 +57,11 @@ class Meter:
         self.rows = 0
         self.size_bytes = 0
 
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody is told."""
+        return self._progress is not None
+
     def block(self, block: memoryview) -> memoryview:
         """The block, counted."""
         self.size_bytes += len(block)

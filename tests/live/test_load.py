@@ -491,8 +491,9 @@ def csv_file(tmp_path: Path, text: str, name: str = "part-3.csv", encoding: str 
 
 @pytest.mark.parametrize(("unsure", "way"), [("", "binary"), ("+5,  x ,1e2,2024-1-2\n6,,1.005,\n", "text")])
 def test_a_csv_file_loads_as_the_server_would_read_it(
-    conn: pgfast.Connection, tmp_path: Path, unsure: str, way: str
+    conn: pgfast.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsure: str, way: str
 ) -> None:
+    monkeypatch.setattr("pgfast.bulk.csv.SERVER_FIRST", False)
     text = 'id,name,price,day\n1,007,1.50,2024-01-01\n2,,,\n3,"",1.00,\n4,"a ""b""\n,c",-0.1,0001-01-01\n' + unsure
     path = csv_file(tmp_path, text)
     report = conn.load("item", str(path))
@@ -566,6 +567,7 @@ def test_a_csv_file_loads_on_an_async_connection(dsn: str, tmp_path: Path) -> No
 def test_a_csv_file_loads_without_pyarrow(
     conn: pgfast.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pgfast.bulk.csv.SERVER_FIRST", False)
     for name in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
         monkeypatch.setitem(sys.modules, name, None)
     path = csv_file(tmp_path, '\ufeffname,id\n"a ""b"",",1\n,2\n')

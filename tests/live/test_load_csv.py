@@ -19,6 +19,16 @@ def conn(dsn: str) -> Iterator[pgfast.Connection]:
         yield made
 
 
+@pytest.fixture(autouse=True, params=[False])
+def server_first(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the server reads files before the codec, which the pure one leaves to it."""
+    monkeypatch.setattr("pgfast.bulk.csv.SERVER_FIRST", request.param)
+    return bool(request.param)
+
+
+both_ways = pytest.mark.parametrize("server_first", [False, True], ids=["client first", "server first"], indirect=True)
+
+
 def written(tmp_path: Path, text: str | bytes, encoding: str = "utf-8", name: str = "a.csv") -> Path:
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
@@ -96,6 +106,7 @@ SPACED = [
 CASES = [(kind, word) for kind, words in VALUES for word in words.split(" ")] + SPACED
 
 
+@both_ways
 @pytest.mark.parametrize(("kind", "word"), CASES)
 @pytest.mark.parametrize("settings", [("UTC", "postgres"), ("Europe/Berlin", "sql_standard")], ids=["utc", "berlin"])
 def test_a_value_is_stored_or_refused_as_by_the_server(
@@ -204,6 +215,7 @@ def test_a_long_first_field_without_a_header_and_many_columns_load(conn: pgfast.
     assert conn.execute("SELECT length(c0), length(c399) FROM w").fetchall() == [(2000, 2000)]
 
 
+@both_ways
 @pytest.mark.parametrize("text", ["i,s", "i,s\n", "\ufeffi,s", "i,s\r\n\r\n"])
 def test_a_header_alone_is_no_rows(conn: pgfast.Connection, tmp_path: Path, text: str) -> None:
     conn.execute("CREATE TEMP TABLE t (i int, s text)")
@@ -281,3 +293,38 @@ def test_what_the_server_writes_is_read_back(conn: pgfast.Connection, tmp_path: 
     conn.execute("TRUNCATE t")
     assert conn.load("t", path).path == "text"
     assert stored(conn) == wanted
+
+
+def test_the_server_reads_a_whole_file_where_it_is_asked_first(
+    conn: pgfast.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgfast.bulk.csv.SERVER_FIRST", True)
+    conn.execute("CREATE TEMP TABLE t (i int, s text)")
+    told: list[tuple[int, int]] = []
+    report = conn.load("t", written(tmp_path, 'i,s\n1,"a\nb"\n2,c\n'), progress=lambda *counts: told.append(counts))
+    assert (report.path, report.rows, told[-1][0]) == ("server csv", 2, 2)
+    assert conn.load("t", written(tmp_path, "i\n1\n"), ["i"]).path == "server csv"
+    assert conn.load("t", written(tmp_path, "i,s\n1,a\n"), ["s"]).path == "binary"
+    assert conn.load("t", written(tmp_path, "i,s\n\n3,d\n\n")).path == "binary"
+    with pytest.raises(DataError, match=r"row 2, column i \(integer\): 'x' does not fit: .* \(line 3 of a.csv\)"):
+        conn.load("t", written(tmp_path, "i,s\n1,a\nx,b\n"))
+    with conn.transaction():
+        conn.execute("INSERT INTO t VALUES (4, 'e')")
+        assert conn.load("t", written(tmp_path, "i,s\n\n5,f\n")).path == "binary"
+    assert conn.execute("SELECT count(*) FROM t").fetchall() == [(7,)]
+
+
+def test_an_error_that_is_not_about_the_data_is_not_read_again(
+    conn: pgfast.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgfast.bulk.csv.SERVER_FIRST", True)
+    conn.execute("CREATE TEMP TABLE t (i int)")
+    conn.execute("CREATE TEMP SEQUENCE calls")
+    conn.execute(
+        "CREATE FUNCTION pg_temp.stop() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN PERFORM nextval('calls'); RAISE EXCEPTION 'no' USING ERRCODE = 'P0001'; END$$"
+    )
+    conn.execute("CREATE TRIGGER stop BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION pg_temp.stop()")
+    with pytest.raises(Error, match="COPY t, line 2: no"):
+        conn.load("t", written(tmp_path, "i\n1\n"))
+    assert conn.execute("SELECT last_value FROM calls").fetchall() == [(1,)]
