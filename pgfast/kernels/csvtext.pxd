@@ -326,12 +326,13 @@ cdef inline int put_decimal_field(
     return code if code <= 0 else FAULT_CSV_FIELD
 
 cdef inline double exact_double(const char* text) noexcept with gil:
-    """The double next to a decimal number, as the language reads its own."""
+    """The double next to a decimal number that is not 0, as the language reads its own; 0 where memory is short, and
+    the server then reads it."""
     cdef double value
     try:
         value = PyOS_string_to_double(text, NULL, NULL)
-    except Exception:
-        return 0.0  # which no number that comes here is
+    except MemoryError:
+        return 0.0
     return value
 
 cdef inline int read_float(const uint8_t* p, Py_ssize_t size, double* value) noexcept nogil:

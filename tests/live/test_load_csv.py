@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import pgfast
 from pgfast import DataError, Error
+from pgfast.embedded import EmbeddedServer
 
 
 @pytest.fixture
@@ -39,10 +41,10 @@ def stored(conn: pgfast.Connection) -> list[Any]:
     return conn.execute("SELECT t::text FROM t").fetchall()
 
 
-def server_reads(conn: pgfast.Connection, text: str) -> list[Any] | None:
+def server_reads(conn: pgfast.Connection, text: str, header: bool = True) -> list[Any] | None:
     """What the server's COPY stores of the text, None where it refuses it. The table is empty afterwards."""
     try:
-        with conn.cursor() as cursor, cursor.copy("COPY t FROM STDIN (FORMAT csv, HEADER)") as copy:
+        with conn.cursor() as cursor, cursor.copy(f"COPY t FROM STDIN (FORMAT csv, HEADER {header})") as copy:
             copy.write(text)
     except Error:
         return None
@@ -328,3 +330,158 @@ def test_an_error_that_is_not_about_the_data_is_not_read_again(
     with pytest.raises(Error, match="COPY t, line 2: no"):
         conn.load("t", written(tmp_path, "i\n1\n"))
     assert conn.execute("SELECT last_value FROM calls").fetchall() == [(1,)]
+
+
+#: What is hostile to one kind or another, and ordinary to others.
+WORDS = [
+    *("0", "-0", "+7", "007", "010", "-1", "32767", "32768", "-32769", "2147483648", "4294967295", "4294967296"),
+    *("9223372036854775807", "-9223372036854775809", "1_000", "0x1F", "0o17", "1.", ".5", ".", "1e2", "1e-3", "1E+2"),
+    *("123456.789", "999999.995", "999999.994", "-0.005", "0.1", "1e23", "9007199254740993", "1.7976931348623159e308"),
+    *("2.4703282292062327e-324", "2.4703282292062328e-324", "5e-324", "1e-45", "16777217", "33554435", "3.4028236e38"),
+    *(
+        "0.30000001192092896",
+        "1e-38",
+        "NaN",
+        "nan",
+        "inf",
+        "+inf",
+        "-Infinity",
+        "infinity",
+        "t",
+        "TRUE",
+        "of",
+        "o",
+        "on",
+    ),
+    *("2020-02-29", "2021-02-29", "0001-01-01", "9999-12-31", "10000-01-01", "2020-1-1", "20200101", "2020-01-01 BC"),
+    *("2020-01-01 10:00", "2020-01-01T10:00:59.123456", "2020-01-01 10:00:00.1234567", "2020-01-01 24:00:00"),
+    *("2020-01-01 10:00Z", "2020-01-01 10:00:00+0530", "2020-01-01 10:00-15:59", "2020-01-01 10:00+16"),
+    *("10:00", "23:59:59.9", "23:59:60", "24:00", "10:00:00.000001", "10:00:00.", "10", "1000", "allballs"),
+    *(
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "{A0EEBC999C0B4EF8BB6D6BB9BD380A11}",
+        "a0ee-bc99-9c0b4ef8bb6d6bb9bd380a11",
+    ),
+    *(
+        "\\x00ff",
+        "\\x0",
+        "\\x 00",
+        "\\X00",
+        "a\\\\b",
+        "\\101",
+        "\\",
+        "\\.",
+        "\\N",
+        "é",
+        "x",
+        "xy  ",
+        "",
+        " ",
+        "  1",
+        "2 ",
+    ),
+    *("null", "NULL", "{}", '{"a": [1, null]}', "[1", "sad", "n" * 63, "n" * 64, "é" * 40, "1 day", "P1Y", "(1,2)"),
+]
+KINDS = [
+    *("int2", "int4", "int8", "oid", "xid", "bool", "float4", "float8", "numeric", "numeric(8,2)", "numeric(3,3)"),
+    *("text", "varchar(3)", "char(3)", "name", '"char"', "bytea", "uuid", "json", "jsonb", "date", "time", "time(1)"),
+    *(
+        "timetz",
+        "timestamp",
+        "timestamp(0)",
+        "timestamptz",
+        "timestamptz(2)",
+        "interval",
+        "int4[]",
+        "csv_mood",
+        "csv_name",
+    ),
+    *(
+        "csv_price",
+        "csv_word",
+        "point",
+        "inet",
+        "xml",
+        "bit(3)",
+        "money",
+        "tsvector",
+        "int4range",
+        "pg_lsn",
+        "regclass",
+    ),
+]
+
+
+@pytest.fixture
+def made_types(conn: pgfast.Connection) -> Iterator[None]:
+    conn.execute(
+        "CREATE TYPE csv_mood AS ENUM ('sad', '0'); CREATE DOMAIN csv_name AS name; "
+        "CREATE DOMAIN csv_price AS numeric(6,1) CHECK (VALUE >= 0); CREATE DOMAIN csv_word AS varchar(2) NOT NULL"
+    )
+    yield
+    conn.execute("DROP TABLE IF EXISTS t; DROP TYPE csv_mood; DROP DOMAIN csv_name, csv_price, csv_word")
+
+
+@pytest.mark.parametrize(
+    ("kind", "zone"), [*((kind, "Asia/Kolkata") for kind in KINDS), ("timestamptz", "UTC"), ("timetz", "UTC")]
+)
+@pytest.mark.usefixtures("made_types")
+def test_every_kind_takes_what_the_server_takes(conn: pgfast.Connection, tmp_path: Path, kind: str, zone: str) -> None:
+    conn.execute("SELECT set_config('timezone', %s, false)", (zone,))
+    conn.execute(f"CREATE TEMP TABLE t (n int, v {kind})")
+    for word in WORDS:
+        text = f"n,v\n1,{field(word)}\n"
+        wanted = server_reads(conn, text)
+        path = written(tmp_path, text)
+        if wanted is None:
+            with pytest.raises(Error, match="COPY t, "):
+                conn.load("t", path)
+        else:
+            conn.load("t", path)
+            assert stored(conn) == wanted, word
+            conn.execute("TRUNCATE t")
+
+
+@both_ways
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("width", [1, 2])
+def test_files_of_any_marks_are_read_as_by_the_server(
+    conn: pgfast.Connection, tmp_path: Path, seed: int, width: int
+) -> None:
+    conn.execute(f"CREATE TEMP TABLE t ({', '.join(f'c{index} text' for index in range(width))})")
+    chance = random.Random(seed)
+    # A line end that is not the file's own might make a blank line, which the server refuses where width is 2.
+    marks = ['"', '"', '""', "a", "é", "\\", ".", ",", *(["\n", "\r"] if width == 1 else [])]
+    for _ in range(60):
+        end = chance.choice(["\n", "\r\n", "\r"])
+        lines = [
+            ",".join(
+                "".join(chance.choices(marks, k=3))
+                if chance.random() < 0.4
+                else chance.choice(["", '""', "b", '"c,""\n\r"', "\\."])
+                for _ in range(width)
+            )
+            for _ in range(chance.randint(1, 4))
+        ]
+        text = end.join(lines) + chance.choice([end, ""])
+        wanted = server_reads(conn, text, header=False)
+        try:
+            conn.load("t", written(tmp_path, text), header=False)
+            found = stored(conn)
+        except Error:
+            found = None
+        assert found == wanted, text
+        conn.execute("TRUNCATE t")
+
+
+def test_a_backslash_and_a_point_are_what_the_servers_version_takes_them_for(
+    version_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    with pgfast.connect(version_server.dsn, autocommit=True) as conn:
+        conn.execute("CREATE TEMP TABLE t (v text)")
+        for text in ("a\n\\.\nb\n", "a\n\\.", "\\.\n", 'a\n"\\."\n', "\\.x\n", "a\r\n\\.\r\nb\r\n", '"\n\\.\n"\n'):
+            end = "\r\n" if "\r" in text else "\n"
+            wanted = server_reads(conn, "v" + end + text)
+            conn.load("t", written(tmp_path, "v" + end + text))
+            assert stored(conn) == wanted, text
+            conn.execute("TRUNCATE t")
