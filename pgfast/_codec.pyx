@@ -17,7 +17,7 @@ from cpython.datetime cimport (
     time_microsecond, time_minute, time_new, time_second, time_tzinfo, timedelta_days, timedelta_microseconds,
     timedelta_new, timedelta_seconds,
 )
-from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
@@ -58,16 +58,15 @@ cdef extern from "Python.h":
     PyObject* decode_utf8 "PyUnicode_DecodeUTF8"(const char*, Py_ssize_t, const char*)
     bint PyErr_ExceptionMatches(object)
     void PyErr_Clear()
+    object PyUnicode_FromOrdinal(int)
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
     void drop "Py_DECREF"(PyObject*)
-    PyObject* new_long "PyLong_FromLong"(long) except NULL
     PyObject* new_int64 "PyLong_FromLongLong"(long long) except NULL
     PyObject* new_float "PyFloat_FromDouble"(double) except NULL
     void set_item "PyTuple_SET_ITEM"(object, Py_ssize_t, PyObject*)
     void hold "Py_INCREF"(PyObject*)
     const uint8_t* text_data "PyUnicode_1BYTE_DATA"(PyObject*)
-    object PyLong_FromLong(long)
-    object PyLong_FromLongLong(long long)
+    void set_list_item "PyList_SET_ITEM"(list, Py_ssize_t, PyObject*)
     object PyLong_FromUnsignedLongLong(unsigned long long)
 
 cdef extern from "datetime.h":
@@ -241,13 +240,14 @@ __all__ = [
     "CsvState",
     "Plan",
     "ReadBuffer",
+    "Replies",
     "WriteBuffer",
     "decode_columns",
     "decode_copy_columns",
     "decode_copy_rows",
     "decode_copy_text",
     "decode_rows",
-    "encode_bind",
+    "encode_binds",
     "encode_copy_columns",
     "encode_copy_csv",
     "encode_copy_rows",
@@ -288,6 +288,8 @@ cdef object pairs = const.COLUMN_PAIRS
 cdef enum:
     HEAD = 5  # tag and length word of a frame
     OBJECT_ROWS = 4096
+    KNOWN_INTS = 4096  # from 0 on, kept for the process
+    TYPICAL_ROW = 64  # bytes, to guess by how many rows are in a buffer
     MAX_LABELS = 1024  # of an enum, for which a plan keeps what stands for them
     MAX_ORDINAL = 3652059
     CACHED_TEXT = 32  # most bytes of a text that is kept in a cache
@@ -421,6 +423,14 @@ cdef class ReadBuffer:
         self.start = start + length
         p = PyByteArray_AS_STRING(self.block) + start
         return <uint8_t>p[0], PyBytes_FromStringAndSize(p + HEAD, length - HEAD)
+
+    @property
+    def next_tag(self):
+        """The tag of the frame that `next_frame` would give, -1 while it is incomplete."""
+        cdef Py_ssize_t length = self.frame_length(self.start)
+        if length == 0 or self.end - self.start < length:
+            return -1
+        return <uint8_t>PyByteArray_AS_STRING(self.block)[self.start]
 
     def take_run(self, int tag):
         """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), or None."""
@@ -560,6 +570,19 @@ cdef class WriteBuffer:
         self.room(size + 1)
         memcpy(self.out.data + self.out.size, PyBytes_AS_STRING(value), size + 1)  # bytes end with a NUL
         self.out.size += size + 1
+
+    cdef int append(self, const char* data, Py_ssize_t size) except -1:
+        self.room(size)
+        if size:
+            memcpy(self.out.data + self.out.size, data, size)
+        self.out.size += size
+        return 0
+
+    def put_messages(self, bytes messages not None):
+        """Append whole messages that were made before; none may be open."""
+        if self.message_at >= 0:
+            raise buffer_misuse("a message is open already")
+        self.append(PyBytes_AS_STRING(messages), PyBytes_GET_SIZE(messages))
 
     def begin_copy(self):
         """Open a CopyData message."""
@@ -875,6 +898,30 @@ cdef class Plan:
 
 # ---------------------------------------------------------------- one field -> one Python value
 
+cdef inline PyObject* int_of(int64_t value) except NULL:
+    """A new reference to the int. Small ones, which data is full of, are made once for the process."""
+    cdef PyObject* known
+    if 0 <= value < KNOWN_INTS:
+        known = known_ints[value]
+        hold(known)
+        return known
+    return new_int64(value)
+
+
+cdef inline object taken(PyObject* value):
+    """The object of a new reference."""
+    cdef object made = <object>value
+    drop(value)
+    return made
+
+
+cdef PyObject* known_ints[KNOWN_INTS]
+cdef tuple known_ints_held = tuple(range(KNOWN_INTS))
+cdef Py_ssize_t known_at
+for known_at in range(KNOWN_INTS):
+    known_ints[known_at] = PyTuple_GET_ITEM(known_ints_held, known_at)
+
+
 cdef object called(PyObject* call, object value, Py_ssize_t at, Py_ssize_t column):
     if call == NULL:
         return value
@@ -1098,13 +1145,13 @@ cdef object decode_scalar(
     if size != width:
         raise fault(FAULT_FIELD_WIDTH, at, column, size)
     if kind == KIND_INT4:
-        return PyLong_FromLong(load_i32(p))
+        return taken(int_of(load_i32(p)))
     if kind == KIND_INT8:
-        return PyLong_FromLongLong(load_i64(p))
+        return taken(int_of(load_i64(p)))
     if kind == KIND_FLOAT8:
         return load_f64(p)
     if kind == KIND_INT2:
-        return PyLong_FromLong(load_i16(p))
+        return taken(int_of(load_i16(p)))
     if kind == KIND_FLOAT4:
         return <double>load_f32(p)
     if kind == KIND_BOOL:
@@ -1112,7 +1159,7 @@ cdef object decode_scalar(
             raise fault(FAULT_VALUE, at, column)
         return p[0] == 1
     if kind == KIND_OID:
-        return PyLong_FromLongLong(load_u32(p))
+        return taken(int_of(load_u32(p)))
     if kind == KIND_DATE:
         days = <int64_t>load_i32(p) + EPOCH_ORDINAL
         if days < 1 or days > MAX_ORDINAL:
@@ -1133,6 +1180,8 @@ cdef object decode_scalar(
         return timetz_of(call, p, at, column)
     if kind == KIND_UINT8:
         return PyLong_FromUnsignedLongLong(load_u64(p))
+    if p[0] < 128:
+        return PyUnicode_FromOrdinal(p[0]) if p[0] else ""
     return decode_py.decode_char(PyBytes_FromStringAndSize(<const char*>p, size), at, column)
 
 
@@ -1179,6 +1228,19 @@ cdef inline bint opaque(int element) noexcept nogil:
     return element == KIND_JSON or element == KIND_JSONB or element == KIND_ARRAY or element == KIND_VECTOR
 
 
+cdef Py_ssize_t int4_elements(
+    list made, Py_ssize_t count, const uint8_t* p, Py_ssize_t size, Py_ssize_t* pos
+) except -1:
+    """How many elements in front are plain int4, and have been put into the list."""
+    cdef Py_ssize_t i = 0, at = pos[0]
+    while i < count and size - at >= 8 and load_i32(p + at) == 4:
+        set_list_item(made, i, int_of(load_i32(p + at + 4)))
+        at += 8
+        i += 1
+    pos[0] = at
+    return i
+
+
 cdef list decode_level(
     Node* element, const uint8_t* p, Py_ssize_t size, Py_ssize_t* pos, Py_ssize_t* dims, int depth, int ndim,
     Py_ssize_t at, Py_ssize_t column
@@ -1189,7 +1251,10 @@ cdef list decode_level(
     cdef int32_t length = 0
     cdef object value
     cdef list made = PyList_New(dims[depth])
-    for i in range(dims[depth]):
+    cdef Py_ssize_t begin = 0
+    if depth + 1 == ndim and element.kind == KIND_INT4:
+        begin = int4_elements(made, dims[depth], p, size, pos)
+    for i in range(begin, dims[depth]):
         if depth + 1 < ndim:
             value = decode_level(element, p, size, pos, dims, depth + 1, ndim, at, column)
         else:
@@ -1198,9 +1263,6 @@ cdef list decode_level(
             pos[0] += 4
             if length < 0:
                 value = None
-            elif element.kind == KIND_INT4 and length == 4:
-                value = PyLong_FromLong(load_i32(p + pos[0]))
-                pos[0] += 4
             elif element.kind == KIND_STR and element.call == NULL:
                 value = text_of(p + pos[0], length, at + pos[0], column)
                 pos[0] += length
@@ -1413,10 +1475,10 @@ cdef inline PyObject* field_of(
     cdef int kind = spec.kind
     if kind == KIND_INT4:
         if size == 4:
-            return new_long(load_i32(p))
+            return int_of(load_i32(p))
     elif kind == KIND_INT8:
         if size == 8:
-            return new_int64(load_i64(p))
+            return int_of(load_i64(p))
     elif kind == KIND_FLOAT8:
         if size == 8:
             return new_float(load_f64(p))
@@ -1541,6 +1603,112 @@ def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, 
     finally:
         plan.give_cache(cache)
     return rows
+
+
+# ---------------------------------------------------------------- the answers to executions
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Replies:
+    """The answers to executions, taken from a ReadBuffer as they come: BindComplete, rows, CommandComplete."""
+
+    cdef ReadBuffer buffer
+    cdef list rows
+    cdef bint is_bound
+    cdef bytes tag_bytes  # of the last command tag, and its text: they repeat
+    cdef object tag_text, failure
+
+    def __init__(self, ReadBuffer buffer not None):
+        self.buffer = buffer
+        self.reset()
+
+    @property
+    def bound(self):
+        """Whether the BindComplete of an execution has been taken and its end has not."""
+        return self.is_bound
+
+    def reset(self):
+        """Forget what was taken of an execution that has not ended."""
+        self.rows = []
+        self.is_bound = False
+        self.failure = None
+
+    cdef object text_of_tag(self, const uint8_t* p, Py_ssize_t size):
+        """The command tag, None where it is malformed; `size` bytes with the NUL behind it."""
+        if size < 1 or p[size - 1] != 0 or memchr(p, 0, size - 1) != NULL:
+            return None
+        if (
+            self.tag_bytes is None or PyBytes_GET_SIZE(self.tag_bytes) != size - 1
+            or memcmp(PyBytes_AS_STRING(self.tag_bytes), p, size - 1)
+        ):
+            try:
+                self.tag_text = PyUnicode_DecodeUTF8(<const char*>p, size - 1, NULL)
+            except UnicodeDecodeError:
+                return None
+            self.tag_bytes = PyBytes_FromStringAndSize(<const char*>p, size - 1)
+        return self.tag_text
+
+    cdef void end(self, list done, object tag):
+        done.append((tag, self.rows))
+        self.rows = []
+        self.is_bound = False
+
+    def take(self, Plan plan, Py_ssize_t most):
+        """(command tag, rows) of every execution whose answer ends in the buffer, at most `most`."""
+        cdef list done = []
+        cdef Py_buffer view
+        cdef ReadBuffer buffer = self.buffer
+        cdef bytearray block = buffer.block
+        cdef const uint8_t* p
+        cdef Cache* cache = NULL
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)  # a call on the way may run any code
+        p = <const uint8_t*>view.buf
+        if plan is not None:
+            cache = plan.take_cache((buffer.end - buffer.start) // TYPICAL_ROW)
+        try:
+            while PyList_GET_SIZE(done) < most and self.take_frame(buffer, p, plan, cache, done):
+                pass
+        except BaseException as exc:
+            if not done:
+                raise
+            self.failure = exc
+        finally:
+            if cache != NULL:
+                plan.give_cache(cache)
+            PyBuffer_Release(&view)
+        return done
+
+    cdef bint take_frame(self, ReadBuffer buffer, const uint8_t* p, Plan plan, Cache* cache, list done) except -1:
+        """Whether the next frame was one to take; it has then been taken, whatever is raised for it."""
+        cdef Py_ssize_t at = buffer.start, length = buffer.frame_length(at)
+        cdef uint8_t tag
+        if length == 0 or buffer.end - at < length:
+            return False
+        tag = p[at]
+        if not self.is_bound:
+            if tag != 0x32 or length != HEAD:  # BindComplete
+                return False
+            self.is_bound = True
+        elif tag == 0x44:  # DataRow
+            if plan is None:
+                return False
+            buffer.start = at + length
+            self.rows.append(decode_tuple(plan, cache, p + at + HEAD, length - HEAD, HEAD))
+            return True
+        elif tag == 0x43:  # CommandComplete
+            text = self.text_of_tag(p + at + HEAD, length - HEAD)
+            if text is None:
+                return False
+            self.end(done, text)
+        elif tag == 0x49 and length == HEAD:  # EmptyQueryResponse
+            self.end(done, "")
+        else:
+            return False
+        buffer.start = at + length
+        return True
 
 
 # ---------------------------------------------------------------- columns
@@ -2760,32 +2928,37 @@ cdef tuple row_values(Plan plan, object row, Py_ssize_t at):
     return tuple(values)
 
 
-def encode_bind(
-    WriteBuffer buffer not None, Plan plan not None, bytes portal not None, bytes statement not None, params,
-    bytes result_formats not None
+def encode_binds(
+    WriteBuffer buffer not None, Plan plan not None, bytes head not None, bytes tail not None, bytes after not None,
+    rows, Py_ssize_t limit_bytes
 ):
-    """Write one Bind message; on a fault nothing of it remains in the buffer."""
-    cdef tuple values = tuple(params)
-    cdef bint uniform
-    if len(values) != plan.count:
-        raise fault(FAULT_ROW_WIDTH, 0, -1, (len(values), plan.count))
-    if plan.count > 65535 or len(result_formats) % 2:
-        raise buffer_misuse("more than 65535 parameters, or result formats that are not int16")
-    buffer.begin(0x42)
-    buffer.put_cstr(portal)
-    buffer.put_cstr(statement)
-    uniform = plan.count > 0 and plan.codes == plan.codes[:2] * plan.count
-    buffer.put_i16(1 if uniform else plan.count)
-    buffer.put_bytes(plan.codes[:2] if uniform else plan.codes)
-    buffer.put_i16(plan.count)
-    try:
-        put_values(&buffer.out, plan, values, 0)
-    except BaseException:
-        buffer.discard()
-        raise
-    buffer.put_i16(len(result_formats) // 2)
-    buffer.put_bytes(result_formats)
-    buffer.end()
+    """(Bind messages written, whether the iterator ended): one for each row of parameters, `after` behind each."""
+    cdef Py_ssize_t count = 0
+    cdef PyObject* found
+    cdef object row
+    cdef tuple values
+    if not PyIter_Check(rows):
+        raise buffer_misuse("rows must be an iterator")
+    while buffer.out.size < limit_bytes:
+        found = PyIter_Next(rows)
+        if found == NULL:
+            return count, True
+        row = <object>found
+        drop(found)
+        values = row_values(plan, row, count)
+        buffer.begin(0x42)
+        try:
+            buffer.append(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
+            put_values(&buffer.out, plan, values, count)
+            buffer.append(PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail))
+            buffer.end()
+        except BaseException:
+            if buffer.message_at >= 0:
+                buffer.discard()
+            raise
+        buffer.append(PyBytes_AS_STRING(after), PyBytes_GET_SIZE(after))
+        count += 1
+    return count, False
 
 
 def encode_copy_rows(WriteBuffer buffer not None, Plan plan not None, rows, Py_ssize_t limit_bytes):

@@ -1,8 +1,8 @@
 """The pure codec: buffers, framing, and the runs of rows and columns in both directions.
 
 Law of this file: it is the reference text of the compiled `_codec.pyx`, which does the same to the last exception;
-the full contract of every name stands here. The loops over one value live in `kernels/`. Nothing here knows a socket,
-a session or a PostgreSQL type.
+the full contract of every name stands here, or where `kernels/` has the whole of it. The loops over one value live
+there too. Nothing here knows a socket, a session or a PostgreSQL type.
 
 Sources: PostgreSQL docs, "Message Formats" and "COPY" (binary and text format); the Arrow columnar format.
 """
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from struct import Struct
 from typing import Any, Final, final
 
 from . import const
-from .errors import DataError, fault, faults
+from .errors import DatabaseError, DataError, fault, faults
 from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py, runs_py, tuples_py
+from .kernels.buffers_py import FRAME, HEAD, ReadBuffer, WriteBuffer
 from .kernels.csvtext_py import CsvColumn, CsvReader, Marks
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
 from .kernels.sink_py import Chunk, SinkColumn
@@ -30,13 +30,14 @@ __all__ = [
     "CsvState",
     "Plan",
     "ReadBuffer",
+    "Replies",
     "WriteBuffer",
     "decode_columns",
     "decode_copy_columns",
     "decode_copy_rows",
     "decode_copy_text",
     "decode_rows",
-    "encode_bind",
+    "encode_binds",
     "encode_copy_columns",
     "encode_copy_csv",
     "encode_copy_rows",
@@ -47,215 +48,6 @@ IMPLEMENTATION: Final = "python"
 
 #: Rows one call of `encode_copy_columns` encodes at most when a column holds Python objects.
 OBJECT_ROWS: Final = 4096
-_HEAD: Final = 5  # tag and length word of a frame
-_FRAME: Final = Struct(">Bi")
-
-
-@final
-class ReadBuffer:
-    """Bytes from a socket, handed out as frames and runs.
-
-    One block of memory is filled by `get_buffer`/`commit` and read by `next_frame`/`take_run`. A block is never
-    resized: where its tail is short, the unread bytes move to its front, or to a larger block when they fill more
-    than half of it, so memory follows what has arrived and never what a length word announces. Length words below 4
-    or beyond `max_message_size` are a ProtocolError and leave the buffer as it was.
-    """
-
-    __slots__ = ("_block", "_block_size", "_end", "_lent", "_max", "_start")
-
-    def __init__(self, block_size: int = const.READ_BLOCK_SIZE, max_message_size: int = const.MAX_MESSAGE_SIZE) -> None:
-        if block_size < 16:
-            raise buffer_misuse("block_size must be at least 16 bytes")
-        self._block_size = block_size
-        self._max = max_message_size
-        self._block = bytearray(block_size)
-        self._start = 0
-        self._end = 0
-        self._lent = False
-
-    @property
-    def pending(self) -> int:
-        """Bytes that have arrived and were not taken yet."""
-        return self._end - self._start
-
-    def get_buffer(self, size_hint: int = -1) -> memoryview:
-        """A writable view of the free tail, never empty; it and runs taken before, unless lent, die at the next one.
-
-        `size_hint` is what asyncio passes and is not needed.
-        """
-        unread = self._end - self._start
-        if unread == 0 and not self._lent and len(self._block) <= 4 * self._block_size:
-            self._start = self._end = 0
-        elif self._lent or unread == 0 or len(self._block) - self._end < self._block_size // 4:
-            self._make_room(unread)
-        return memoryview(self._block)[self._end :]
-
-    def _make_room(self, unread: int) -> None:
-        rest = bytes(memoryview(self._block)[self._start : self._end])
-        if self._lent or unread == 0 or unread > len(self._block) // 2:
-            self._block = bytearray(max(self._block_size, 2 * unread))
-            self._lent = False
-        memoryview(self._block)[:unread] = rest
-        self._start, self._end = 0, unread
-
-    def commit(self, size_bytes: int) -> None:
-        """Say that `size_bytes` were written to the start of the view `get_buffer` gave."""
-        if not 0 <= size_bytes <= len(self._block) - self._end:
-            raise buffer_misuse(f"commit of {size_bytes} bytes, {len(self._block) - self._end} were free")
-        self._end += size_bytes
-
-    def _frame_length(self, start: int) -> int:
-        """The whole length of the frame at `start`, tag included; 0 while its head is not complete."""
-        if self._end - start < _HEAD:
-            return 0
-        _tag, length = _FRAME.unpack_from(self._block, start)
-        if length < 4:
-            raise fault(faults.FAULT_FRAME_LENGTH, 1, -1, length)
-        if length > self._max:
-            raise fault(faults.FAULT_FRAME_SIZE, 1, -1, length)
-        return 1 + int(length)
-
-    def next_frame(self) -> tuple[int, bytes] | None:
-        """The next complete frame as (tag, payload), the payload a copy; None while it is incomplete."""
-        start = self._start
-        length = self._frame_length(start)
-        if length == 0 or self._end - start < length:
-            return None
-        self._start = start + length
-        return self._block[start], bytes(memoryview(self._block)[start + _HEAD : start + length])
-
-    def take_run(self, tag: int) -> tuple[bytearray, int, int, int] | None:
-        """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), or None.
-
-        The bytes stay what they are until the next `get_buffer`; call `lend` to keep them longer. A frame with a bad
-        length behind at least one good one is left for the next call to report.
-        """
-        at, count = self._start, 0
-        while self._end - at >= _HEAD and self._block[at] == tag:
-            length = _FRAME.unpack_from(self._block, at)[1]
-            if not 4 <= length <= self._max:
-                if count == 0:
-                    self._frame_length(at)
-                break
-            if self._end - at < 1 + length:
-                break
-            at += 1 + length
-            count += 1
-        if count == 0:
-            return None
-        start, self._start = self._start, at
-        return self._block, start, at, count
-
-    def lend(self) -> None:
-        """Keep the block of the runs taken so far from being written again: the next `get_buffer` makes a new one."""
-        self._lent = True
-
-
-@final
-class WriteBuffer:
-    """Messages on their way to a socket, gathered in one block until `take`.
-
-    A message is `begin(tag)`, any number of `put_*`, `end()`. A `put_*` or `end` that fails takes the whole open
-    message back first, so the buffer always holds complete messages.
-    """
-
-    __slots__ = ("_data", "_length_at", "_message_at")
-
-    def __init__(self, block_size: int = const.COPY_BLOCK_SIZE) -> None:
-        if block_size < 16:
-            raise buffer_misuse("block_size must be at least 16 bytes")
-        self._data = bytearray()
-        self._message_at = -1
-        self._length_at = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes not taken yet, those of an open message included."""
-        return len(self._data)
-
-    def begin(self, tag: int) -> None:
-        """Open a message; tag 0 stands for none (StartupMessage, SSLRequest, CancelRequest)."""
-        if self._message_at >= 0:
-            raise buffer_misuse("a message is open already")
-        if not 0 <= tag <= 255:
-            raise buffer_misuse(f"{tag} is not a tag")
-        self._message_at = len(self._data)
-        if tag:
-            self._data.append(tag)
-        self._length_at = len(self._data)
-        self._data += bytes(4)
-
-    def end(self) -> None:
-        """Close the open message and write its length."""
-        if self._message_at < 0:
-            raise buffer_misuse("no message is open")
-        length = len(self._data) - self._length_at
-        if length > const.MAX_INT32:
-            self._discard()
-            raise fault(faults.FAULT_MESSAGE_SIZE, 0, -1)
-        self._data[self._length_at : self._length_at + 4] = decode_py.I32.pack(length)
-        self._message_at = -1
-
-    def _discard(self) -> None:
-        del self._data[self._message_at :]
-        self._message_at = -1
-
-    def _put_int(self, value: int, width: int) -> None:
-        if self._message_at < 0:
-            raise buffer_misuse("no message is open")
-        bits = 8 * width
-        if not -(1 << (bits - 1)) <= value < 1 << bits:
-            self._discard()
-            raise fault(faults.FAULT_VALUE_RANGE, 0, -1, value)
-        self._data += (value & ((1 << bits) - 1)).to_bytes(width, "big")
-
-    def put_i8(self, value: int) -> None:
-        """Append one byte; -128 to 255."""
-        self._put_int(value, 1)
-
-    def put_i16(self, value: int) -> None:
-        """Append two bytes, big-endian; -32768 to 65535."""
-        self._put_int(value, 2)
-
-    def put_i32(self, value: int) -> None:
-        """Append four bytes, big-endian; -2147483648 to 4294967295."""
-        self._put_int(value, 4)
-
-    def put_bytes(self, value: Any) -> None:
-        """Append the bytes of any buffer."""
-        if self._message_at < 0:
-            raise buffer_misuse("no message is open")
-        self._data += memoryview(value)
-
-    def put_cstr(self, value: bytes) -> None:
-        """Append the bytes and a NUL; a NUL inside is a fault."""
-        if self._message_at < 0:
-            raise buffer_misuse("no message is open")
-        if 0 in value:
-            self._discard()
-            raise fault(faults.FAULT_NUL, 0, -1, value)
-        self._data += value
-        self._data.append(0)
-
-    def begin_copy(self) -> None:
-        """Open a CopyData message."""
-        self.begin(const.COPY_DATA)
-
-    def end_copy(self) -> None:
-        """Close the CopyData message; an empty one vanishes."""
-        if self._message_at < 0:
-            raise buffer_misuse("no message is open")
-        if len(self._data) - self._length_at == 4:
-            self._discard()
-        else:
-            self.end()
-
-    def take(self) -> memoryview:
-        """Everything gathered, given away for good; the buffer goes on in a fresh block."""
-        if self._message_at >= 0:
-            raise buffer_misuse("a message is still open")
-        data, self._data = self._data, bytearray()
-        return memoryview(data)
 
 
 @final
@@ -396,12 +188,12 @@ def _run(block: bytearray, start: int, stop: int) -> bytes:
 def _frames(block: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """(start, stop) of the payload of each frame of a run."""
     while start < stop:
-        if stop - start < _HEAD:
+        if stop - start < HEAD:
             raise buffer_misuse("the run ends inside a frame")
-        length = _FRAME.unpack_from(block, start)[1]
+        length = FRAME.unpack_from(block, start)[1]
         if not 4 <= length <= stop - start - 1:
             raise buffer_misuse("the run ends inside a frame")
-        yield start + _HEAD, start + 1 + length
+        yield start + HEAD, start + 1 + length
         start += 1 + length
 
 
@@ -416,12 +208,116 @@ def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int)
     (docs: Message Formats, DataRow; server: printtup.c)
     """
     data = _run(block, start, stop)
-    if plan._reader.uniform(data, _HEAD):
+    if plan._reader.uniform(data, HEAD):
         try:
-            return plan._reader.rows(data, _HEAD)
+            return plan._reader.rows(data, HEAD)
         except runs_py.DOUBTS:
             pass  # field by field then
-    return [plan._decode(data, begin, end, _HEAD) for begin, end in _frames(data, 0, len(data))]
+    return [plan._decode(data, begin, end, HEAD) for begin, end in _frames(data, 0, len(data))]
+
+
+@final
+class Replies:
+    """The answers to executions, taken from a ReadBuffer as they come: BindComplete, rows, CommandComplete.
+
+    What has been taken of an execution whose end has not come is kept for the next `take`. Any other message (an error,
+    a notice, ReadyForQuery), and one of these that is malformed, is left where it is.
+    """
+
+    __slots__ = ("_bound", "_buffer", "_failure", "_rows", "_singly")
+
+    def __init__(self, buffer: ReadBuffer) -> None:
+        self._buffer = buffer
+        self.reset()
+
+    @property
+    def bound(self) -> bool:
+        """Whether the BindComplete of an execution has been taken and its end has not."""
+        return self._bound
+
+    def reset(self) -> None:
+        """Forget what was taken of an execution that has not ended."""
+        self._rows: list[tuple[Any, ...]] = []
+        self._bound = self._singly = False
+        self._failure: BaseException | None = None
+
+    def take(self, plan: Plan | None, most: int) -> list[tuple[str, list[tuple[Any, ...]]]]:
+        """(command tag, rows) of every execution whose answer ends in the buffer, at most `most`.
+
+        With plan None an execution has no rows, and a DataRow is left where it is. Rows as in `decode_rows`; what is
+        raised for a row is raised when the executions before it have been given back, and the row is then behind.
+        (docs: Message Flow, Extended Query)
+        """
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        done: list[tuple[str, list[tuple[Any, ...]]]] = []
+        try:
+            while len(done) < most and self._take_frame(plan, done):
+                pass
+        except BaseException as exc:
+            if not done:
+                raise
+            self._failure = exc
+        return done
+
+    def _take_frame(self, plan: Plan | None, done: list[Any]) -> bool:
+        """Whether the next frame was one to take; it has then been taken, whatever is raised for it."""
+        buffer = self._buffer
+        at, block = buffer._start, buffer._block
+        length = buffer._frame_length(at)
+        if length == 0 or buffer._end - at < length:
+            return False
+        tag = block[at]
+        if not self._bound:
+            if tag != const.BIND_COMPLETE or length != HEAD:
+                return False
+            self._bound = True
+        elif tag == const.DATA_ROW:
+            if plan is None:
+                return False
+            self._take_rows(plan, at, at + length)
+            return True
+        elif tag == const.COMMAND_COMPLETE:
+            text = _text_of_tag(bytes(block[at + HEAD : at + length]))
+            if text is None:
+                return False
+            self._end(done, text)
+        elif tag == const.EMPTY_QUERY_RESPONSE and length == HEAD:
+            self._end(done, "")
+        else:
+            return False
+        buffer._start = at + length
+        return True
+
+    def _take_rows(self, plan: Plan, at: int, end: int) -> None:
+        """Decode the rows from `at` on; where one of them cannot be read, only the first, which ends at `end`."""
+        buffer = self._buffer
+        if not self._singly:
+            run = buffer.take_run(const.DATA_ROW)
+            assert run is not None, "a whole DataRow stands there"
+            try:
+                self._rows += decode_rows(plan, *run)
+                return
+            except DatabaseError:
+                self._singly = True
+        buffer._start = end
+        self._rows.append(plan._decode(bytes(buffer._block[at + HEAD : end]), 0, end - at - HEAD, HEAD))
+
+    def _end(self, done: list[Any], tag: str) -> None:
+        done.append((tag, self._rows))
+        self._rows = []
+        self._bound = self._singly = False
+
+
+def _text_of_tag(payload: bytes) -> str | None:
+    """The command tag of a CommandComplete, None where it is malformed."""
+    if payload[-1:] != b"\0" or 0 in payload[:-1]:
+        return None
+    try:
+        return payload[:-1].decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 @final
@@ -513,12 +409,12 @@ def decode_columns(sink: ColumnSink, block: bytearray, start: int, stop: int, co
     Less than `stop` means that the sink is full: cut it and call again from there. Errors as `decode_rows`.
     """
     data = _run(block, start, stop)
-    if sink._take(data, _HEAD):
+    if sink._take(data, HEAD):
         return stop
     for begin, end in _frames(data, 0, len(data)):
         if sink.full:
-            return start + begin - _HEAD
-        sink._append(data, begin, end, _HEAD)
+            return start + begin - HEAD
+        sink._append(data, begin, end, HEAD)
     return stop
 
 
@@ -633,7 +529,7 @@ def decode_copy_columns(sink: ColumnSink, state: CopyState, block: bytearray, st
     run = _run(block, start, stop)
     for begin, end in _frames(run, 0, len(run)):
         if sink.full:
-            return start + begin - _HEAD
+            return start + begin - HEAD
         for data, first, last in state._tuples(run, begin, end, len(sink._columns)):
             sink._append(data, first, last, 0)
     return stop
@@ -693,44 +589,56 @@ def decode_copy_text(
     return rows
 
 
-def encode_bind(
-    buffer: WriteBuffer, plan: Plan, portal: bytes, statement: bytes, params: Sequence[Any], result_formats: bytes
-) -> None:
-    """Write one Bind message; on a fault nothing of it remains in the buffer.
+def encode_binds(
+    buffer: WriteBuffer,
+    plan: Plan,
+    head: bytes,
+    tail: bytes,
+    after: bytes,
+    rows: Iterator[Any],
+    limit_bytes: int,
+) -> tuple[int, bool]:
+    """(Bind messages written, whether the iterator ended): one for each row of parameters, `after` behind each.
 
-    `portal` and `statement` are names without NUL; `result_formats` holds int16 big-endian codes. KIND_CALL
-    parameters are what `call` makes, as bytes; KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or bytes. Any
-    other kind takes its own Python type by itself and hands everything else to `call`, which gives back a value of
-    that type or None, or raises; for dates and times it may also give the number that a decoder hands to its call.
-    Without a call such a value is a DataError. (docs: Message Formats, Bind)
+    `head` and `tail` are what stands before and behind the values in every Bind, `after` is whole messages, such as
+    Execute; all three are taken as they are. Stops at the first row where the buffer holds `limit_bytes` or more. A row
+    is a tuple, a list, or a mapping when the plan has keys. A row that cannot be written leaves nothing behind and
+    raises a DataError whose fault counts rows within this call; what the iterator raises passes through.
+
+    KIND_CALL parameters are what `call` makes, as bytes; KIND_TEXT_CALL as str; KIND_JSON and KIND_JSONB as str or
+    bytes. Any other kind takes its own Python type by itself and hands everything else to `call`, which gives back a
+    value of that type or None, or raises; for dates and times it may also give the number that a decoder hands to its
+    call. Without a call such a value is a DataError. (docs: Message Formats, Bind)
     """
-    values = tuple(params)
-    if len(values) != plan.width:
-        raise fault(faults.FAULT_ROW_WIDTH, 0, -1, (len(values), plan.width))
-    if plan.width > const.MAX_PARAMETERS or len(result_formats) % 2:
-        raise buffer_misuse("more than 65535 parameters, or result formats that are not int16")
-    buffer.begin(const.BIND)
-    buffer.put_cstr(portal)
-    buffer.put_cstr(statement)
-    uniform = plan.width > 0 and plan.formats == plan.formats[:2] * plan.width
-    buffer.put_i16(1 if uniform else plan.width)
-    buffer.put_bytes(plan.formats[:2] if uniform else plan.formats)
-    buffer.put_i16(plan.width)
-    try:
-        plan._encode(buffer._data, values, 0)
-    except BaseException:
-        buffer._discard()
-        raise
-    buffer.put_i16(len(result_formats) // 2)
-    buffer.put_bytes(result_formats)
-    buffer.end()
+    if not isinstance(rows, Iterator):
+        raise buffer_misuse("rows must be an iterator")
+    count = 0
+    while len(buffer._data) < limit_bytes:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return count, True
+        values = plan._values(row, count)
+        buffer.begin(const.BIND)
+        try:
+            buffer._data += head
+            plan._encode(buffer._data, values, count)
+            buffer._data += tail
+            buffer.end()
+        except BaseException:
+            if buffer._message_at >= 0:
+                buffer._discard()
+            raise
+        buffer._data += after
+        count += 1
+    return count, False
 
 
 def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit_bytes: int) -> tuple[int, bool]:
     """(rows written, whether the iterator ended): tuples in binary COPY format appended to the open CopyData.
 
     Stops at the first row edge where the buffer holds `limit_bytes` or more. A row is a tuple, a list, or a mapping
-    when the plan has keys. Values as in `encode_bind`. A row that cannot be written leaves nothing behind and raises
+    when the plan has keys. Values as in `encode_binds`. A row that cannot be written leaves nothing behind and raises
     a DataError whose fault counts rows within this call; what the iterator raises passes through.
     """
     if buffer._message_at < 0:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pgfast
 from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncTransaction
-from pgfast.connections.aio import AsyncTypes
+from pgfast.connections.aio import AsyncPipelineBlock, AsyncTypes
 
 NAMES = ("sync", "asyncio", "uvloop")
-_WRAPPED = (AsyncConnection, AsyncCursor, AsyncCopy, AsyncTransaction, AsyncTypes)
+_WRAPPED = (AsyncConnection, AsyncCursor, AsyncCopy, AsyncPipelineBlock, AsyncTransaction, AsyncTypes)
 
 
 class Face:

@@ -317,10 +317,11 @@ def test_both_codecs_constructors_take_what_the_stub_says(pair: tuple[ModuleType
         assert [parameter for parameter, _, _ in signature(getattr(pair[1], name))] == stubbed, name
         for module in pair:
             cls = getattr(module, name)
-            cls(**{parameter: FITTING[parameter] for parameter in stubbed})
-            cls(*(FITTING[parameter] for parameter in required))
+            fitting = {**FITTING, "buffer": module.ReadBuffer()}
+            cls(**{parameter: fitting[parameter] for parameter in stubbed})
+            cls(*(fitting[parameter] for parameter in required))
             with pytest.raises(TypeError):
-                cls(**{parameter: FITTING[parameter] for parameter in stubbed}, no_such_parameter=1)
+                cls(**{parameter: fitting[parameter] for parameter in stubbed}, no_such_parameter=1)
 
 
 def cython_constants() -> Iterator[tuple[str, str, int]]:

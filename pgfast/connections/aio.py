@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..errors import InterfaceError, TimeoutError
+from .. import const
+from ..errors import InterfaceError, ProgrammingError, TimeoutError
 from ..net import aio as driver
 from ..net import conninfo as settings
-from ..net.deadline import Deadline
+from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import CommandComplete, Notification
-from ..protocol.operations import Operation, Params
+from ..protocol.operations import Operation, Params, Pending, Pipeline, Result
 from ..protocol.session import Session
 from ..types import TypeInfo
 from ..types.registry import Registry
@@ -76,23 +77,28 @@ class AsyncConnection(BaseConnection):
                 "give each task a connection of its own, or guard this one by an asyncio.Lock"
             )
 
-    async def _carry_out(self, operation: Operation[T], deadline: Deadline) -> T:
+    async def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
+        """What the operation returns; it begins with the session at rest."""
+        deadline = NEVER if timeout is None else Deadline(timeout)
+        self._check_task()
         self._user = asyncio.current_task()
         try:
+            if self._pipeline is not None:
+                await self._drain(self._pipeline, deadline)
+            if self._closed or not self._session.usable:
+                self._check()
             return await self._link.run(operation, deadline)
         finally:
             self._user = None
 
-    async def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
-        """What the operation returns; it begins with the session at rest."""
-        self._check_task()
-        self._check()
-        return await self._carry_out(operation, Deadline(timeout))
-
     async def _step(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it goes on with what is under way."""
         self._check_task()
-        return await self._carry_out(operation, Deadline(timeout))
+        self._user = asyncio.current_task()
+        try:
+            return await self._link.run(operation, Deadline(timeout))
+        finally:
+            self._user = None
 
     async def _abandon(self) -> None:
         """Cancel what is under way and bring the session to rest, or close the connection."""
@@ -100,6 +106,90 @@ class AsyncConnection(BaseConnection):
         self._user = asyncio.current_task()
         try:
             await self._link.come_to_rest(was_idle=False)
+        finally:
+            self._user = None
+
+    # ------------------------------------------------------------ the pipeline
+
+    async def _advance(self, pipeline: Pipeline, operation: Operation[T], deadline: Deadline) -> T:
+        """What a step of the pipeline returns."""
+        try:
+            return await self._link.run(operation, deadline)
+        except BaseException as exc:
+            self._interrupted(pipeline, exc)
+            raise
+
+    async def _drain(self, pipeline: Pipeline, deadline: Deadline) -> None:
+        """Read every answer. Raises the first failure that nobody has been told of."""
+        await self._advance(pipeline, operations.sync(self._session, pipeline), deadline)
+        failure = pipeline.take_failure()
+        if failure is not None:
+            raise failure
+
+    async def _add(
+        self,
+        pipeline: Pipeline,
+        query: str | bytes,
+        params: Params,
+        prepare: bool | None,
+        registry: Registry,
+        timeout: float | None,
+    ) -> Pending:
+        """The execution, written and not answered yet."""
+        session = self._session
+        self._check_task()
+        if self.closed:
+            self._check()
+        pending = operations.add_now(session, pipeline, query, params, registry)
+        if pending is not None and session.out.size_bytes < const.COPY_BLOCK_SIZE:
+            return pending
+        deadline = NEVER if timeout is None else Deadline(timeout)
+        self._user = asyncio.current_task()
+        try:
+            if pending is None:
+                asking = operations.add_asking(session, pipeline, query, params, prepare, registry)
+                pending = await self._advance(pipeline, asking, deadline)
+            if session.out.size_bytes >= const.COPY_BLOCK_SIZE:
+                await self._advance(pipeline, operations.send_more(session, pipeline), deadline)
+            return pending
+        finally:
+            self._user = None
+
+    async def _await(self, pending: Pending, timeout: float | None = None) -> Result:
+        """What the execution gave. Raises what it has failed with."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return pending.result()
+        if not pending.answered:
+            deadline = NEVER if timeout is None else Deadline(timeout)
+            self._check_task()
+            self._user = asyncio.current_task()
+            try:
+                awaiting = operations.await_answer(self._session, pipeline, pending)
+                await self._advance(pipeline, awaiting, deadline)
+            finally:
+                self._user = None
+        return pipeline.result_of(pending)
+
+    async def _settled(self, timeout: float | None) -> Exception | None:
+        """The failure of the pipeline that nobody has been told of, after every answer has been read."""
+        if self._pipeline is None:
+            return None
+        try:
+            await self._sync(timeout)
+        except Exception as exc:
+            return exc
+        return None
+
+    async def _sync(self, timeout: float | None) -> None:
+        """Read every answer of the pipeline, raising the first failure that nobody has been told of."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            raise ProgrammingError("the pipeline has ended")
+        self._check_task()
+        self._user = asyncio.current_task()
+        try:
+            await self._drain(pipeline, Deadline(timeout))
         finally:
             self._user = None
 
@@ -151,6 +241,7 @@ class AsyncConnection(BaseConnection):
 
     async def rollback(self, *, timeout: float | None = None) -> None:
         self._check_no_block("rollback()")
+        await self._settled(timeout)
         await self._run(operations.rollback(self._session), timeout)
 
     async def set_autocommit(self, value: bool) -> None:
@@ -160,6 +251,9 @@ class AsyncConnection(BaseConnection):
         self, savepoint_name: str | None = None, force_rollback: bool = False, *, timeout: float | None = None
     ) -> AsyncTransaction:
         return AsyncTransaction(self, savepoint_name, force_rollback, timeout)
+
+    def pipeline(self, *, timeout: float | None = None) -> AsyncPipelineBlock:
+        return AsyncPipelineBlock(self, timeout)
 
     async def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
@@ -191,10 +285,10 @@ class AsyncConnection(BaseConnection):
 class AsyncCursor(BaseCursor):
     """Executes queries on a connection and walks through their results."""
 
+    _own_registry: Registry | None = None
+
     def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__()
         self._connection = connection
-        self._own_registry: Registry | None = None
 
     @property
     def connection(self) -> AsyncConnection:
@@ -221,6 +315,7 @@ class AsyncCursor(BaseCursor):
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[Row]:
+        await self._arrive()
         while (row := self._take_one()) is not None:
             yield row
 
@@ -229,6 +324,10 @@ class AsyncCursor(BaseCursor):
     ) -> AsyncCursor:
         self._reset()
         connection = self._connection
+        pipeline = connection._pipeline
+        if pipeline is not None:
+            self._pending = await connection._add(pipeline, query, params, prepare, self._registry, timeout)
+            return self
         operation = operations.execute_query(connection._session, query, params, prepare, self._registry)
         self._show(await connection._run(operation, timeout))
         return self
@@ -248,13 +347,22 @@ class AsyncCursor(BaseCursor):
         total, results = await connection._run(operation, timeout)
         self._show(results, None if returning else total)
 
+    async def _arrive(self) -> None:
+        """Wait for the answer of the pipeline where there is none yet."""
+        if self._pending is not None:
+            self._show((await self._connection._await(self._pending),))
+
     async def fetchone(self) -> Row | None:
+        if self._pending is not None:
+            await self._arrive()
         return self._take_one()
 
     async def fetchmany(self, size: int | None = None) -> list[Row]:
+        await self._arrive()
         return self._take(self.arraysize if size is None else size)
 
     async def fetchall(self) -> list[Row]:
+        await self._arrive()
         return self._take(None)
 
     def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:
@@ -263,7 +371,7 @@ class AsyncCursor(BaseCursor):
 
     async def close(self) -> None:
         self._closed = True
-        self._show([])
+        self._show(())
 
 
 @docstrings.document(docstrings.COPY)
@@ -369,8 +477,40 @@ class AsyncTransaction(BaseTransaction):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if self._finish(exc):
-            await self._connection._run(self._leave(exc), self._timeout)
+            failure = await self._connection._settled(self._timeout)
+            await self._connection._run(self._leave(exc or failure), self._timeout)
+            if exc is None and failure is not None:
+                raise failure
         return self._stops(exc)
+
+
+@docstrings.document(docstrings.PIPELINE)
+class AsyncPipelineBlock:
+    """A block of `AsyncConnection.pipeline`."""
+
+    def __init__(self, connection: AsyncConnection, timeout: float | None) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def sync(self, *, timeout: float | None = None) -> None:
+        await self._connection._sync(self._timeout if timeout is None else timeout)
+
+    async def __aenter__(self) -> AsyncPipelineBlock:
+        self._connection._enter_pipeline()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        try:
+            if not connection.closed:
+                await self.sync()
+        except Exception:
+            if exc is None:
+                raise  # else the block has been left for a reason that is already on its way
+        finally:
+            connection._leave_pipeline()
 
 
 @docstrings.document(docstrings.TYPES)

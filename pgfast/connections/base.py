@@ -6,8 +6,9 @@ import os
 from typing import Final, Protocol
 
 from .. import errors
-from ..errors import InterfaceError, ProgrammingError
+from ..errors import InterfaceError, OperationalError, ProgrammingError
 from ..net.conninfo import ConnInfo
+from ..protocol.operations import Pipeline
 from ..protocol.prepared import PreparedStatements
 from ..protocol.session import Session
 from .inbox import Inbox, NoticeHandler, NotifyHandler
@@ -17,6 +18,9 @@ from .info import ConnectionInfo, TransactionStatus
 CANCEL_S: Final = 30.0
 #: Seconds in which `notifies()` whose time is over takes what has arrived already.
 LAST_LOOK_S: Final = 0.001
+
+
+_CLOSED: Final = "the connection is closed"
 
 
 class AnyLink(Protocol):
@@ -52,19 +56,18 @@ class BaseConnection:
     def __init__(self, link: AnyLink, inbox: Inbox) -> None:
         self._inbox = inbox
         self._base_link = link
+        self._session = link.session
         self._pid = os.getpid()
         self._closed = False
         self._transactions: list[object] = []
+        self._pipeline: Pipeline | None = None
+        self._pipeline_blocks = 0
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else self.info.transaction_status.name
         return f"<pgfast.{type(self).__name__} [{state}] {self._base_link.info} at 0x{id(self):x}>"
 
     # ------------------------------------------------------------ checks
-
-    @property
-    def _session(self) -> Session:
-        return self._base_link.session
 
     def _check_process(self) -> None:
         """Raise InterfaceError in a process that did not open the connection."""
@@ -76,10 +79,29 @@ class BaseConnection:
 
     def _check(self) -> None:
         """Raise InterfaceError where no new operation can begin."""
-        if self._closed:
-            raise InterfaceError("the connection is closed")
-        self._check_process()
+        if self._closed or self._base_link.closed:
+            raise InterfaceError(f"the connection is closed: {self._session.dead}" if self._session.dead else _CLOSED)
+        if os.getpid() != self._pid:
+            self._check_process()
         self._session.check_usable()
+
+    def _enter_pipeline(self) -> None:
+        if self.closed or self._pipeline is None:
+            self._check()
+        self._pipeline_blocks += 1
+        if self._pipeline is None:
+            self._pipeline = Pipeline()
+
+    def _leave_pipeline(self) -> None:
+        self._pipeline_blocks -= 1
+        if not self._pipeline_blocks:
+            self._pipeline = None
+
+    def _interrupted(self, pipeline: Pipeline, exc: BaseException) -> None:
+        """Fail what waits in a pipeline after a step of it was interrupted: its answers have been thrown away."""
+        if self._session.at_rest:
+            reason = OperationalError(f"the pipeline was interrupted ({type(exc).__name__}); its answers are lost")
+            pipeline.fail_all(reason)
 
     def _check_no_block(self, what: str) -> None:
         if self._transactions:

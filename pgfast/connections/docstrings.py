@@ -44,6 +44,19 @@ Inside an open transaction the block is a savepoint, and only what was done in t
 nested. Raise Rollback to leave a block and undo it; with `force_rollback` it is undone in any case.
 `timeout` limits its beginning and its end, each, in seconds.
 """,
+    "pipeline": """A context manager: in its block statements are sent one after the other, and their answers are read
+when they are wanted.
+
+In the block `execute` returns at once; a cursor's rows are waited for when they are fetched, and all answers at the
+block's end. Whatever else is done on the connection (`commit`, `load`, `executemany`, `copy`, `transaction`) waits for
+the answers first. Without a `sync()` or a transaction in between, in autocommit mode too, the statements of a block are
+one transaction. When one fails, those behind it, up to the next `sync()`, are not executed: fetching from them raises
+PipelineAborted. A failure that no fetch has raised is raised by `sync()` or by the end of the block. Blocks may be
+nested; the end of each is a `sync()`. `timeout` limits each `sync()` in seconds.
+
+A statement that the connection has not executed before costs a round trip, since its types must be asked for. Raises
+ProgrammingError for COPY and for several statements in one query. (docs: libpq, Pipeline Mode)
+""",
     "notifies": """An iterator over the notifications that arrive, beginning with those that have arrived already.
 
 It ends when `timeout` seconds have passed since its beginning, or when `stop_after` have been given out; without
@@ -88,6 +101,14 @@ parameters. `timeout` limits each wait in seconds, not the whole COPY.
 """,
     "close": """Close the cursor; its results are dropped. The connection stays open.""",
     "__enter__": """The cursor itself; the block's end closes it.""",
+}
+
+PIPELINE: Final[dict[str, str]] = {
+    "sync": """Wait until every statement sent so far has been answered.
+
+What follows is a transaction of its own, unless one was begun. Raises the first failure that no fetch has raised.
+""",
+    "__enter__": """The pipeline, begun.""",
 }
 
 COPY: Final[dict[str, str]] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import const
 from ..errors import InterfaceError, ProgrammingError
 from ..protocol.backend import CommandComplete, Field
-from ..protocol.operations import Result
+from ..protocol.operations import Pending, Result
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -50,32 +51,41 @@ class BaseCursor:
 
     arraysize = 1
 
-    def __init__(self) -> None:
-        self._closed = False
-        self._results: list[Result] = []
-        self._index = 0
-        self._at = 0
-        self._total: int | None = None
+    # What most cursors never change stands in the class: cursors are made by the thousand.
+    _closed = False
+    _results: Sequence[Result] = ()
+    _index = 0
+    _at = 0
+    _total: int | None = None
+    _pending: Pending | None = None
 
     # ------------------------------------------------------------ what the connection's side calls
 
     def _reset(self) -> None:
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        self._show([])
+        if self._results or self._pending is not None:
+            self._show(())
 
-    def _show(self, results: list[Result], total: int | None = None) -> None:
+    def _show(self, results: Sequence[Result], total: int | None = None) -> None:
         """Make these the results;
 
         `total` is the row count of all executions where it is not that of the current one.
         """
-        self._results, self._index, self._at, self._total = results, 0, 0, total
+        self._results = results
+        if self._index or self._at:
+            self._index = self._at = 0
+        self._total = total
+        self._pending = None
 
     def _show_copied(self, complete: CommandComplete) -> None:
         self._show([Result(complete.tag, complete.rows)])
 
     @property
     def _current(self) -> Result | None:
+        pending = self._pending
+        if pending is not None and pending.done is not None:
+            self._show((pending.result(),))
         return self._results[self._index] if self._index < len(self._results) else None
 
     def _rows(self) -> list[Row]:

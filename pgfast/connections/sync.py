@@ -6,17 +6,17 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..errors import InterfaceError, TimeoutError
+from .. import const
+from ..errors import InterfaceError, ProgrammingError, TimeoutError
 from ..net import conninfo as settings
 from ..net import sync as driver
-from ..net.deadline import Deadline
+from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import CommandComplete, Notification
-from ..protocol.operations import Operation, Params
+from ..protocol.operations import Operation, Params, Pending, Pipeline, Result
 from ..protocol.session import Session
 from ..types import TypeInfo
 from ..types.registry import Registry
@@ -63,11 +63,16 @@ class Connection(BaseConnection):
 
     # ------------------------------------------------------------ running operations
 
-    @contextmanager
-    def _turn(self, deadline: Deadline) -> Iterator[None]:
-        """The right to use the session, until the block ends."""
-        me = threading.get_ident()
-        if self._holder == me:
+    def _begin_turn(self, deadline: Deadline) -> None:
+        """Take the right to use the session, which `_end_turn` gives back."""
+        if os.getpid() != self._pid:
+            self._check_process()
+        if not self._lock.acquire(False):
+            self._wait_for_turn(deadline)
+        self._holder = threading.get_ident()
+
+    def _wait_for_turn(self, deadline: Deadline) -> None:
+        if self._holder == threading.get_ident():
             raise InterfaceError(
                 "this connection is in the middle of an operation of this very thread "
                 "(its source of rows, or a handler, has used it); use another connection there"
@@ -75,32 +80,119 @@ class Connection(BaseConnection):
         left = deadline.remaining()
         if not self._lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
             raise TimeoutError(f"{deadline.passed()}: another thread is using the connection")
-        self._holder = me
-        try:
-            yield
-        finally:
-            self._holder = 0
-            self._lock.release()
+
+    def _end_turn(self) -> None:
+        self._holder = 0
+        self._lock.release()
 
     def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it begins with the session at rest."""
-        deadline = Deadline(timeout)
-        self._check_process()
-        with self._turn(deadline):
-            self._check()
+        deadline = NEVER if timeout is None else Deadline(timeout)
+        self._begin_turn(deadline)
+        try:
+            if self._pipeline is not None:
+                self._drain(self._pipeline, deadline)
+            if self._closed or not self._session.usable:
+                self._check()
             return self._link.run(operation, deadline)
+        finally:
+            self._end_turn()
 
     def _step(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it goes on with what is under way."""
         deadline = Deadline(timeout)
-        self._check_process()
-        with self._turn(deadline):
+        self._begin_turn(deadline)
+        try:
             return self._link.run(operation, deadline)
+        finally:
+            self._end_turn()
 
     def _abandon(self) -> None:
         """Cancel what is under way and bring the session to rest, or close the connection."""
-        with self._turn(Deadline(None)):
+        self._begin_turn(NEVER)
+        try:
             self._link.come_to_rest(was_idle=False)
+        finally:
+            self._end_turn()
+
+    # ------------------------------------------------------------ the pipeline
+
+    def _advance(self, pipeline: Pipeline, operation: Operation[T], deadline: Deadline) -> T:
+        """What a step of the pipeline returns."""
+        try:
+            return self._link.run(operation, deadline)
+        except BaseException as exc:
+            self._interrupted(pipeline, exc)
+            raise
+
+    def _drain(self, pipeline: Pipeline, deadline: Deadline) -> None:
+        """Read every answer. Raises the first failure that nobody has been told of."""
+        self._advance(pipeline, operations.sync(self._session, pipeline), deadline)
+        failure = pipeline.take_failure()
+        if failure is not None:
+            raise failure
+
+    def _add(
+        self,
+        pipeline: Pipeline,
+        query: str | bytes,
+        params: Params,
+        prepare: bool | None,
+        registry: Registry,
+        timeout: float | None,
+    ) -> Pending:
+        """The execution, written and not answered yet."""
+        deadline = NEVER if timeout is None else Deadline(timeout)
+        session = self._session
+        self._begin_turn(deadline)
+        try:
+            if self.closed:
+                self._check()
+            pending = operations.add_now(session, pipeline, query, params, registry)
+            if pending is None:
+                asking = operations.add_asking(session, pipeline, query, params, prepare, registry)
+                pending = self._advance(pipeline, asking, deadline)
+            if session.out.size_bytes >= const.COPY_BLOCK_SIZE:
+                self._advance(pipeline, operations.send_more(session, pipeline), deadline)
+            return pending
+        finally:
+            self._end_turn()
+
+    def _await(self, pending: Pending, timeout: float | None = None) -> Result:
+        """What the execution gave. Raises what it has failed with."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return pending.result()
+        deadline = NEVER if timeout is None else Deadline(timeout)
+        self._begin_turn(deadline)
+        try:
+            if not pending.answered:
+                self._advance(pipeline, operations.await_answer(self._session, pipeline, pending), deadline)
+            return pipeline.result_of(pending)
+        finally:
+            self._end_turn()
+
+    def _settled(self, timeout: float | None) -> Exception | None:
+        """The failure of the pipeline that nobody has been told of, after every answer has been read."""
+        if self._pipeline is None:
+            return None
+        try:
+            self._sync(timeout)
+        except Exception as exc:
+            return exc
+        return None
+
+    def _sync(self, timeout: float | None) -> None:
+        """Read every answer of the pipeline, raising the first failure that nobody has been told of."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            raise ProgrammingError("the pipeline has ended")
+        deadline = Deadline(timeout)
+        self._begin_turn(deadline)
+        try:
+            self._drain(pipeline, deadline)
+        finally:
+            self._end_turn()
 
     # ------------------------------------------------------------ the public face
 
@@ -151,6 +243,7 @@ class Connection(BaseConnection):
 
     def rollback(self, *, timeout: float | None = None) -> None:
         self._check_no_block("rollback()")
+        self._settled(timeout)
         self._run(operations.rollback(self._session), timeout)
 
     def set_autocommit(self, value: bool) -> None:
@@ -160,6 +253,9 @@ class Connection(BaseConnection):
         self, savepoint_name: str | None = None, force_rollback: bool = False, *, timeout: float | None = None
     ) -> Transaction:
         return Transaction(self, savepoint_name, force_rollback, timeout)
+
+    def pipeline(self, *, timeout: float | None = None) -> PipelineBlock:
+        return PipelineBlock(self, timeout)
 
     def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
@@ -191,10 +287,10 @@ class Connection(BaseConnection):
 class Cursor(BaseCursor):
     """Executes queries on a connection and walks through their results."""
 
+    _own_registry: Registry | None = None
+
     def __init__(self, connection: Connection) -> None:
-        super().__init__()
         self._connection = connection
-        self._own_registry: Registry | None = None
 
     @property
     def connection(self) -> Connection:
@@ -221,6 +317,7 @@ class Cursor(BaseCursor):
         self.close()
 
     def __iter__(self) -> Iterator[Row]:
+        self._arrive()
         while (row := self._take_one()) is not None:
             yield row
 
@@ -229,6 +326,10 @@ class Cursor(BaseCursor):
     ) -> Cursor:
         self._reset()
         connection = self._connection
+        pipeline = connection._pipeline
+        if pipeline is not None:
+            self._pending = connection._add(pipeline, query, params, prepare, self._registry, timeout)
+            return self
         operation = operations.execute_query(connection._session, query, params, prepare, self._registry)
         self._show(connection._run(operation, timeout))
         return self
@@ -248,13 +349,22 @@ class Cursor(BaseCursor):
         total, results = connection._run(operation, timeout)
         self._show(results, None if returning else total)
 
+    def _arrive(self) -> None:
+        """Wait for the answer of the pipeline where there is none yet."""
+        if self._pending is not None:
+            self._show((self._connection._await(self._pending),))
+
     def fetchone(self) -> Row | None:
+        if self._pending is not None:
+            self._arrive()
         return self._take_one()
 
     def fetchmany(self, size: int | None = None) -> list[Row]:
+        self._arrive()
         return self._take(self.arraysize if size is None else size)
 
     def fetchall(self) -> list[Row]:
+        self._arrive()
         return self._take(None)
 
     def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> Copy:
@@ -263,7 +373,7 @@ class Cursor(BaseCursor):
 
     def close(self) -> None:
         self._closed = True
-        self._show([])
+        self._show(())
 
 
 @docstrings.document(docstrings.COPY)
@@ -369,8 +479,40 @@ class Transaction(BaseTransaction):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if self._finish(exc):
-            self._connection._run(self._leave(exc), self._timeout)
+            failure = self._connection._settled(self._timeout)
+            self._connection._run(self._leave(exc or failure), self._timeout)
+            if exc is None and failure is not None:
+                raise failure
         return self._stops(exc)
+
+
+@docstrings.document(docstrings.PIPELINE)
+class PipelineBlock:
+    """A block of `Connection.pipeline`."""
+
+    def __init__(self, connection: Connection, timeout: float | None) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    def sync(self, *, timeout: float | None = None) -> None:
+        self._connection._sync(self._timeout if timeout is None else timeout)
+
+    def __enter__(self) -> PipelineBlock:
+        self._connection._enter_pipeline()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        try:
+            if not connection.closed:
+                self.sync()
+        except Exception:
+            if exc is None:
+                raise  # else the block has been left for a reason that is already on its way
+        finally:
+            connection._leave_pipeline()
 
 
 @docstrings.document(docstrings.TYPES)

@@ -98,3 +98,7 @@ class ProtocolError(OperationalError):
 
 class TimeoutError(OperationalError):  # noqa: A001  (read as pgfast.errors.TimeoutError)
     """A wait outlasted the timeout the caller gave."""
+
+
+class PipelineAborted(OperationalError):
+    """An earlier statement of the pipeline has failed, so the server has not executed this one."""

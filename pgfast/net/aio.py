@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 from .. import const
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Operation, Pull, Read, Write
+from ..protocol.operations import Ask, Operation, Pull, Read, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -187,6 +187,10 @@ class Link(asyncio.BufferedProtocol):
                 answer = await (self._receive_raw(deadline) if step.raw else self._receive(deadline))
             elif type(step) is Write:
                 answer = await self._send(step.blocks, step.listen, deadline)
+            elif type(step) is Ask:
+                answer = await self._send([self.session.out.take()], False, deadline)
+                if not answer and not await self._receive(deadline):
+                    raise self._lost()
             elif type(step) is Pull:
                 try:
                     answer = await self._pull(step.source, deadline)

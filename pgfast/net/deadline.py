@@ -19,6 +19,11 @@ class Deadline:
         self.seconds = seconds
         self._at = None if seconds is None else time.monotonic() + seconds
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is no limit."""
+        return self._at is None
+
     def remaining(self) -> float | None:
         """Seconds left, None for no limit. Raises TimeoutError when none are."""
         if self._at is None:

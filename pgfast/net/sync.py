@@ -1,4 +1,9 @@
-"""The driver for threads: carries operations out over a non-blocking socket, waiting in poll().
+"""The driver for threads: carries operations out over a socket, waiting in recv() or, with a deadline, in poll().
+
+How it works. Where a single call can be told not to wait (MSG_DONTWAIT) the socket itself is blocking: an answer
+without a deadline is then waited for in the very recv() that takes it, which saves the poll(). TLS, and platforms
+without that flag, have a non-blocking socket. Nothing is ever sent by a call that waits, so that both peers can write
+at once.
 
 Law of this file: every wait has a deadline, and every way out of `Link.run` leaves the session at rest or the socket
 closed. It knows steps, sockets and time; of a session it knows its buffers and whether it rests, of messages nothing.
@@ -19,7 +24,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Operation, Pull, Read, Write
+from ..protocol.operations import Ask, Operation, Pull, Read, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -31,6 +36,8 @@ T = TypeVar("T")
 _READ: Final = 1
 _WRITE: Final = 4
 _RAW_BYTES: Final = 4096
+#: The flag by which a single call does not wait; 0 where the platform has none.
+_DONT_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 #: What a non-blocking connect says; Windows says the second. EAGAIN is not among them: a Unix socket says it when the
 #: server's queue is full.
 _IN_PROGRESS: Final = (errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS))
@@ -66,6 +73,8 @@ class Link:
         self.address = address
         self.unsent: list[memoryview] = []
         self._sock: socket.socket = sock
+        self._flags = _DONT_WAIT
+        sock.setblocking(bool(_DONT_WAIT))
         self._tls: tuple[ssl.SSLContext, str | None] | None = None
 
     @property
@@ -92,7 +101,7 @@ class Link:
             operations.terminate(self.session)
             if not self.unsent and not self.closed:
                 with contextlib.suppress(OSError):  # nobody may be listening any more, which is what is wanted
-                    self._sock.send(self.session.out.take())
+                    self._sock.send(self.session.out.take(), self._flags)
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
         self.close()
@@ -122,7 +131,9 @@ class Link:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             advance = operation.send
-            if type(step) is Read:
+            if type(step) is Ask:
+                answer = self._ask(deadline)
+            elif type(step) is Read:
                 answer = self._receive_raw(deadline) if step.raw else self._receive(deadline)
             elif type(step) is Write:
                 answer = self._send(step.blocks, step.listen, deadline)
@@ -189,11 +200,36 @@ class Link:
 
     # ------------------------------------------------------------ the steps
 
+    def _ask(self, deadline: Deadline) -> list[memoryview]:
+        """The blocks left over of what the session has written; where none are, bytes have been received."""
+        block = self.session.out.take()
+        self.unsent = blocks = [block]
+        try:
+            sent = self._sock.send(block, self._flags)
+        except OSError:  # `_send` finds out what is wrong with the socket
+            sent = 0
+        if sent == block.nbytes:
+            blocks.clear()
+        else:
+            blocks[0] = block[sent:]
+            if self._send(blocks, False, deadline):
+                return blocks
+        if not self._receive(deadline):
+            raise self.session.lost()
+        return blocks
+
     def _receive(self, deadline: Deadline) -> int:
         """Bytes received into the session's buffer, 0 at the end of the stream."""
-        view = self.session.received.get_buffer()
-        size = self._receive_into(view, deadline)
-        self.session.received.commit(size)
+        received = self.session.received
+        view = received.get_buffer()
+        if self._flags and deadline.unlimited:
+            try:
+                size = self._sock.recv_into(view)
+            except OSError as exc:
+                raise self.session.lost(exc) from exc
+        else:
+            size = self._receive_into(view, deadline)
+        received.commit(size)
         return size
 
     def _receive_raw(self, deadline: Deadline) -> bytes:
@@ -204,7 +240,7 @@ class Link:
         deadline.remaining()
         while True:
             try:
-                return self._sock.recv_into(view)
+                return self._sock.recv_into(view, 0, self._flags)
             except (BlockingIOError, ssl.SSLWantReadError):
                 events = _READ
             except ssl.SSLWantWriteError:
@@ -226,7 +262,7 @@ class Link:
         """Bytes received without waiting; -1 at the end of the stream."""
         view = self.session.received.get_buffer()
         try:
-            size = self._sock.recv_into(view)
+            size = self._sock.recv_into(view, 0, self._flags)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
         except OSError:  # the connection is gone, which the caller says
@@ -240,7 +276,7 @@ class Link:
         deadline.remaining()
         while blocks:
             try:
-                sent = self._sock.send(blocks[0])
+                sent = self._sock.send(blocks[0], self._flags)
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as exc:
                 reading = isinstance(exc, ssl.SSLWantReadError)
                 self._wait(_READ if reading else _READ | _WRITE, deadline)
@@ -265,6 +301,8 @@ class Link:
 
     def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:
         context, hostname = settings
+        self._flags = 0
+        self._sock.setblocking(False)
         try:
             wrapped = context.wrap_socket(self._sock, server_hostname=hostname, do_handshake_on_connect=False)
             self._sock = wrapped

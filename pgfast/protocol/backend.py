@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final, TypeAlias
 
@@ -55,6 +56,13 @@ class Acknowledgement:
     tag: int
 
 
+@lru_cache(maxsize=256)
+def rows_of(tag: str) -> int:
+    """Rows that a command touched, by the last word of its tag; -1 where it has none."""
+    word = tag.rpartition(" ")[2]
+    return int(word) if word.isascii() and word.isdigit() else -1
+
+
 @dataclass(frozen=True, slots=True)
 class CommandComplete:
     """The command tag, such as `INSERT 0 3`."""
@@ -63,9 +71,8 @@ class CommandComplete:
 
     @property
     def rows(self) -> int:
-        """Rows the command touched, the tag's last word; -1 where it has none."""
-        word = self.tag.rpartition(" ")[2]
-        return int(word) if word.isascii() and word.isdigit() else -1
+        """Rows the command touched."""
+        return rows_of(self.tag)
 
 
 @dataclass(frozen=True, slots=True)

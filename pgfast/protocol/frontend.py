@@ -1,7 +1,7 @@
 """What the client says: each frontend message, written into a WriteBuffer.
 
 Law of this file: a function is a message and writes exactly one, whole; a refused value leaves the buffer as it was.
-Bind is the codec's (`encode_bind`), CopyData too.
+Bind is the codec's (`encode_binds`), CopyData too.
 
 Source: PostgreSQL docs, "Message Formats".
 """
@@ -9,10 +9,16 @@ Source: PostgreSQL docs, "Message Formats".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from .. import const
 from ..codec import WriteBuffer
 from ..errors import ProgrammingError, shorten
+
+#: Execute of the unnamed portal to its end, ready for use.
+EXECUTE_ALL: Final = bytes([const.EXECUTE]) + b"\0\0\0\x09\0\0\0\0\0"
+#: Sync, ready for use.
+SYNC: Final = bytes([const.SYNC]) + b"\0\0\0\x04"
 
 
 def text(value: str, what: str) -> bytes:
@@ -115,12 +121,23 @@ def close_statement(buffer: WriteBuffer, statement: bytes) -> None:
     buffer.end()
 
 
-def execute(buffer: WriteBuffer, portal: bytes = b"", max_rows: int = 0) -> None:
-    """Execute of a portal; 0 rows means all of them."""
-    buffer.begin(const.EXECUTE)
-    buffer.put_cstr(portal)
-    buffer.put_i32(max_rows)
-    buffer.end()
+def bind_head(portal: bytes, statement: bytes, formats: bytes) -> bytes:
+    """What stands before the values of a Bind: names without NUL, and the formats of its parameters, int16 each."""
+    count = len(formats) // 2
+    if count > const.MAX_PARAMETERS:
+        raise ProgrammingError(f"a statement takes at most {const.MAX_PARAMETERS} parameters, not {count}")
+    return b"%b\0%b\0%b%b" % (portal, statement, _codes(formats), count.to_bytes(2, "big"))
+
+
+def bind_tail(result_formats: bytes) -> bytes:
+    """What stands behind the values of a Bind: the formats of the result's columns, int16 each."""
+    return _codes(result_formats)
+
+
+def _codes(formats: bytes) -> bytes:
+    """Format codes with their count; one where all are the same, which then holds for each."""
+    codes = formats[:2] if formats and formats == formats[:2] * (len(formats) // 2) else formats
+    return (len(codes) // 2).to_bytes(2, "big") + codes
 
 
 def copy_fail(buffer: WriteBuffer, reason: str) -> None:
@@ -142,7 +159,7 @@ def flush(buffer: WriteBuffer) -> None:
 
 def sync(buffer: WriteBuffer) -> None:
     """Sync: ends a series of extended messages; the server answers with ReadyForQuery."""
-    _bare(buffer, const.SYNC)
+    buffer.put_messages(SYNC)
 
 
 def terminate(buffer: WriteBuffer) -> None:

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from .. import const
 from .backend import Field
+
+if TYPE_CHECKING:
+    from .plans import StatementPlan
 
 
 @dataclass(slots=True)
 class Prepared:
     """A statement the server has parsed: its name (empty: the unnamed one), its parameters' types, its columns.
 
-    `fields` is None for a statement that gives no rows.
+    `fields` is None for a statement that gives no rows. `plan` is the last one made for it.
     """
 
     name: bytes
     type_oids: tuple[int, ...]
     fields: tuple[Field, ...] | None
+    plan: StatementPlan | None = None
     _formatted: dict[bytes, tuple[Field, ...]] = field(default_factory=dict)
     _oids: tuple[int, ...] | None = None
 
@@ -37,8 +42,8 @@ class Prepared:
         """The columns as they come when asked for in these formats (int16 big-endian each)."""
         found = self._formatted.get(formats)
         if found is None:
-            codes = [const.BINARY if code else const.TEXT for code in formats[1::2]]
             fields = self.fields or ()
+            codes = [const.BINARY if code else const.TEXT for code in formats[1::2]]
             found = tuple([replace(one, format=code) for one, code in zip(fields, codes, strict=True)])
             self._formatted[formats] = found
         return found

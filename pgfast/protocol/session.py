@@ -18,10 +18,10 @@ import enum
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .. import const
-from ..codec import ReadBuffer, WriteBuffer
+from ..codec import Plan, ReadBuffer, Replies, WriteBuffer
 from ..errors import DatabaseError, Diagnostic, Error, InterfaceError, OperationalError, ProtocolError
 from ..errors.sqlstates import lookup
 from ..types.discovery import HEEDED, Lookups
@@ -86,8 +86,16 @@ RUNS: Final[dict[State, int]] = {
 #: Requests that the server answers without a Sync, and that therefore need one (docs: Extended Query).
 _EXTENDED: Final = frozenset({State.PARSE, State.BIND, State.DESCRIBE, State.EXECUTE, State.CLOSE})
 
+#: What is expected of one Bind and Execute, and with a Sync behind them.
+_EXECUTION: Final = (State.BIND, State.EXECUTE)
+_SYNCED_EXECUTION: Final = (State.BIND, State.EXECUTE, State.SYNC)
+
 #: Commands after which no prepared statement is left.
 _FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
+#: Commands of which the session takes notice.
+_HEEDED: Final = HEEDED | _FORGETTING
+#: The payloads of ReadyForQuery.
+_STATUSES: Final = {b"I": "I", b"T": "T", b"E": "E"}
 
 
 @dataclass(slots=True)
@@ -111,7 +119,8 @@ def _ignore(_: object) -> None:
 class Session:
     """One session, from the first packet to the last.
 
-    `parameters` holds what ParameterStatus reported, `transaction_status` is "I", "T" or "E" as of the last
+    `parameters` holds what ParameterStatus reported, `standard_strings` whether a backslash is an ordinary character in
+    '...' by them, `transaction_status` is "I", "T" or "E" as of the last
     ReadyForQuery. `autocommit` is the client's: the operations begin transactions by it. `dead` is the reason why
     nothing more can be said, None while all is well.
     """
@@ -121,6 +130,7 @@ class Session:
         received: ReadBuffer | None = None,
         out: WriteBuffer | None = None,
         *,
+        replies: Replies | None = None,
         registry: Registry | None = None,
         prepared: PreparedStatements | None = None,
         autocommit: bool = False,
@@ -131,12 +141,14 @@ class Session:
         self.prepared = PreparedStatements() if prepared is None else prepared
         self.autocommit = autocommit
         self.parameters: dict[str, str] = {}
+        self.standard_strings = True
         self.transaction_status = "I"
         self.backend_pid = 0
         self.secret_key = b""
         self.dead: str | None = None
         self.on_notice: Callable[[Diagnostic], None] = _ignore
         self.on_notification: Callable[[backend.Notification], None] = _ignore
+        self._replies = Replies(self.received) if replies is None else replies
         self._expected: deque[State] = deque()
         self._unsynced = False
         self._skipping = False
@@ -164,6 +176,11 @@ class Session:
         return not self._expected and not self._unsynced
 
     @property
+    def usable(self) -> bool:
+        """Whether a new request can be made."""
+        return self.dead is None and not self._expected and not self._unsynced
+
+    @property
     def starting(self) -> bool:
         """Whether the session has not been ready for its first query yet."""
         return self.state in (State.STARTUP, State.STARTING)
@@ -184,7 +201,88 @@ class Session:
         frontend.sync(self.out)
         self.expect(State.SYNC)
 
+    def expect_executions(self, count: int, synced: bool = False) -> None:
+        """Announce the answers to `count` pairs of Bind and Execute, the last of them with a Sync behind it where
+        `synced`."""
+        expected = self._expected
+        if not expected:
+            self._replies.reset()  # nothing is left of what an interrupted operation had asked
+        if count == 1 and synced and not self._skipping:
+            expected.extend(_SYNCED_EXECUTION)
+            self._unsynced = False
+            return
+        self._unsynced = True
+        if not self._skipping:
+            expected.extend(_EXECUTION * count)
+        if synced:
+            self.expect(State.SYNC)
+
     # ------------------------------------------------------------ bytes in, events out
+
+    def take_executions(self, plan: Plan | None, most: int) -> list[tuple[str, list[tuple[Any, ...]]]]:
+        """(command tag, rows) of the executions that have been answered, at most `most`, all read by one plan.
+
+        It is the quick way past `next_event`, and leaves to it what is not in order. Raises ProtocolError, the session
+        is then dead, and DataError for a row, which is then behind; what is left of its execution is for `next_event`.
+        """
+        expected, replies, received = self._expected, self._replies, self.received
+        found: list[tuple[str, list[tuple[Any, ...]]]] = []
+        while expected and (expected[0] is State.EXECUTE if replies.bound else expected[0] is State.BIND):
+            was_bound, done = replies.bound, found[:0]
+            try:
+                done = replies.take(plan, most - len(found))
+            except BaseException as exc:
+                self._count_executions(done, was_bound)
+                replies.reset()
+                if isinstance(exc, ProtocolError):
+                    self.die(exc)
+                raise
+            self._count_executions(done, was_bound)
+            found += done
+            if len(found) == most or self._next_tag() not in _UNASKED:
+                break
+            frame = received.next_frame()
+            assert frame is not None, "its tag was seen"
+            self._take_unasked(backend.parse(*frame))
+        return found
+
+    def _next_tag(self) -> int:
+        """The tag of the next message, -1 while it is incomplete; a malformed one ends the session."""
+        try:
+            return self.received.next_tag
+        except ProtocolError as exc:
+            self.die(exc)
+            raise
+
+    def _count_executions(self, done: list[tuple[str, list[tuple[Any, ...]]]], was_bound: bool) -> None:
+        """Take what has been answered from the queue, and note the command tags."""
+        expected, noted = self._expected, ""
+        for _ in range(2 * len(done) + self._replies.bound - was_bound):
+            expected.popleft()
+        for tag, _ in done:
+            if tag is not noted:
+                noted = tag
+                if tag in _HEEDED:
+                    self._heed(tag)
+
+    def take_ready(self) -> bool:
+        """Whether the ReadyForQuery that is due has come; it is then taken. The quick way past `next_event`."""
+        expected = self._expected
+        if not expected or expected[0] is not State.SYNC or self._next_tag() != const.READY_FOR_QUERY:
+            return False
+        frame = self.received.next_frame()
+        assert frame is not None, "its tag was seen"
+        status = _STATUSES.get(frame[1])
+        if status is None:
+            try:
+                backend.parse(*frame)  # says what is wrong with it
+            except ProtocolError as exc:
+                self.die(exc)
+                raise
+            raise AssertionError("ReadyForQuery of an unknown status was parsed")
+        expected.popleft()
+        self.transaction_status = status
+        return True
 
     def next_event(self) -> Event | None:
         """The next event, or None when more bytes are needed or the session is dead.
@@ -225,6 +323,8 @@ class Session:
         match message:
             case backend.ParameterStatus(name, value):
                 self.parameters[name] = value
+                if name == "standard_conforming_strings":
+                    self.standard_strings = value != "off"
             case backend.NoticeResponse(diag):
                 self.on_notice(diag)
             case backend.Notification():
@@ -246,10 +346,8 @@ class Session:
             case backend.ReadyForQuery(status):
                 self.transaction_status = status
             case backend.CommandComplete(tag):
-                if tag in _FORGETTING:
-                    self.prepared.forget()
-                if tag in HEEDED:
-                    self.registry.lookups.heed(tag)
+                if tag in _HEEDED:
+                    self._heed(tag)
             case backend.Authentication(backend.AUTH_OK):
                 self._expected[0] = State.STARTING
             case backend.BackendKeyData(process_id, secret_key):
@@ -257,9 +355,17 @@ class Session:
             case backend.ErrorResponse():
                 self._fail(message)
 
+    def _heed(self, tag: str) -> None:
+        """Draw the consequences of a command that the server has completed."""
+        if tag in _FORGETTING:
+            self.prepared.forget()
+        if tag in HEEDED:
+            self.registry.lookups.heed(tag)
+
     def _fail(self, response: backend.ErrorResponse) -> None:
         """The state after an error: the server skips to the next Sync, a Query ends, a session may be over."""
         state = self.state
+        self._replies.reset()
         if response.fatal or state in (State.STARTUP, State.STARTING):
             self._end(response.diag.message_primary or "the server ended the session")
         elif State.QUERY <= state <= State.COPY_OUT_DONE:

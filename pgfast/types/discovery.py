@@ -295,9 +295,27 @@ def _parts(info: TypeInfo) -> tuple[TypeInfo, ...]:
 
 # ---------------------------------------------------------------- where it is kept
 
-#: Every change of anything that plans are made from takes the next number, so that the highest of several is a change
-#: of one.
-ticks: Final = count(1)
+
+class Changes:
+    """Numbers for the changes of anything that plans are made from, so that the highest of several tells of each.
+
+    `last` is another number after every change, wherever it was made: while it is the same, nothing has changed.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self.last = 0
+
+    def next(self) -> int:
+        """The number of a change that has been made; whoever holds it calls `tell` when it can be seen."""
+        return next(self._numbers)
+
+    def tell(self, number: int) -> None:
+        """Let everybody look again."""
+        self.last = number
+
+
+CHANGES: Final = Changes()
 
 
 class Catalogue:
@@ -315,7 +333,8 @@ class Catalogue:
         """Add types, or replace them."""
         if types:
             self.types.update(types)
-            self.version = next(ticks)
+            self.version = CHANGES.next()
+            CHANGES.tell(self.version)
 
     def drop(self, oids: Iterable[int] | None = None) -> None:
         """Forget these types and all that are made of them, or every one."""
@@ -324,7 +343,8 @@ class Catalogue:
         for oid in gone:
             self.types.pop(oid, None)
         if gone:
-            self.version = next(ticks)
+            self.version = CHANGES.next()
+            CHANGES.tell(self.version)
 
 
 def without(types: Mapping[int, TypeInfo], oids: Iterable[int]) -> dict[int, TypeInfo]:
@@ -405,7 +425,8 @@ class Lookups:
                 self._forgetting = False
         self._shared.add(found.types)
         self._own = {**self._own, **found.own}
-        self._version = next(ticks)
+        self._version = CHANGES.next()
+        CHANGES.tell(self._version)
 
     def forget(self, oids: Iterable[int] | None = None) -> None:
         """Forget these types and all that are made of them, or every one, for all connections to the database.
@@ -415,7 +436,8 @@ class Lookups:
         self._forgetting = self._key is None
         self._shared.drop(oids)
         self._own = {} if oids is None else without(self._own, oids)
-        self._version = next(ticks)
+        self._version = CHANGES.next()
+        CHANGES.tell(self._version)
 
     def heed(self, tag: str) -> None:
         """Draw the consequences of a command that the server has completed (one of HEEDED)."""
@@ -444,5 +466,6 @@ class Lookups:
 
     def _keep_own(self, own: dict[int, TypeInfo]) -> None:
         if len(own) < len(self._own):
-            self._version = next(ticks)
+            self._version = CHANGES.next()
+            CHANGES.tell(self._version)
         self._own = own

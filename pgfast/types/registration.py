@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 from ..errors import ProgrammingError, shorten
 from .builtins import BY_NAME
 from .catalogue import TypeInfo
-from .discovery import ticks
+from .discovery import CHANGES
 from .policies import Policies, changed, check
 
 #: An OID, or schema (None: any), name, and whether its array is meant.
@@ -95,13 +95,15 @@ class Level:
         else:
             registrations[key] = registration
         self.registrations = registrations
-        self.version = next(ticks)
+        self.version = CHANGES.next()
+        CHANGES.tell(self.version)
 
     def configure(self, chosen: dict[str, Any]) -> None:
         """Choose policies anew."""
         check(chosen)
         self.choices = {**self.choices, **chosen}
-        self.version = next(ticks)
+        self.version = CHANGES.next()
+        CHANGES.tell(self.version)
 
 
 def by_functions(

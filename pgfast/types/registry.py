@@ -19,7 +19,7 @@ from ..kernels.decode_py import MAX_NESTING
 from .builtins import BY_OID
 from .catalogue import TypeInfo
 from .coerce import text_parameter
-from .discovery import Lookups
+from .discovery import CHANGES, Lookups
 from .policies import any_text, takes_text
 from .reading import Parser, decode_spec, reads_binary, text_parser
 from .registration import Level, Registration, Said, by_composite, by_enum, by_functions, keys_of, type_key
@@ -180,6 +180,15 @@ class Rules:
             ]
         )
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether a str may be sent as text for a parameter of another type, so that values decide on the plan."""
+        return self._take_text
+
+    def open_records(self, oids: Sequence[int]) -> bool:
+        """Whether values of these types may be records, or hold them, whose types only the value itself tells."""
+        return any(_holds_record(self.decode_spec(oid, const.BINARY)) for oid in oids)
+
     def texts(self, oids: Sequence[int], params: Sequence[Any]) -> tuple[bool, ...]:
         """Which parameters are str that go as text though their type is another; () for none, as in strict mode."""
         if not self._take_text or len(oids) != len(params):
@@ -217,6 +226,10 @@ class Rules:
         return self.encode_spec(oid) or (const.KIND_TEXT_CALL, 0, self.renderer(oid), ())
 
 
+def _holds_record(spec: Spec) -> bool:
+    return spec[0] == const.KIND_RECORD or any(map(_holds_record, spec[3]))
+
+
 def _kept(made: dict[_Key, _Made], key: _Key, make: Callable[[], _Made]) -> _Made:
     found = made.get(key)
     if found is None:
@@ -238,10 +251,18 @@ class Registry:
         self.lookups: Lookups = lookups if lookups is not None else Lookups() if parent is None else parent.lookups
         self._rules: Rules | None = None
         self._version = -1
+        self._looked_at = -1
 
     @property
     def rules(self) -> Rules:
         """What holds at this moment."""
+        now = CHANGES.last
+        if now == self._looked_at and self._rules is not None:
+            return self._rules
+        self._looked_at = now
+        return self._rules_now()
+
+    def _rules_now(self) -> Rules:
         version = self.lookups.version
         for level in self._levels:
             version = max(version, level.version)

@@ -595,14 +595,18 @@ def test_rows_encode_alike_and_a_bad_row_leaves_nothing(data: st.DataObject) -> 
 @given(st.data())
 def test_bind_encodes_alike(data: st.DataObject) -> None:
     columns = data.draw(st.lists(encode_specs(), max_size=3))
-    params = [data.draw(value_for(spec)) for spec in columns]
+    rows = [tuple([data.draw(value_for(spec)) for spec in columns]) for _ in range(data.draw(st.integers(0, 3)))]
     if data.draw(st.integers(0, 9)) == 0:
-        params.append(1)
-    codes = data.draw(st.sampled_from([b"", b"\0\1", b"\0\1\0\0"]))
+        rows.append((1,) * (len(columns) + 1))
+    elif data.draw(st.integers(0, 9)) == 0:
+        rows.append(data.draw(st.sampled_from(["text", 5, {"a": 1}])))
+    head, tail, after = data.draw(st.tuples(*[st.binary(max_size=4)] * 3))
+    limit = data.draw(st.sampled_from([0, 1, 40, 1 << 40]))
 
     def encode(module: ModuleType) -> Any:
         out = module.WriteBuffer(32)
-        result = outcome(lambda: module.encode_bind(out, plan_of(module, columns), b"", b"name", params, codes))
+        plan = plan_of(module, columns)
+        result = outcome(lambda: module.encode_binds(out, plan, head, tail, after, iter(rows), limit))
         return result, bytes(out.take())
 
     agree(encode)

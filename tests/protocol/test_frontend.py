@@ -37,7 +37,7 @@ WRITTEN: dict[str, tuple[Callable[[Any], None], bytes]] = {
     ),
     "Describe": (lambda out: frontend.describe_statement(out, b"s1"), message(b"D", b"Ss1\0")),
     "Close": (lambda out: frontend.close_statement(out, b"s1"), message(b"C", b"Ss1\0")),
-    "Execute": (lambda out: frontend.execute(out, b"p", 7), message(b"E", b"p\0" + struct.pack("!i", 7))),
+    "Execute": (lambda out: out.put_messages(frontend.EXECUTE_ALL), message(b"E", b"\0" + struct.pack("!i", 0))),
     "CopyFail": (lambda out: frontend.copy_fail(out, "no\0more"), message(b"f", b"no more\0")),
     "CopyDone": (frontend.copy_done, message(b"c")),
     "Flush": (frontend.flush, message(b"H")),

@@ -17,7 +17,8 @@ from . import messages as m
 
 
 def new_session(codec: ModuleType, *expected: State) -> Session:
-    session = Session(codec.ReadBuffer(4096), codec.WriteBuffer())
+    received = codec.ReadBuffer(4096)
+    session = Session(received, codec.WriteBuffer(), replies=codec.Replies(received))
     session.expect(*expected)
     return session
 

@@ -11,18 +11,22 @@ from .binding import Consumer, Rows, fetch
 from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
 from .extended import execute, executemany
 from .listening import await_notification
+from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
 from .queries import Params, execute_many, execute_query, read_query, with_literals
 from .simple import Result, command
 from .startup import connect, request_cancel, terminate
-from .steps import Operation, Pull, Read, Step, Upgrade, Write, settle
+from .steps import Ask, Operation, Pull, Read, Step, Upgrade, Write, settle
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
 from .types import find_types, load_types, query, resolve
 
 __all__ = [
+    "Ask",
     "Consumer",
     "CopyConsumer",
     "Operation",
     "Params",
+    "Pending",
+    "Pipeline",
     "Pull",
     "Read",
     "Result",
@@ -30,6 +34,9 @@ __all__ = [
     "Step",
     "Upgrade",
     "Write",
+    "add_asking",
+    "add_now",
+    "await_answer",
     "await_notification",
     "command",
     "commit",
@@ -58,8 +65,10 @@ __all__ = [
     "rollback",
     "rollback_to",
     "savepoint",
+    "send_more",
     "settle",
     "start_copy",
+    "sync",
     "terminate",
     "with_literals",
 ]

@@ -2,7 +2,8 @@
 
 How it works. A statement is parsed and described first, ended by Flush and not by Sync, so that the server does not
 commit in between and a pooler does not change servers; then Bind and Execute with Sync follow in one write. A statement
-that is prepared already needs that one write only.
+that is prepared already needs that one write only. Rows that go to a consumer are read run by run from events; those
+that become tuples by `Executions`, which asks the codec for whole answers.
 
 Source: PostgreSQL docs, "Message Flow: Extended Query".
 """
@@ -10,21 +11,26 @@ Source: PostgreSQL docs, "Message Flow: Extended Query".
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from ... import const
-from ...codec import Plan, decode_rows, encode_bind
+from ...codec import Plan, decode_rows, encode_binds
 from ...errors import DatabaseError, DataError, ProgrammingError, ProtocolError, faults, reason
 from ...types.coerce import cast_to_write
 from ...types.registry import PLAIN, Rules, UnknownInRecord
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription
+from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription, rows_of
+from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
 from ..session import Event, Run, Session, State
 from .simple import Result
-from .steps import Operation, Reply, exchange, settle
+from .steps import ASK, Operation, Reply, Write, exchange, settle
 
 T = TypeVar("T")
+
+#: What one execution gave: its command tag and its rows.
+Done: TypeAlias = tuple[str, list[tuple[Any, ...]]]
 
 #: SQLSTATEs that say that a prepared statement is of no use any more: it is gone, or its result type has changed.
 _INVALID_STATEMENT: Final = "26000"
@@ -154,44 +160,43 @@ def find_statement(session: Session, sql: str, prepare: bool | None) -> Operatio
     return found
 
 
-def write_execution(
-    session: Session,
-    statement: Prepared,
-    rules: Rules,
-    params: Sequence[Any],
-    formats: bytes,
-    where: str = "",
-) -> None:
-    """Bind and Execute into `session.out`, or nothing at all where a value is refused;
+#: No limit to what is written at once.
+NO_LIMIT: Final = 2**62
 
-    `where` begins the error's text.
-    """
-    oids = statement.type_oids
-    if len(params) != len(oids):
-        raise ProgrammingError(f"{where}the statement has {len(oids)} parameters, {len(params)} values were given")
-    plan = rules.encode_plan(oids, rules.texts(oids, params))
+
+def write_execution(session: Session, plan: StatementPlan, params: Sequence[Any]) -> None:
+    """Bind and Execute into `session.out`, or nothing at all where a value is refused. Nothing is expected yet."""
+    values = params if type(params) is tuple else tuple(params)
+    parameters, head = plan.parameters, plan.head
+    if parameters is None:
+        parameters, head = plan.for_values(values)
     try:
-        encode_bind(session.out, plan, b"", statement.name, params, formats)
+        encode_binds(session.out, parameters, head, plan.tail, frontend.EXECUTE_ALL, iter((values,)), NO_LIMIT)
     except DataError as exc:
-        raise _refused(exc, oids, rules, params, where) from exc.__cause__
-    frontend.execute(session.out)
-    session.expect(State.BIND, State.EXECUTE)
+        raise refused(exc, plan, values) from exc.__cause__
 
 
-def _refused(exc: DataError, oids: Sequence[int], rules: Rules, params: Sequence[Any], where: str) -> DataError:
-    """The codec's error for a value, in the words of parameters: which one, its type, and what to write."""
+def refused(exc: DataError, plan: StatementPlan, params: Sequence[Any], where: str = "") -> DatabaseError:
+    """The codec's error for a row of parameters, in the words of parameters: which one, its type, what to write.
+
+    `where` begins the text.
+    """
     info = exc.fault
-    if info is None or info.column < 0:
+    if info is None:
+        return exc
+    oids, rules = plan.statement.type_oids, plan.rules
+    if info.code == faults.FAULT_ROW_WIDTH:
+        return ProgrammingError(f"{where}the statement has {len(oids)} parameters, {len(params)} values were given")
+    if info.column < 0:
         return exc
     number, name = info.column + 1, rules.type_name(oids[info.column])
     hint = ""
     wrong_type = info.code == faults.FAULT_VALUE_TYPE or isinstance(exc.__cause__, TypeError)
     if wrong_type and name not in ("text", "unknown"):
         hint = cast_to_write(params[info.column], number, name)
-    text = f"{where}parameter ${number} ({name}): {reason(info.code, info.at, info.value)}{hint}"
-    refused = DataError(text)
-    refused.fault = info
-    return refused
+    made = DataError(f"{where}parameter ${number} ({name}): {reason(info.code, info.at, info.value)}{hint}")
+    made.fault = info
+    return made
 
 
 def is_stale(exc: DatabaseError) -> bool:
@@ -220,23 +225,83 @@ def unless_stale(session: Session, sql: str, run: Callable[[], Operation[T]]) ->
 def execute_statement(
     session: Session, statement: Prepared, rules: Rules, params: Sequence[Any], consumer: Consumer
 ) -> Operation[Execution]:
-    """Bind and execute a statement whose types are known.
+    """Bind and execute a statement whose types are known, its rows going to the consumer.
 
     Where a record brings types that are not, they are in the Execution's `unknown`.
     """
     try:
-        fields, formats = statement.fields, b""
-        if fields is not None:
-            formats = consumer.formats(fields, rules)
-            fields = statement.formatted(formats)
-        write_execution(session, statement, rules, params, formats)
+        plan = plan_of(statement, rules)
+        if statement.fields is not None:
+            formats = consumer.formats(statement.fields, rules)
+            plan = replace(plan, tail=frontend.bind_tail(formats), fields=statement.formatted(formats))
+        write_execution(session, plan, params)
     except Exception:
         yield from settle(session)  # Parse and Describe may stand there without a Sync
         raise
+    session.expect_executions(1)
     session.write_sync()
-    execution = Execution(consumer, fields, rules)
+    execution = Execution(consumer, plan.fields, rules)
     yield from exchange(session, execution)
     return execution
+
+
+# ---------------------------------------------------------------- whole answers
+
+
+class Executions(Reply):
+    """The results of executions by one plan, in order: (command tag, rows)."""
+
+    def __init__(self, plan: StatementPlan, done: list[Done]) -> None:
+        """What comes is added to `done`."""
+        super().__init__()
+        self.plan = plan
+        self.done = done
+
+    def consume(self, session: Session) -> None:
+        while True:
+            if self.failure is None:
+                self.receive(session)
+            event = session.next_event()
+            if event is None:
+                return
+            self.judge(session, event)
+
+    def receive(self, session: Session) -> None:
+        """Take the whole answers that have come."""
+        try:
+            self.done += session.take_executions(self.plan.rows, NO_LIMIT)
+        except Exception as exc:  # kept, and raised when the exchange has ended
+            self.failure = exc
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Run):
+            raise ProtocolError("DataRow came for a statement that was described as giving no rows")
+
+
+def execute_planned(session: Session, plan: StatementPlan, params: Sequence[Any]) -> Operation[Result]:
+    """The result, with its rows, of a prepared statement whose types are known: one write, and one read if it is small.
+
+    Raises as `execute`, with the session at rest.
+    """
+    write_execution(session, plan, params)
+    session.out.put_messages(frontend.SYNC)
+    session.expect_executions(1, synced=True)
+    unsent = yield ASK
+    failure: Exception | None = None
+    done: list[Done] = []
+    try:
+        done = session.take_executions(plan.rows, 1)
+    except Exception as exc:  # kept, and raised when the exchange has ended
+        failure = exc
+    if not done or not session.take_ready():
+        reply = Executions(plan, done)
+        reply.failure = failure
+        while unsent and session.dead is None:
+            unsent = yield Write(unsent)
+            reply.consume(session)
+        yield from exchange(session, reply)
+    tag, rows = done[0]
+    return Result(tag, rows_of(tag), plan.fields, rows)
 
 
 def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[list[tuple[Any, ...]]]:

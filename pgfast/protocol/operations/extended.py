@@ -5,18 +5,28 @@ Source: PostgreSQL docs, "Message Flow: Extended Query" and "Pipelining".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ... import const
-from ...codec import decode_rows
-from ...errors import DatabaseError, ProtocolError
-from ...types.registry import Registry, Rules
-from ..backend import Acknowledgement, CommandComplete, Field
-from ..session import Event, Run, Session
-from .binding import Consumer, execute_statement, is_stale, unless_stale, write_execution
-from .simple import Result, command
-from .steps import Operation, Reply, answer, send, settle
+from ...codec import encode_binds
+from ...errors import DatabaseError, DataError
+from ...types.registry import Registry
+from .. import frontend
+from ..backend import rows_of
+from ..plans import StatementPlan, plan_of
+from ..session import Session
+from .binding import (
+    NO_LIMIT,
+    Consumer,
+    Executions,
+    execute_statement,
+    is_stale,
+    refused,
+    unless_stale,
+)
+from .simple import Result, ResultList, command
+from .steps import Operation, answer, send, settle
 from .types import known_statement, learn, read_records
 
 
@@ -50,81 +60,114 @@ def execute(
     return (yield from unless_stale(session, sql, run))
 
 
+def prepared_plan(session: Session, sql: str, registry: Registry) -> StatementPlan | None:
+    """The plan of a prepared statement that can be executed at once; None where anything must be asked first."""
+    statement = session.prepared.find(sql)
+    if statement is None:
+        return None
+    rules = registry.rules
+    plan = statement.plan
+    if plan is None or plan.rules is not rules:
+        if rules.unknown(statement.oids):
+            return None
+        plan = plan_of(statement, rules)
+    return None if plan.open_records else plan
+
+
+def may_execute_again(
+    session: Session, sql: str, plan: StatementPlan, was_idle: bool, exc: DatabaseError
+) -> Operation[bool]:
+    """Whether a failed statement is to be executed anew, prepared again; what the failure says is learnt.
+
+    It is where the server has dropped it, or its columns have changed, and no transaction has been spoilt by that.
+    """
+    if is_stale(exc):
+        session.prepared.drop(sql)
+        return was_idle
+    yield from learn(session, plan.statement.oids, exc)
+    return False
+
+
 # ---------------------------------------------------------------- many executions of one statement
 
 
-class _Executions(Reply):
-    """The results of many executions of one statement, in order."""
+class _Gathered(Executions):
+    """The answers to many executions: each of them kept, or only what they come to."""
 
-    def __init__(self, rules: Rules, fields: tuple[Field, ...] | None, keep_rows: bool) -> None:
-        super().__init__()
-        self.results: list[Result] = []
+    def __init__(self, plan: StatementPlan, keep: bool) -> None:
+        super().__init__(plan, [])
         self.row_count = 0
-        self.executed = 0
-        self._fields = fields
-        self._keep_rows = keep_rows
-        self._plan = None if fields is None else rules.row_plan(fields)
-        self._rows: list[tuple[Any, ...]] = []
+        self.tag = ""
+        self._keep = keep
+        self._counted = 0
 
-    def take(self, event: Event) -> None:
-        match event:
-            case Acknowledgement():
-                pass
-            case Run(_, block, start, stop, count):
-                if self._plan is None:
-                    raise ProtocolError("DataRow came for a statement that was described as giving no rows")
-                if self._keep_rows:
-                    self._rows += decode_rows(self._plan, block, start, stop, count)
-            case CommandComplete(tag):
-                self.executed += 1
-                self.row_count += max(event.rows, 0)
-                if self._keep_rows:
-                    self.results.append(Result(tag, event.rows, self._fields, self._rows))
-                    self._rows = []
-                else:
-                    self.results[:] = [Result(tag, self.row_count)]
+    def receive(self, session: Session) -> None:
+        super().receive(session)
+        done = self.done
+        for at in range(self._counted, len(done)):
+            self.row_count += max(rows_of(done[at][0]), 0)
+        if done:
+            self.tag = done[-1][0]
+        if self._keep:
+            self._counted = len(done)
+        else:
+            done.clear()
+
+
+class _Given:
+    """Rows of parameters as a program gives them, as tuples or lists; the last one is remembered for errors."""
+
+    def __init__(self, rows: Iterable[Any], arrange: Callable[[Any], Sequence[Any]]) -> None:
+        self.last: Any = ()
+        self._rows = rows
+        self._arrange = arrange
+
+    def __iter__(self) -> Iterator[Any]:
+        arrange = self._arrange
+        for row in self._rows:
+            self.last = row
+            yield row if type(row) is tuple or type(row) is list else tuple(arrange(row))
 
 
 def executemany(
     session: Session,
     sql: str,
-    params_rows: Iterable[Sequence[Any]],
+    params_rows: Iterable[Any],
     returning: bool = False,
     prepare: bool | None = None,
     registry: Registry | None = None,
-) -> Operation[tuple[int, list[Result]]]:
+    arrange: Callable[[Any], Sequence[Any]] = tuple,
+) -> Operation[tuple[int, Sequence[Result]]]:
     """(rows touched in all, results): one statement executed for each row of parameters, pipelined.
 
     With `returning` there is a Result with its rows for every execution, else only that of the last, without rows. In
     autocommit mode it runs in a transaction of its own where none is open: all or nothing. Parameters and results may
-    be of any size: what the server sends is read while parameters are written.
+    be of any size: what the server sends is read while parameters are written. `arrange` makes a sequence of values of
+    a row that is no tuple or list.
     """
     taken = session.registry if registry is None else registry
     own = session.autocommit and session.transaction_status == "I"
     if own:
         yield from command(session, "BEGIN")
     try:
-        replies = yield from _pipeline(session, sql, iter(params_rows), returning, prepare, taken)
+        replies = yield from _pipeline(session, sql, _Given(params_rows, arrange), returning, prepare, taken)
     except Exception:
         if own and session.dead is None:
             yield from command(session, "ROLLBACK")
         raise
     if own:
         yield from command(session, "COMMIT")
-    return replies.row_count, replies.results
+    if returning:
+        return replies.row_count, ResultList(replies.done, replies.plan.fields)
+    return replies.row_count, [Result(replies.tag, replies.row_count)] if replies.tag else []
 
 
 def _pipeline(
-    session: Session,
-    sql: str,
-    params_rows: Iterable[Sequence[Any]],
-    returning: bool,
-    prepare: bool | None,
-    registry: Registry,
-) -> Operation[_Executions]:
+    session: Session, sql: str, given: _Given, returning: bool, prepare: bool | None, registry: Registry
+) -> Operation[_Gathered]:
     first = session.prepared.find(sql) is not None
     try:
-        return (yield from _run_pipeline(session, sql, params_rows, returning, prepare, registry))
+        return (yield from _run_pipeline(session, sql, given, returning, prepare, registry))
     except DatabaseError as exc:
         if first and is_stale(exc):
             session.prepared.drop(sql)
@@ -132,26 +175,18 @@ def _pipeline(
 
 
 def _run_pipeline(
-    session: Session,
-    sql: str,
-    params_rows: Iterable[Sequence[Any]],
-    returning: bool,
-    prepare: bool | None,
-    registry: Registry,
-) -> Operation[_Executions]:
+    session: Session, sql: str, given: _Given, returning: bool, prepare: bool | None, registry: Registry
+) -> Operation[_Gathered]:
     statement, rules = yield from known_statement(session, sql, prepare, registry)
-    formats = b""
-    if statement.fields is not None:
-        formats = rules.result_formats([field.type_oid for field in statement.fields])
-    fields = None if statement.fields is None else statement.formatted(formats)
-    replies = _Executions(rules, fields, returning)
+    plan = plan_of(statement, rules)
+    replies = _Gathered(plan, returning)
+    rows, ended, done = iter(given), False, 0
     try:
-        for number, params in enumerate(params_rows):
-            write_execution(session, statement, rules, params, formats, f"row {number + 1}, ")
-            if session.out.size_bytes >= const.COPY_BLOCK_SIZE:
+        while not ended and replies.failure is None:
+            count, ended = _write_some(session, plan, rows, given, done)
+            done += count
+            if not ended:
                 yield from send(session, replies, listen=True)
-                if replies.failure is not None:
-                    break
     except Exception as exc:
         yield from settle(session)
         yield from learn(session, statement.oids, exc)
@@ -163,3 +198,35 @@ def _run_pipeline(
         yield from learn(session, statement.oids, replies.failure)
         raise replies.failure
     return replies
+
+
+def _write_some(
+    session: Session, plan: StatementPlan, rows: Iterator[Any], given: _Given, done: int
+) -> tuple[int, bool]:
+    """Bind and Execute for the next rows, a block of them: (how many, whether the rows have ended).
+
+    `done` rows stand before them. Where a row is refused, or the rows themselves raise, nothing of this block is sent.
+    """
+    after, count, ended = frontend.EXECUTE_ALL, 0, False
+    try:
+        if plan.parameters is not None:
+            count, ended = encode_binds(
+                session.out, plan.parameters, plan.head, plan.tail, after, rows, const.COPY_BLOCK_SIZE
+            )
+        else:
+            while not ended and session.out.size_bytes < const.COPY_BLOCK_SIZE:
+                row = next(rows, None)
+                ended = row is None
+                if row is not None:
+                    parameters, head = plan.for_values(row)
+                    encode_binds(session.out, parameters, head, plan.tail, after, iter((row,)), NO_LIMIT)
+                    count += 1
+    except BaseException as exc:
+        if session.out.size_bytes:
+            session.out.take()
+        if isinstance(exc, DataError) and exc.fault is not None:
+            number = done + (exc.fault.at if plan.parameters is not None else count) + 1
+            raise refused(exc, plan, given.last, f"row {number}, ") from exc.__cause__
+        raise
+    session.expect_executions(count)
+    return count, ended

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ...errors import ProgrammingError
+from ...errors import DatabaseError, ProgrammingError
 from ...types.registry import Registry
 from ...types.render import render_any
 from .. import statements
 from ..session import Session
-from .binding import Rows, fetch
-from .extended import execute, executemany
+from .binding import Rows, execute_planned, fetch
+from .extended import execute, executemany, may_execute_again, prepared_plan
 from .simple import Result
 from .steps import Operation
 from .transactions import ensure_begin
@@ -23,7 +23,8 @@ Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
 
 def read_query(session: Session, sql: str | bytes, params: Params) -> tuple[statements.Query, Sequence[Any]]:
     """The query with `$1` placeholders, and its values in that order. Without parameters its text stays as it is."""
-    text, standard = _text(sql), _standard_strings(session)
+    text = sql if type(sql) is str else _text(sql)
+    standard = session.standard_strings
     if params is None:
         return statements.plain(text, standard), ()
     found = statements.with_parameters(text, standard)
@@ -41,11 +42,6 @@ def _text(sql: str | bytes) -> str:
     return sql
 
 
-def _standard_strings(session: Session) -> bool:
-    """Whether a backslash is an ordinary character in '...'."""
-    return session.parameters.get("standard_conforming_strings") != "off"
-
-
 def execute_query(
     session: Session,
     sql: str | bytes,
@@ -61,9 +57,18 @@ def execute_query(
     found, values = read_query(session, sql, params)
     if found.copies and values:
         raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
-    yield from ensure_begin(session)
+    if not session.autocommit:
+        yield from ensure_begin(session)
     if found.copies or (params is None and found.several):
         return (yield from query(session, found.sql, registry))
+    plan = prepared_plan(session, found.sql, session.registry if registry is None else registry)
+    if plan is not None:
+        was_idle = session.transaction_status == "I"
+        try:
+            return [(yield from execute_planned(session, plan, values))]
+        except DatabaseError as exc:
+            if not (yield from may_execute_again(session, found.sql, plan, was_idle, exc)):
+                raise
     rows = Rows()
     result = yield from execute(session, found.sql, values, rows, prepare, registry)
     result.rows = rows.rows
@@ -77,14 +82,14 @@ def execute_many(
     returning: bool = False,
     prepare: bool | None = None,
     registry: Registry | None = None,
-) -> Operation[tuple[int, list[Result]]]:
+) -> Operation[tuple[int, Sequence[Result]]]:
     """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
-    found = statements.with_parameters(_text(sql), _standard_strings(session))
+    found = statements.with_parameters(_text(sql), session.standard_strings)
     if found.copies:
         raise ProgrammingError("COPY cannot be executed many times over; use cursor.copy()")
     yield from ensure_begin(session)
-    arranged = (found.arrange(params) for params in params_rows)
-    return (yield from executemany(session, found.sql, arranged, returning, prepare, registry))
+    rows: Iterable[Any] = params_rows if found.names is None else map(found.arrange, params_rows)
+    return (yield from executemany(session, found.sql, rows, returning, prepare, registry, found.arrange))
 
 
 def with_literals(session: Session, sql: str | bytes, params: Params) -> Operation[str]:

@@ -5,14 +5,15 @@ Source: PostgreSQL docs, "Message Flow: Simple Query".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from ... import const
 from ...codec import Plan, decode_rows
 from ...types.registry import PLAIN, Rules
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, Field, RowDescription
+from ..backend import Acknowledgement, CommandComplete, Field, RowDescription, rows_of
 from ..session import Event, Run, Session, State
 from .steps import Operation, Reply, exchange
 
@@ -25,6 +26,27 @@ class Result:
     row_count: int = -1
     fields: tuple[Field, ...] | None = None
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class ResultList(Sequence[Result]):
+    """The results of many executions of one statement, each made when it is asked for."""
+
+    def __init__(self, done: Sequence[tuple[str, list[tuple[Any, ...]]]], fields: tuple[Field, ...] | None) -> None:
+        self._done = done
+        self._fields = fields
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> ResultList: ...
+    def __getitem__(self, index: int | slice) -> Result | ResultList:
+        if isinstance(index, slice):
+            return ResultList(self._done[index], self._fields)
+        tag, rows = self._done[index]
+        return Result(tag, rows_of(tag), self._fields, rows)
 
 
 class Results(Reply):

@@ -1,6 +1,6 @@
 """What an operation may ask of its driver, and the exchange that every operation is made of.
 
-Law of this file: an operation is a generator that yields only the four steps below, and the driver answers each with a
+Law of this file: an operation is a generator that yields only the five steps below, and the driver answers each with a
 value. A driver never looks into a session, an operation never at a socket or a clock. They yield once per buffer, so
 rows do not pass through a generator.
 """
@@ -46,6 +46,14 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Send what is in the session's `out` and wait until bytes have come, as a Write and a Read in one.
+
+    Answer: the blocks not sent yet, as for Write; an empty list when all are, and then bytes have come.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
     """The next item of the caller's source.
 
@@ -62,10 +70,11 @@ class Upgrade:
     tls: Any
 
 
-Step: TypeAlias = Read | Write | Pull | Upgrade
+Step: TypeAlias = Read | Write | Ask | Pull | Upgrade
 Operation: TypeAlias = Generator[Step, Any, T]
 
 READ: Final = Read()
+ASK: Final = Ask()
 
 
 class Reply:
@@ -87,21 +96,23 @@ class Reply:
     def consume(self, session: Session) -> None:
         """Take every event that has arrived."""
         while (event := session.next_event()) is not None:
-            if type(event) is ErrorResponse:
-                self.failure = self.failure or session.error(event)
-            elif type(event) is CopyResponse and (self.failure is not None or not self.copies):
-                self.failure = self.failure or ProgrammingError(
-                    "COPY FROM STDIN or TO STDOUT: use cursor.copy() for it"
-                )
-                if event.tag == const.COPY_IN_RESPONSE:
-                    frontend.copy_fail(session.out, "COPY FROM STDIN was not asked for here")
-            elif self.failure is None:
-                try:
-                    self.take(event)
-                except ProtocolError as exc:  # bytes that cannot be: nothing after them can be trusted
-                    self.failure = session.die(exc)
-                except Exception as exc:  # kept, and raised when the exchange has ended
-                    self.failure = exc
+            self.judge(session, event)
+
+    def judge(self, session: Session, event: Event) -> None:
+        """Tell failures from what can be taken."""
+        if type(event) is ErrorResponse:
+            self.failure = self.failure or session.error(event)
+        elif type(event) is CopyResponse and (self.failure is not None or not self.copies):
+            self.failure = self.failure or ProgrammingError("COPY FROM STDIN or TO STDOUT: use cursor.copy() for it")
+            if event.tag == const.COPY_IN_RESPONSE:
+                frontend.copy_fail(session.out, "COPY FROM STDIN was not asked for here")
+        elif self.failure is None:
+            try:
+                self.take(event)
+            except ProtocolError as exc:  # bytes that cannot be: nothing after them can be trusted
+                self.failure = session.die(exc)
+            except Exception as exc:  # kept, and raised when the exchange has ended
+                self.failure = exc
 
 
 def send(session: Session, reply: Reply, listen: bool = False) -> Operation[None]:
