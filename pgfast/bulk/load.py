@@ -2,6 +2,11 @@
 
 Law of this file: all rows or none. In autocommit mode COPY is a transaction of its own; in an open transaction it
 stands behind a savepoint, so that a load that fails leaves the transaction as it was before it.
+
+Rows of a table that the same subtransaction has emptied or made can be written frozen: nobody else has seen the table,
+and VACUUM need not come back to them. Where the load empties the table itself it asks for that whenever the server will
+allow it. A table that the caller has emptied can only be frozen without the savepoint, so that is asked for
+by the caller alone. (docs: COPY, FREEZE; server: copyfrom.c)
 """
 
 from __future__ import annotations
@@ -12,8 +17,20 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, Final
 
-from ..errors import DatabaseError, InterfaceError
-from ..protocol.operations import Operation, Pull, copy_in, ensure_begin, release, rollback_to, savepoint
+from ..errors import DatabaseError, DataError, InterfaceError
+from ..protocol.operations import (
+    Operation,
+    Pull,
+    command,
+    commit,
+    copy_in,
+    ensure_begin,
+    fetch,
+    release,
+    rollback,
+    rollback_to,
+    savepoint,
+)
 from ..protocol.session import Session
 from .feed import SERVER_CSV, Blocks, Feed, Reread, Retrying, path_of
 from .report import LoadReport, Meter, Progress
@@ -22,18 +39,24 @@ from .sources import FileOptions, open_columns
 from .target import DUPLICATE_COLUMN, UNDEFINED_COLUMN, Target, coded_error, describe
 
 _SAVEPOINT: Final = "pgfast_load"
+_ORDINARY: Final = "r"
+#: Cursors hold snapshots, and with those the server does not freeze. The nameless one is this query's own.
+_NO_CURSORS: Final = "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE name <> '')"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
     """How to load.
 
-    The columns to fill (None: those the source names, or all the table has), how to read files, whom to tell.
+    The columns to fill (None: those the source names, or all the table has), how to read files, whom to tell; whether
+    to empty the table first, and whether to write the rows frozen (None: where the load has emptied it).
     """
 
     columns: Sequence[str] | None = None
     files: FileOptions = field(default_factory=FileOptions)
     progress: Progress | None = None
+    truncate: bool = False
+    freeze: bool | None = None
 
 
 def load(session: Session, table: str, source: Any, options: LoadOptions) -> Operation[LoadReport]:
@@ -51,7 +74,7 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
         target = _chosen((yield from describe(session, table)), feed, options.columns)
         feed.prepare(target, session.parameters.get("TimeZone"))
         try:
-            rows, size_bytes = yield from _copy(session, target, feed, options.progress)
+            copied = yield from _copy(session, target, feed, options)
         except DatabaseError as exc:
             # The server counts the lines of a file that it reads itself, and rows in all else.
             target.located(exc, "line" if path_of(feed.copy_options()) == SERVER_CSV else "row")
@@ -60,7 +83,10 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
         if feed is not None:
             feed.close()
     path = path_of(feed.copy_options())  # a source that was read again may have gone another way than it began
-    return LoadReport(table, target.names, rows, size_bytes, perf_counter() - started, feed.kind, path)
+    seconds = perf_counter() - started
+    return LoadReport(
+        table, target.names, copied.rows, copied.size_bytes, seconds, feed.kind, path, frozen=copied.frozen
+    )
 
 
 def _open_rows(source: Any) -> Operation[RowFeed]:
@@ -101,31 +127,63 @@ def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
     return target
 
 
-def _copy(session: Session, target: Target, feed: Feed, progress: Progress | None) -> Operation[tuple[int, int]]:
-    """(rows, bytes sent) of the COPY; begun again where the feed wants to read the source in another way."""
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    rows: int
+    size_bytes: int
+    frozen: bool
+
+
+def _copy(session: Session, target: Target, feed: Feed, options: LoadOptions) -> Operation[_Copied]:
+    """What the COPY did; begun again where the feed wants to read the source in another way."""
+    frozen = bool(options.freeze)
+    if options.freeze is None and options.truncate and target.kind == _ORDINARY:
+        frozen = (yield from fetch(session, _NO_CURSORS))[0][0]
+    bare = frozen and not options.truncate and session.transaction_status == "T"
     while True:
-        meter = Meter(progress)
+        meter = Meter(options.progress)
+        sql = target.copy_sql(feed.copy_options() + (", FREEZE" if frozen else ""))
         try:
-            rows = yield from _guarded(session, target.copy_sql(feed.copy_options()), feed.blocks(meter))
-        except Reread:
+            copying = _emptied(session, target, sql, feed.blocks(meter), options.truncate)
+            rows = yield from (copying if bare else _guarded(session, copying, options.truncate))
+        except Reread as exc:
+            if bare:
+                raise DataError(
+                    f"COPY {target.table}: the source holds what only the server surely reads, so it must be read "
+                    "again, but freeze=True in an open transaction leaves no savepoint to go back to: let the load "
+                    "empty the table (truncate=True), or do without freeze"
+                ) from exc
             continue
         except DatabaseError as exc:
-            if session.dead is None and isinstance(feed, Retrying) and feed.refused(exc):
+            if session.dead is None and not bare and isinstance(feed, Retrying) and feed.refused(exc):
                 continue
             raise
-        return rows if rows >= 0 else meter.rows, meter.size_bytes
+        return _Copied(rows if rows >= 0 else meter.rows, meter.size_bytes, frozen)
 
 
-def _guarded(session: Session, sql: str, blocks: Blocks) -> Operation[int]:
-    """The COPY, behind a savepoint where a transaction is open."""
-    if session.transaction_status != "T":
-        return (yield from copy_in(session, sql, blocks))
-    yield from savepoint(session, _SAVEPOINT)
+def _emptied(session: Session, target: Target, sql: str, blocks: Blocks, truncate: bool) -> Operation[int]:
+    """The COPY, into the table as it is or emptied first."""
+    if truncate:
+        yield from command(session, f"TRUNCATE {target.sql}")
+    return (yield from copy_in(session, sql, blocks))
+
+
+def _guarded(session: Session, copying: Operation[int], several: bool) -> Operation[int]:
+    """All of it or nothing: behind a savepoint where a transaction is open; else, where there are several statements,
+    in a transaction of its own."""
+    if session.transaction_status == "T":
+        yield from savepoint(session, _SAVEPOINT)
+        undo, keep = rollback_to(session, _SAVEPOINT), release(session, _SAVEPOINT)
+    elif several:
+        yield from command(session, "BEGIN")
+        undo, keep = rollback(session), commit(session)
+    else:
+        return (yield from copying)
     try:
-        rows = yield from copy_in(session, sql, blocks)
+        rows = yield from copying
     except Exception:
         if session.dead is None:
-            yield from rollback_to(session, _SAVEPOINT)
+            yield from undo
         raise
-    yield from release(session, _SAVEPOINT)
+    yield from keep
     return rows

@@ -53,7 +53,11 @@ is not 1. In files and Arrow data, text that is a valid value of the column's ty
 socket takes them; memory stays flat however many come.
 
 For files: `format` is "csv" or "parquet" (default: by name and content); `header`, `delimiter`, `null`, `quote` and
-`encoding` are as in COPY. `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
+`encoding` are as in COPY. With `truncate` the table is emptied first, in the same transaction, and its rows are written
+frozen (COPY's FREEZE: they need no later visit of VACUUM) where the server allows it; `freeze=True` demands that for a
+table which the open transaction has created or emptied before, and then a load that fails spoils that transaction;
+`freeze=False` forbids it. Whoever looks into such a table with an older snapshot sees the rows as soon as they are
+committed (docs: COPY). `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
 for the whole load; while the source is busy with one row, nobody looks at it.
 
 In a transaction that is already open, or that the load begins when autocommit is off, the load is a part of it,
@@ -93,13 +97,17 @@ class LoadMethods:
         null: str = "",
         quote: str = '"',
         encoding: str = "utf-8",
+        truncate: bool = False,
+        freeze: bool | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> LoadReport:
         if isinstance(source, AsyncIterable) and not isinstance(source, Iterable):
             raise InterfaceError(f"{type(source).__name__} is an async iterable; load it on an AsyncConnection")
         files = FileOptions(format, header, delimiter, null, quote, encoding)
-        return self._run(load(self._session, table, source, LoadOptions(columns, files, progress)), timeout)
+        return self._run(
+            load(self._session, table, source, LoadOptions(columns, files, progress, truncate, freeze)), timeout
+        )
 
     def fetch_columns(
         self: _Runner, query: str | bytes, params: Params = None, *, timeout: float | None = None
@@ -125,11 +133,15 @@ class AsyncLoadMethods:
         null: str = "",
         quote: str = '"',
         encoding: str = "utf-8",
+        truncate: bool = False,
+        freeze: bool | None = None,
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> LoadReport:
         files = FileOptions(format, header, delimiter, null, quote, encoding)
-        return await self._run(load(self._session, table, source, LoadOptions(columns, files, progress)), timeout)
+        return await self._run(
+            load(self._session, table, source, LoadOptions(columns, files, progress, truncate, freeze)), timeout
+        )
 
     async def fetch_columns(
         self: _AsyncRunner, query: str | bytes, params: Params = None, *, timeout: float | None = None

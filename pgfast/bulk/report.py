@@ -19,7 +19,7 @@ class LoadReport:
     "arrow", "csv", "parquet"), `path` the way the values went: "binary" (binary COPY of exactly the target's types),
     "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file has a column or holds a
     value that only the server surely reads) or "server csv" (the file as it is, read by the server, where its lines are
-    not surely those that the server sees).
+    not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
     """
 
     table: str
@@ -29,6 +29,7 @@ class LoadReport:
     seconds: float
     source: str
     path: str
+    frozen: bool = False
 
     @property
     def rows_per_s(self) -> float:

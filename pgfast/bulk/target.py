@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +38,7 @@ DUPLICATE_COLUMN: Final = "42701"
 
 _COLUMNS: Final = qualified("""
 SELECT a.attname::pg_catalog.text, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
-       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
+       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '', c.relkind
 FROM pg_catalog.pg_class c
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = pg_catalog.to_regclass($1)
@@ -107,11 +107,15 @@ class TargetColumn:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The table of a load and the columns it fills, in order. `table` is the name as the caller wrote it."""
+    """The table of a load and the columns it fills, in order.
+
+    `table` is the name as the caller wrote it, `kind` pg_class.relkind: "r" is an ordinary table.
+    """
 
     table: str
     sql: str
     columns: tuple[TargetColumn, ...]
+    kind: str = "r"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,11 +145,11 @@ class Target:
         if len(set(names)) < len(names):
             twice = next(name for name in names if list(names).count(name) > 1)
             raise coded_error(DUPLICATE_COLUMN, f"COPY {self.table}: column {twice!r} is named twice")
-        return Target(self.table, self.sql, tuple([known[name] for name in names]))
+        return replace(self, columns=tuple([known[name] for name in names]))
 
     def writable(self) -> Target:
         """The same table without the columns that the server computes."""
-        return Target(self.table, self.sql, tuple([column for column in self.columns if not column.generated]))
+        return replace(self, columns=tuple([column for column in self.columns if not column.generated]))
 
     def error(self, text: str, row: int | None = None, column: int | None = None) -> DataError:
         """A DataError that says where: `row` counts from 0 over the whole load, `column` is an index into `columns`."""
@@ -248,9 +252,9 @@ def describe(session: Session, table: str) -> Operation[Target]:
             rules.info(oid) or Named(kind, oid, 0, kind).by_form(None),
             lenient.rules.encode_spec(oid),
         )
-        for name, oid, typmod, kind, generated in found
+        for name, oid, typmod, kind, generated, _ in found
     ]
-    return Target(table, sql, tuple(columns))
+    return Target(table, sql, tuple(columns), rows[0][5])
 
 
 def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Operation[Error]:

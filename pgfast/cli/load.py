@@ -31,9 +31,11 @@ def run_load(
     with pgfast.connect(dsn, autocommit=True) as conn, conn.transaction():
         if create:
             conn.execute(create_table_sql(table, files[0], options))
-        for path in files:
+        for number, path in enumerate(files):
             with show.loading(path.name, _rows_of(path)) as progress:
-                report = conn.load(table, path, columns, progress=progress, **asdict(options))
+                # Emptying what was made a moment ago lets the rows be written frozen.
+                new = create and number == 0
+                report = conn.load(table, path, columns, progress=progress, truncate=new, **asdict(options))
             reports.append((path, report))
     for path, report in reports:
         print(_json_line(path, report) if as_json else _line(path, report), flush=True)
