@@ -183,14 +183,12 @@ class Link(asyncio.BufferedProtocol):
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             advance = operation.send
-            if type(step) is Read:
+            if type(step) is Ask:
+                answer = await self._ask(deadline)
+            elif type(step) is Read:
                 answer = await (self._receive_raw(deadline) if step.raw else self._receive(deadline))
             elif type(step) is Write:
                 answer = await self._send(step.blocks, step.listen, deadline)
-            elif type(step) is Ask:
-                answer = await self._send([self.session.out.take()], False, deadline)
-                if not answer and not await self._receive(deadline):
-                    raise self._lost()
             elif type(step) is Pull:
                 try:
                     answer = await self._pull(step.source, deadline)
@@ -266,6 +264,28 @@ class Link(asyncio.BufferedProtocol):
 
     def _lost(self) -> Error:
         return self.session.lost(self._cause)
+
+    async def _ask(self, deadline: Deadline) -> list[memoryview]:
+        """The blocks left over of what the session has written; where none are, bytes have come."""
+        block, transport = self.session.out.take(), self._transport
+        if transport is None or self._raw is not None or self._writing_paused or not deadline.unlimited:
+            left = await self._send([block], False, deadline)
+            if not left and not await self._receive(deadline):
+                raise self._lost()
+            return left
+        self.unsent = []
+        transport.write(block)
+        while not self._fresh:
+            if self._ended or self._cause is not None:
+                raise self._lost()
+            self._resume_reading()
+            waiter = self._waiter = self.loop.create_future()
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+        self._take_fresh()
+        return []
 
     async def _receive(self, deadline: Deadline) -> int:
         """Bytes that have come into the session's buffer since they were last asked for, 0 at the end of the stream."""

@@ -53,7 +53,8 @@ class PreparedStatements:
     """The prepared statements of a session, least recently used first, keyed by their SQL.
 
     A statement is prepared once it has been executed `threshold` times (0: at once, None: never), at most `maximum` are
-    kept.
+    kept. The descriptions of statements that were executed without being prepared are kept too, as many: with one at
+    hand a statement goes to the server in a single write.
     """
 
     def __init__(self, threshold: int | None = 5, maximum: int = 100) -> None:
@@ -61,6 +62,7 @@ class PreparedStatements:
         self.maximum = maximum
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._described: OrderedDict[str, Prepared] = OrderedDict()
         self._dropped: list[bytes] = []
         self._serial = 0
 
@@ -88,9 +90,30 @@ class PreparedStatements:
             self._counts.popitem(last=False)
         return b""
 
+    def described(self, sql: str) -> Prepared | None:
+        """The description of an unnamed statement with this SQL, now the most recently used one."""
+        found = self._described.get(sql)
+        if found is not None:
+            self._described.move_to_end(sql)
+        return found
+
+    def keep_description(self, sql: str, statement: Prepared) -> None:
+        """Remember what the server has said of an unnamed statement."""
+        self._described[sql] = statement
+        while len(self._described) > max(self.maximum, 0):
+            self._described.popitem(last=False)
+
+    def forget_descriptions(self, sql: str | None = None) -> None:
+        """What the server has said of this statement, or of any, may not hold any more."""
+        if sql is None:
+            self._described.clear()
+        else:
+            self._described.pop(sql, None)
+
     def keep(self, sql: str, statement: Prepared) -> None:
         """Remember a named statement the server has just prepared, and drop the oldest beyond `maximum`."""
         self._prepared[sql] = statement
+        self._described.pop(sql, None)
         while len(self._prepared) > max(self.maximum, 0):
             self._dropped.append(self._prepared.popitem(last=False)[1].name)
 
@@ -100,10 +123,18 @@ class PreparedStatements:
         if statement is not None:
             self._dropped.append(statement.name)
 
+    def discard(self, name: bytes) -> None:
+        """The server has a statement of this name that is of no use: it is to close it."""
+        self._dropped.append(name)
+
     def forget(self) -> None:
         """The server has dropped them all."""
         self._prepared.clear()
         self._dropped.clear()
+
+    def put_back(self, dropped: list[bytes]) -> None:
+        """Names that were taken and not closed."""
+        self._dropped += dropped
 
     def take_dropped(self) -> list[bytes]:
         """Names to close, handed out once."""

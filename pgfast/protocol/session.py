@@ -176,6 +176,11 @@ class Session:
         return not self._expected and not self._unsynced
 
     @property
+    def executing(self) -> bool:
+        """Whether an execution has begun that `take_executions` has not seen the end of."""
+        return self._replies.bound
+
+    @property
     def usable(self) -> bool:
         """Whether a new request can be made."""
         return self.dead is None and not self._expected and not self._unsynced
@@ -359,6 +364,8 @@ class Session:
         """Draw the consequences of a command that the server has completed."""
         if tag in _FORGETTING:
             self.prepared.forget()
+        if tag != "COMMIT":
+            self.prepared.forget_descriptions()  # names may mean other tables and types now
         if tag in HEEDED:
             self.registry.lookups.heed(tag)
 

@@ -25,7 +25,7 @@ from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
 from ..session import Event, Run, Session, State
 from .simple import Result
-from .steps import ASK, Operation, Reply, Write, exchange, settle
+from .steps import ASK, Operation, Reply, Write, answer, exchange, settle
 
 T = TypeVar("T")
 
@@ -150,6 +150,8 @@ def prepare_statement(session: Session, sql: str, name: bytes) -> Operation[Prep
     statement = Prepared(name, description.type_oids, description.fields)
     if name:
         session.prepared.keep(sql, statement)
+    else:
+        session.prepared.keep_description(sql, statement)
     return statement
 
 
@@ -302,6 +304,93 @@ def execute_planned(session: Session, plan: StatementPlan, params: Sequence[Any]
         yield from exchange(session, reply)
     tag, rows = done[0]
     return Result(tag, rows_of(tag), plan.fields, rows)
+
+
+class _Confirmed(Executions):
+    """The answers to Parse, Describe, Bind and Execute, sent on the strength of a description that may be out of date.
+
+    `begun` says whether the server has come as far as to execute it.
+    """
+
+    def __init__(self, plan: StatementPlan) -> None:
+        super().__init__(plan, [])
+        self.begun = False
+
+    def receive(self, session: Session) -> None:
+        super().receive(session)
+        self.begun = self.begun or bool(self.done) or session.executing
+
+    def take(self, event: Event) -> None:
+        match event:
+            case RowDescription(fields):
+                if fields != self.plan.statement.fields:
+                    self._read_as(fields)
+            case Acknowledgement(const.NO_DATA):
+                self.plan = replace(self.plan, fields=None, rows=None)
+            case Acknowledgement() | ParameterDescription():
+                pass
+            case _:
+                super().take(event)
+
+    def _read_as(self, fields: tuple[Field, ...]) -> None:
+        """Go on with other columns than were expected, which come in the formats that were asked for."""
+        asked = self.plan.fields or ()
+        formats = {field.format for field in asked}
+        if len(asked) != len(fields) and len(formats) != 1:
+            return  # the server refuses the Bind
+        codes = [field.format for field in asked] if len(asked) == len(fields) else [*formats] * len(fields)
+        rules = self.plan.rules
+        oids = [field.type_oid for field in fields]
+        if rules.unknown(oids) or rules.open_records(oids):
+            raise DataError(
+                "the columns of the statement are of other types now than when it was last executed; it has been "
+                "executed, but its rows could not be read: execute it again"
+            )
+        described = tuple([replace(field, format=code) for field, code in zip(fields, codes, strict=True)])
+        self.plan = replace(self.plan, fields=described, rows=rules.row_plan(described))
+
+
+def execute_described(
+    session: Session, sql: str, name: bytes, plan: StatementPlan, params: Sequence[Any]
+) -> Operation[Result | None]:
+    """The result of a statement that was described before, parsed under this name and executed in one write.
+
+    The types of the parameters are told to the server, so that values written for them are read as nothing else. None
+    where the description was out of date, so that nothing has been executed and the server must be asked again.
+    Raises as `execute`, with the session at rest.
+    """
+    statement, was_idle = plan.statement, session.transaction_status == "I"
+    dropped = session.prepared.take_dropped()
+    for closed in dropped:
+        frontend.close_statement(session.out, closed)
+    frontend.parse(session.out, name, sql, statement.type_oids)
+    frontend.describe_statement(session.out, name)
+    try:
+        write_execution(session, plan, params)
+    except BaseException:
+        session.out.take()
+        session.prepared.put_back(dropped)
+        raise
+    session.out.put_messages(frontend.SYNC)
+    session.expect(*[State.CLOSE] * len(dropped), State.PARSE, State.DESCRIBE)
+    session.expect_executions(1, synced=True)
+    reply = _Confirmed(plan)
+    session.prepared.forget_descriptions(sql)
+    yield from answer(session, reply)
+    failure = reply.failure
+    if failure is not None:
+        refused_early = isinstance(failure, DatabaseError) and failure.diag.message_primary and not reply.begun
+        if refused_early and was_idle and session.dead is None:
+            return None
+        raise failure
+    if reply.plan is plan and name:
+        session.prepared.keep(sql, statement)
+    elif reply.plan is plan:
+        session.prepared.keep_description(sql, statement)
+    elif name:
+        session.prepared.discard(name)
+    tag, rows = reply.done[0]
+    return Result(tag, rows_of(tag), reply.plan.fields, rows)
 
 
 def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[list[tuple[Any, ...]]]:

@@ -15,6 +15,7 @@ from ...types.registry import Registry
 from .. import frontend
 from ..backend import rows_of
 from ..plans import StatementPlan, plan_of
+from ..prepared import Prepared
 from ..session import Session
 from .binding import (
     NO_LIMIT,
@@ -72,6 +73,23 @@ def prepared_plan(session: Session, sql: str, registry: Registry) -> StatementPl
             return None
         plan = plan_of(statement, rules)
     return None if plan.open_records else plan
+
+
+def described_plan(session: Session, sql: str, prepare: bool | None, registry: Registry) -> StatementPlan | None:
+    """The plan of a statement that is not prepared but was described before, for the name to parse it under now.
+
+    None where the server must be asked.
+    """
+    known = session.prepared.described(sql)
+    if known is None:
+        return None
+    rules = registry.rules
+    if rules.unknown(known.oids):
+        return None
+    if plan_of(known, rules).open_records:
+        return None
+    name = session.prepared.name_for(sql, prepare)
+    return plan_of(Prepared(name, known.type_oids, known.fields) if name else known, rules)
 
 
 def may_execute_again(

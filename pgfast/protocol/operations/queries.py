@@ -9,13 +9,14 @@ from ...errors import DatabaseError, ProgrammingError
 from ...types.registry import Registry
 from ...types.render import render_any
 from .. import statements
+from ..plans import StatementPlan
 from ..session import Session
-from .binding import Rows, execute_planned, fetch
-from .extended import execute, executemany, may_execute_again, prepared_plan
+from .binding import Rows, execute_described, execute_planned, fetch
+from .extended import described_plan, execute, executemany, may_execute_again, prepared_plan
 from .simple import Result
 from .steps import Operation
 from .transactions import ensure_begin
-from .types import query
+from .types import learn, query
 
 #: Values for a query's placeholders, or None for a query that has none.
 Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
@@ -61,8 +62,15 @@ def execute_query(
         yield from ensure_begin(session)
     if found.copies or (params is None and found.several):
         return (yield from query(session, found.sql, registry))
-    plan = prepared_plan(session, found.sql, session.registry if registry is None else registry)
-    if plan is not None:
+    taken = session.registry if registry is None else registry
+    plan = prepared_plan(session, found.sql, taken)
+    if plan is None:
+        plan = described_plan(session, found.sql, prepare, taken)
+        if plan is not None:
+            executed = yield from _execute_described(session, found.sql, plan, values)
+            if executed is not None:
+                return [executed]
+    else:
         was_idle = session.transaction_status == "I"
         try:
             return [(yield from execute_planned(session, plan, values))]
@@ -73,6 +81,17 @@ def execute_query(
     result = yield from execute(session, found.sql, values, rows, prepare, registry)
     result.rows = rows.rows
     return [result]
+
+
+def _execute_described(
+    session: Session, sql: str, plan: StatementPlan, values: Sequence[Any]
+) -> Operation[Result | None]:
+    """`execute_described`, with what a failure says learnt."""
+    try:
+        return (yield from execute_described(session, sql, plan.statement.name, plan, values))
+    except DatabaseError as exc:
+        yield from learn(session, plan.statement.oids, exc)
+        raise
 
 
 def execute_many(

@@ -1,0 +1,115 @@
+"""Statements that are not prepared but were executed before: parsed, described, bound and executed in one write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import pgfast
+from pgfast import errors
+from pgfast.net import sync as driver
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the synchronous driver has carried out: one entry for each write."""
+    seen: list[str] = []
+    for name in ("_ask", "_send"):
+        real = getattr(driver.Link, name)
+
+        def counted(self: Any, *args: Any, real: Any = real, name: str = name) -> Any:
+            seen.append(name)
+            return real(self, *args)
+
+        monkeypatch.setattr(driver.Link, name, counted)
+    return seen
+
+
+def test_from_its_second_execution_on_a_statement_is_one_write(dsn: str, writes: list[str]) -> None:
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        counts = []
+        for number in range(9):
+            writes.clear()
+            assert conn.execute("select %s::int, now() is null", (number,)).fetchone() == (number, False)
+            counts.append(len(writes))
+        assert counts == [2] + [1] * 8
+        (prepared,) = conn.execute("select count(*) from pg_prepared_statements", prepare=False).fetchone() or ()
+        assert prepared == 1  # the sixth execution has prepared it
+        writes.clear()
+        assert conn.execute("select count(*) from pg_prepared_statements", prepare=False).fetchone() == (1,)
+        assert len(writes) == 1
+
+
+def test_a_value_that_does_not_fit_leaves_nothing_behind(auto: Any) -> None:
+    auto.execute("select %s::int", (1,))
+    for _ in range(3):
+        with pytest.raises(pgfast.DataError, match="parameter \\$1 .integer."):
+            auto.execute("select %s::int", ("x",))
+    assert auto.execute("select %s::int", (2,)).fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table pg_temp.d add column c text default 'new'",
+        "alter table pg_temp.d drop column b",
+        "alter table pg_temp.d alter column a type text using 'text ' || a",
+        "alter table pg_temp.d alter column b type numeric using b::numeric",
+        "alter table pg_temp.d rename column a to z",
+    ],
+)
+def test_columns_that_have_changed_unseen_are_read_as_they_are_now(auto: Any, change: str) -> None:
+    auto.execute("create temp table d (a int, b text)")
+    auto.execute("insert into d values (1, '2')")
+    assert auto.execute("select * from d").fetchall() == [(1, "2")]
+    auto.execute(f"do $$ begin {change}; end $$")  # the tag says nothing of it
+    found = auto.execute("select * from d")
+    expected = auto.execute("select * from d where true", prepare=True)
+    assert found.fetchall() == expected.fetchall()
+    assert found.description == expected.description
+    assert auto.execute("select * from d").fetchall() == auto.execute("table d").fetchall()
+
+
+def test_a_parameter_is_never_taken_for_another_type_than_it_was_written_for(auto: Any) -> None:
+    auto.execute("create temp table p (a int8)")
+    auto.execute("insert into p values (%s)", (4607182418800017408,))
+    auto.execute("do $$ begin alter table pg_temp.p alter column a type float8; end $$")
+    auto.execute("insert into p values (%s)", (2,))  # int8 on the wire: cast by the server, not misread as 1e-323
+    assert auto.execute("select a from p order by a").fetchall() == [(2.0,), (4607182418800017408.0,)]
+    auto.execute("do $$ begin alter table pg_temp.p alter column a type date using now(); end $$")
+    with pytest.raises(errors.Error):  # asked anew it wants a date
+        auto.execute("insert into p values (%s)", (3,))
+    assert auto.execute("select count(*) from p").fetchone() == (2,)
+
+
+def test_a_statement_that_fails_while_it_runs_is_not_executed_twice(auto: Any) -> None:
+    auto.execute("create temp sequence calls")
+    statement = "select 10 / (%s::int - nextval('calls'))"
+    assert auto.execute(statement, (11,)).fetchone() == (1,)
+    with pytest.raises(errors.DivisionByZero):
+        auto.execute(statement, (2,))
+    assert auto.execute("select last_value from calls").fetchone() == (2,)
+
+
+def test_a_description_does_not_outlive_a_change_of_the_search_path(auto: Any) -> None:
+    auto.execute("create schema described_a create table described (x int)")
+    auto.execute("create schema described_b create table described (x text)")
+    try:
+        auto.execute("set search_path = described_a")
+        auto.execute("insert into described values (%s)", (1,))
+        auto.execute("set search_path = described_b")
+        with auto.transaction():
+            auto.execute("insert into described values (%s)", ("text",))
+            assert auto.execute("select x from described").fetchall() == [("text",)]
+    finally:
+        auto.execute("drop schema described_a, described_b cascade")
+
+
+def test_a_changed_statement_is_described_anew_once_it_has_been_named(auto: Any) -> None:
+    auto.execute("create temp table n (a int)")
+    for number in range(8):
+        if number == 5:
+            auto.execute("do $$ begin alter table pg_temp.n add column b int; end $$")
+        columns = auto.execute("select * from n").description
+        assert [column.name for column in columns] == (["a"] if number < 5 else ["a", "b"])
