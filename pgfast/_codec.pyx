@@ -1607,6 +1607,9 @@ def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, 
 
 # ---------------------------------------------------------------- the answers to executions
 
+cdef dict READY_STATUSES = {0x49: "I", 0x54: "T", 0x45: "E"}
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Replies:
@@ -1680,6 +1683,47 @@ cdef class Replies:
                 plan.give_cache(cache)
             PyBuffer_Release(&view)
         return done
+
+    def take_single(self, Plan plan):
+        """(command tag, rows, transaction status) of an execution and the ReadyForQuery behind it, or None."""
+        cdef ReadBuffer buffer = self.buffer
+        cdef bytearray block = buffer.block
+        cdef Py_buffer view
+        cdef const uint8_t* p
+        cdef Py_ssize_t rows_at = buffer.start + HEAD, at = rows_at, stop, end = buffer.end
+        cdef object tag
+        cdef list rows
+        p = <const uint8_t*>PyByteArray_AS_STRING(block)
+        if self.is_bound or end - buffer.start < HEAD or p[buffer.start] != 0x32 or load_i32(p + buffer.start + 1) != 4:
+            return None
+        while end - at >= HEAD and p[at] == 0x44:
+            stop = frame_at(p, at, end)
+            if stop < 0 or stop - at - 1 > buffer.limit:
+                return None
+            at = stop
+        if at > rows_at and plan is None:
+            return None
+        stop = frame_at(p, at, end)
+        if stop < 0 or stop - at - 1 > buffer.limit:
+            return None
+        if p[at] == 0x43:
+            tag = self.text_of_tag(p + at + HEAD, stop - at - HEAD)
+        else:
+            tag = "" if p[at] == 0x49 and stop - at == HEAD else None
+        if tag is None or end - stop < HEAD + 1 or p[stop] != 0x5A or load_i32(p + stop + 1) != 5:
+            return None
+        status = READY_STATUSES.get(p[stop + HEAD])
+        if status is None:
+            return None
+        PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)  # a call on the way may run any code
+        try:
+            rows = decode_rows(plan, block, rows_at, at, 0) if at > rows_at else []
+        except Exception:
+            return None  # `take` comes to it again, and says how far it came
+        finally:
+            PyBuffer_Release(&view)
+        buffer.start = stop + HEAD + 1
+        return tag, rows, status
 
     cdef bint take_frame(self, ReadBuffer buffer, const uint8_t* p, Plan plan, Cache* cache, list done) except -1:
         """Whether the next frame was one to take; it has then been taken, whatever is raised for it."""

@@ -261,6 +261,46 @@ class Replies:
             self._failure = exc
         return done
 
+    def take_single(self, plan: Plan | None) -> tuple[str, list[tuple[Any, ...]], str] | None:
+        """(command tag, rows, transaction status) of an execution and the ReadyForQuery behind it, or None.
+
+        None where not all of it has come, or anything of it is not in order; then nothing has been taken, and `take`
+        is to be asked. The status is "I", "T" or "E".
+        """
+        buffer = self._buffer
+        block, end = buffer._block, buffer._end
+        rows_at = at = buffer._start + HEAD
+        if self._bound or block[buffer._start : rows_at] != _BIND_COMPLETE or rows_at > end:
+            return None
+        while end - at >= HEAD and block[at] == const.DATA_ROW:
+            stop = _whole(buffer, at)
+            if stop < 0:
+                return None
+            at = stop
+        if at > rows_at and plan is None:
+            return None
+        stop = _whole(buffer, at)
+        if stop < 0:
+            return None
+        if block[at] == const.COMMAND_COMPLETE:
+            tag = _text_of_tag(bytes(block[at + HEAD : stop]))
+        else:
+            tag = "" if block[at] == const.EMPTY_QUERY_RESPONSE and stop - at == HEAD else None
+        ready = stop + HEAD + 1
+        if tag is None or ready > end or block[stop : stop + HEAD] != _READY_FOR_QUERY:
+            return None
+        status = _READY_STATUSES.get(block[stop + HEAD])
+        if status is None:
+            return None
+        rows: list[tuple[Any, ...]] = []
+        if plan is not None and at > rows_at:
+            try:
+                rows = decode_rows(plan, block, rows_at, at, 0)
+            except Exception:
+                return None  # `take` comes to it again, and says how far it came
+        buffer._start = ready
+        return tag, rows, status
+
     def _take_frame(self, plan: Plan | None, done: list[Any]) -> bool:
         """Whether the next frame was one to take; it has then been taken, whatever is raised for it."""
         buffer = self._buffer
@@ -308,6 +348,21 @@ class Replies:
         done.append((tag, self._rows))
         self._rows = []
         self._bound = self._singly = False
+
+
+_BIND_COMPLETE: Final = bytes([const.BIND_COMPLETE]) + b"\0\0\0\4"
+_READY_FOR_QUERY: Final = bytes([const.READY_FOR_QUERY]) + b"\0\0\0\5"
+_READY_STATUSES: Final = {0x49: "I", 0x54: "T", 0x45: "E"}
+
+
+def _whole(buffer: ReadBuffer, at: int) -> int:
+    """Where the frame at `at` ends, -1 where it is not complete or its length cannot be."""
+    if buffer._end - at < HEAD:
+        return -1
+    length = FRAME.unpack_from(buffer._block, at)[1]
+    if not 4 <= length <= buffer._max or length > buffer._end - at - 1:
+        return -1
+    return at + 1 + int(length)
 
 
 def _text_of_tag(payload: bytes) -> str | None:

@@ -322,14 +322,17 @@ class AsyncCursor(BaseCursor):
     async def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncCursor:
-        self._reset()
+        if self._closed or self._used:
+            self._reset()
+        self._used = True
         connection = self._connection
+        registry = self._own_registry or connection._session.registry
         pipeline = connection._pipeline
         if pipeline is not None:
-            self._pending = await connection._add(pipeline, query, params, prepare, self._registry, timeout)
+            self._pending = await connection._add(pipeline, query, params, prepare, registry, timeout)
             return self
-        operation = operations.execute_query(connection._session, query, params, prepare, self._registry)
-        self._show(await connection._run(operation, timeout))
+        operation = operations.execute_query(connection._session, query, params, prepare, registry)
+        self._results = await connection._run(operation, timeout)
         return self
 
     async def executemany(

@@ -53,6 +53,7 @@ class BaseCursor:
 
     # What most cursors never change stands in the class: cursors are made by the thousand.
     _closed = False
+    _used = False
     _results: Sequence[Result] = ()
     _index = 0
     _at = 0
@@ -64,19 +65,15 @@ class BaseCursor:
     def _reset(self) -> None:
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        if self._results or self._pending is not None:
-            self._show(())
+        self._show(())
 
     def _show(self, results: Sequence[Result], total: int | None = None) -> None:
         """Make these the results;
 
         `total` is the row count of all executions where it is not that of the current one.
         """
-        self._results = results
-        if self._index or self._at:
-            self._index = self._at = 0
-        self._total = total
-        self._pending = None
+        self._results, self._index, self._at, self._total, self._pending = results, 0, 0, total, None
+        self._used = True
 
     def _show_copied(self, complete: CommandComplete) -> None:
         self._show([Result(complete.tag, complete.rows)])
@@ -92,7 +89,8 @@ class BaseCursor:
         """The current result's rows. Raises where it has none."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        current = self._current
+        results = self._results
+        current = results[0] if len(results) == 1 and not self._index else self._current
         if current is None:
             raise ProgrammingError("there is nothing to fetch: no query has been executed")
         if current.fields is None:
@@ -102,11 +100,11 @@ class BaseCursor:
         return current.rows
 
     def _take_one(self) -> Row | None:
-        rows = self._rows()
-        if self._at >= len(rows):
+        rows, at = self._rows(), self._at
+        if at >= len(rows):
             return None
-        self._at += 1
-        return rows[self._at - 1]
+        self._at = at + 1
+        return rows[at]
 
     def _take(self, count: int | None) -> list[Row]:
         rows = self._rows()

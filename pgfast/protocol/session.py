@@ -251,6 +251,20 @@ class Session:
             self._take_unasked(backend.parse(*frame))
         return found
 
+    def take_single(self, plan: Plan | None) -> tuple[str, list[tuple[Any, ...]]] | None:
+        """(command tag, rows) of the one synced execution that is under way, where all of it has come in order.
+
+        The session is then at rest; None leaves everything as it is, for `take_executions`.
+        """
+        found = self._replies.take_single(plan)
+        if found is None:
+            return None
+        tag, rows, self.transaction_status = found
+        self._expected.clear()
+        if tag in _HEEDED:
+            self._heed(tag)
+        return tag, rows
+
     def _next_tag(self) -> int:
         """The tag of the next message, -1 while it is incomplete; a malformed one ends the session."""
         try:

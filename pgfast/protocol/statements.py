@@ -76,8 +76,6 @@ class Query:
 
         Raises ProgrammingError where they are not those the query asks for.
         """
-        if type(params) is tuple and self.names is None and len(params) == self.count:
-            return params
         if self.names is not None:
             if not isinstance(params, Mapping):
                 raise ProgrammingError(

@@ -243,3 +243,58 @@ def test_messages_made_before_are_put_between_others(codec: ModuleType) -> None:
         out.put_messages(READY)
     out.end()
     assert bytes(out.take()) == READY + reference.frame(1, b"")
+
+
+# ---------------------------------------------------------------- one answer with its end
+
+
+def test_a_single_answer_is_taken_with_the_end_of_its_exchange(codec: ModuleType) -> None:
+    for status in "ITE":
+        ready = reference.frame(const.READY_FOR_QUERY, status.encode())
+        for stream, plan, expected in (
+            (answer(1, 2), codec.Plan([INT4]), ("SELECT 2", [(1,), (2,)], status)),
+            (BOUND + complete(b"INSERT 0 1"), None, ("INSERT 0 1", [], status)),
+            (BOUND + EMPTY, None, ("", [], status)),
+        ):
+            buffer = codec.ReadBuffer()
+            replies = codec.Replies(buffer)
+            feed(buffer, stream + ready + READY)
+            assert replies.take_single(plan) == expected
+            assert buffer.pending == len(READY)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        answer(1),
+        answer(1) + READY[:-1],
+        answer(1) + reference.frame(const.READY_FOR_QUERY, b"X"),
+        answer(1) + reference.frame(const.NOTICE_RESPONSE, b"\0") + READY,
+        BOUND + data_row(1) + data_row(1, 2) + complete(b"SELECT 2") + READY,
+        BOUND + data_row(1) + complete(b"\xff") + READY,
+        BOUND[:3],
+        reference.frame(const.ERROR_RESPONSE, b"\0") + READY,
+        READY,
+        b"",
+    ],
+)
+def test_a_single_answer_that_is_not_whole_or_not_in_order_is_left(codec: ModuleType, stream: bytes) -> None:
+    buffer = codec.ReadBuffer()
+    replies = codec.Replies(buffer)
+    feed(buffer, stream)
+    assert replies.take_single(codec.Plan([INT4])) is None
+    assert buffer.pending == len(stream)
+    assert not replies.bound
+
+
+@given(st.lists(_PIECES, max_size=6), st.integers(0, 2))
+def test_both_codecs_take_a_single_answer_alike(pieces: list[bytes], width: int) -> None:
+    stream = BOUND + b"".join(pieces) + complete(b"SELECT 1") + READY
+
+    def run(module: ModuleType) -> Any:
+        buffer = module.ReadBuffer()
+        replies = module.Replies(buffer)
+        feed(buffer, stream)
+        return replies.take_single(module.Plan([INT4] * width) if width else None), buffer.pending
+
+    assert run(_codec) == run(_codec_py)

@@ -289,21 +289,21 @@ def execute_planned(session: Session, plan: StatementPlan, params: Sequence[Any]
     session.out.put_messages(frontend.SYNC)
     session.expect_executions(1, synced=True)
     unsent = yield ASK
-    failure: Exception | None = None
-    done: list[Done] = []
-    try:
-        done = session.take_executions(plan.rows, 1)
-    except Exception as exc:  # kept, and raised when the exchange has ended
-        failure = exc
-    if not done or not session.take_ready():
-        reply = Executions(plan, done)
-        reply.failure = failure
-        while unsent and session.dead is None:
-            unsent = yield Write(unsent)
-            reply.consume(session)
-        yield from exchange(session, reply)
-    tag, rows = done[0]
+    found = None if unsent else session.take_single(plan.rows)
+    if found is None:
+        found = yield from _piecemeal(session, plan, unsent)
+    tag, rows = found
     return Result(tag, rows_of(tag), plan.fields, rows)
+
+
+def _piecemeal(session: Session, plan: StatementPlan, unsent: list[memoryview]) -> Operation[Done]:
+    """What an execution gave whose answer does not come in one piece, or not in order."""
+    reply = Executions(plan, [])
+    while unsent and session.dead is None:
+        reply.consume(session)
+        unsent = yield Write(unsent)
+    yield from exchange(session, reply)
+    return reply.done[0]
 
 
 class _Confirmed(Executions):

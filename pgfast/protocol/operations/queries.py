@@ -55,7 +55,13 @@ def execute_query(
     One statement goes by the extended protocol. Several, which take no parameters, go by the simple one together, and
     so does COPY. `registry` is the session's where none is given.
     """
-    found, values = read_query(session, sql, params)
+    if type(sql) is str and type(params) is tuple:  # the commonest, without another call
+        found = statements.with_parameters(sql, session.standard_strings)
+        values: Sequence[Any] = params
+        if found.names is not None or len(params) != found.count:
+            values = found.arrange(params)
+    else:
+        found, values = read_query(session, sql, params)
     if found.copies and values:
         raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
     if not session.autocommit:
