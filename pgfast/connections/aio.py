@@ -80,8 +80,9 @@ class AsyncConnection(BaseConnection):
     async def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it begins with the session at rest."""
         deadline = NEVER if timeout is None else Deadline(timeout)
-        self._check_task()
-        self._user = asyncio.current_task()
+        if self._user is not None or os.getpid() != self._pid or asyncio.get_running_loop() is not self._link.loop:
+            self._check_task()
+        self._user = asyncio.current_task(self._link.loop)
         try:
             if self._pipeline is not None:
                 await self._drain(self._pipeline, deadline)

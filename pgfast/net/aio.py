@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 from .. import const
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Operation, Pull, Read, Write
+from ..protocol.operations import Ask, Operation, Pull, Read, Step, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -164,7 +164,13 @@ class Link(asyncio.BufferedProtocol):
         """
         was_idle = self.session.transaction_status == "I"
         try:
-            return await self._drive(operation, deadline)
+            try:
+                step = operation.send(None)
+                if type(step) is Ask:  # the commonest beginning, and often all of it
+                    step = operation.send(await self._ask(deadline))
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            return await self._drive(operation, deadline, step)
         except GeneratorExit:  # the event loop is gone, nothing can be awaited
             operation.close()
             self.close()
@@ -174,12 +180,14 @@ class Link(asyncio.BufferedProtocol):
             await self.come_to_rest(was_idle)
             raise
 
-    async def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
+    async def _drive(self, operation: Operation[T], deadline: Deadline, first: Step | None = None) -> T:
+        """What the operation returns, which stands at `first` where it has been begun."""
+        step: Any = first
         advance: Callable[[Any], Any] = operation.send
         answer: Any = None
         while True:
             try:
-                step = advance(answer)
+                step = advance(answer) if step is None else step
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             advance = operation.send
@@ -197,6 +205,7 @@ class Link(asyncio.BufferedProtocol):
             else:
                 await self._upgrade(step.tls, deadline)
                 answer = None
+            step = None
 
     async def come_to_rest(self, was_idle: bool) -> None:
         """Cancel what is under way and bring the session to rest; close where that does not succeed within
