@@ -114,5 +114,5 @@ def test_a_csv_file_that_is_read_again_can_be_frozen_too(table: Any, tmp_path: P
     assert (report.rows, report.frozen) == (1001, True)
     with pytest.raises(pgfast.DataError, match="truncate=True"), table.transaction():
         table.execute("truncate t")
-        table.load("t", path, freeze=True)
+        table.load("t", path, ["a", "d"], freeze=True)  # not all columns: the client reads, with either codec
     assert table.execute("select count(*) from t").fetchone() == (1001,)
