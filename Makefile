@@ -17,7 +17,7 @@ help:
 	@echo 'make demo    load and read TPC-H lineitem with a server of its own, compiled beside pure'
 	@echo 'make test    the whole suite, with both implementations, against real servers, PostgreSQL 14 to 18'
 	@echo 'make lint    ruff, cython-lint, mypy --strict, stubtest, actionlint'
-	@echo 'make bench   speed of the codec, of loading and of fetching, of every family of types beside peers'
+	@echo 'make bench   every kind of work beside the floor and the peers: docs/benchmarks.md (ARGS=--quick: two minutes)'
 	@echo 'make wheel   sdist, compiled and pure wheel, each tested in a clean environment'
 	@echo 'make clean   remove everything these make'
 
@@ -47,10 +47,9 @@ lint: $(VENV)/with-lint
 	$(BIN)/python tools/stubtest.py
 	$(BIN)/python tools/lint_workflows.py .github/workflows/*.yml
 
+# The peers' environment and the floor's program are made by the benchmarks themselves, in build/.
 bench: $(VENV)/with-bench
-	$(BIN)/python -m pytest benchmarks --benchmark-only
 	$(BIN)/python -m benchmarks $(ARGS)
-	$(BIN)/python -m benchmarks families $(ARGS)
 
 wheel: $(VENV)/with-wheel
 	$(BIN)/python tools/build_wheels.py

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,43 +82,35 @@ def paces(found: Measured) -> tuple[float, float]:
     return found["rows"] / found["wall_s"], found["rows"] / max(found["cpu_s"], 1e-6)
 
 
-def show(results: dict[Key, Measured]) -> None:
-    """Prints a Markdown table, and where the compiled codec is not ahead of every peer."""
-    print(
-        "| family | direction | client | codec | rows/s | times best peer | rows/CPU s | times best peer "
-        "| peak MB | growth MB |"
-    )
-    print("|---|---|---|---|---:|---:|---:|---:|---:|---:|")
+def shown(results: dict[Key, Measured]) -> dict[str, Any]:
+    """Rows of the page's table, and where the compiled codec is not ahead of every peer."""
     behind: dict[str, list[str]] = {"rows/s": [], "rows/CPU s": []}
+    rows = []
     for (name, client, implementation, direction), found in results.items():
         peers = [paces(results[(name, peer, "-", direction)]) for peer in PEERS]
-        cells = [name, direction, client, implementation]
+        cells = [name, direction, "pgfast (pure)" if implementation == "python" else client]
         for what, pace, others in zip(behind, paces(found), zip(*peers, strict=True), strict=True):
             times = pace / max(others)
             cells += [f"{pace:,.0f}", f"{times:.2f}"]
             if (client, implementation) == ("pgfast", "c") and times <= 1:
                 behind[what].append(f"{name}, {direction}: {times:.2f}")
-        cells += [f"{found['peak_mb']:.0f}", f"{found['growth_mb']:.0f}"]
-        print("| " + " | ".join(cells) + " |")
-    print()
-    for what, where in behind.items():
-        print(f"- {what} behind a peer: {'; '.join(where) or 'nowhere'}")
+        rows.append([*cells, f"{found['peak_mb']:.0f}", f"{found['growth_mb']:.0f}"])
+    said = [f"{what} behind a peer: {'; '.join(where) or 'nowhere'}." for what, where in behind.items()]
+    return {"rows": rows, "behind": said}
 
 
-def main(implementations: list[str], only: list[str], rows: int, repeat: int, settings: dict[str, Any]) -> None:
-    """Runs everything and prints the table."""
-    keys = plan(implementations, only)
+def measure(only: list[str], rows: int, repeat: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Runs everything; what the page shows of it."""
+    keys = plan(["c", "python"], only)
     runs: dict[Key, list[Measured]] = {key: [] for key in keys}
     with EmbeddedServer(settings=settings) as server:
         set_up(server.dsn, keys, rows)
         for turn in range(repeat):
             for key in keys:
-                print(f"turn {turn + 1} of {repeat}: {' '.join(key)}", file=sys.stderr, flush=True)
+                print(f"benchmarks: turn {turn + 1} of {repeat}: {' '.join(key)}", file=sys.stderr, flush=True)
                 runs[key].append(run_case(key, server.dsn, rows))
-        origin = server.installation.source if server.installation else ""
-    versions = ", ".join([f"{name} {version(name)}" for name in ("psycopg", "asyncpg")])
-    print(
-        f"\n{rows:,} rows (less where a family's rows are long); median of {repeat}; pgfast {pgfast.__version__}, "
-        f"{versions}, Python {platform.python_version()}, {origin}, {os.cpu_count()} cores\n"
+    about = (
+        f"{rows:,} rows (less where a family's rows are long), all fetched or all loaded by one statement; median of "
+        f"{repeat} turns."
     )
-    show({key: medians(found) for key, found in runs.items()})
+    return {"about": about, **shown({key: medians(found) for key, found in runs.items()})}

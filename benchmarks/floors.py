@@ -21,6 +21,8 @@ from .case import Measured
 from .works import ARRAYS, BATCH, INSERT, PG_TYPE, POINT, RETURNING
 
 SOURCE: Final = Path(__file__).with_name("floor.c")
+#: The floor in Python.
+PYTHON: Final = (sys.executable, "-m", "benchmarks.wire")
 #: Clients that are floors: the plain one, the one that waits in poll() before each receive, COPY FREEZE.
 FLOOR: Final = "floor"
 POLLING: Final = "floor (libpq-shaped)"
@@ -61,10 +63,9 @@ class FloorProgram:
 
 def compiled(directory: Path) -> FloorProgram:
     """floor.c compiled into the directory, or the Python floor where no C compiler works."""
-    python = FloorProgram((sys.executable, "-m", "benchmarks.wire"), "")
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))), None)
     if compiler is None or sys.platform == "win32":
-        return FloorProgram(python.command, "a Python program with plain sockets (no POSIX C compiler here)")
+        return FloorProgram(PYTHON, "a Python program with plain sockets (no POSIX C compiler here)")
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]
     program = directory / f"floor-{digest}"
     if not program.exists():
@@ -76,7 +77,7 @@ def compiled(directory: Path) -> FloorProgram:
         if done.returncode:
             print(f"benchmarks: {compiler} cannot compile floor.c:\n{done.stderr}", file=sys.stderr)
             return FloorProgram(
-                python.command, f"a Python program with plain sockets ({compiler} cannot compile floor.c)"
+                PYTHON, f"a Python program with plain sockets ({compiler} cannot compile floor.c)"
             )
         part.rename(program)
     return FloorProgram((str(program),), "a C program with plain sockets (benchmarks/floor.c)")

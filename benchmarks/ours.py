@@ -122,6 +122,35 @@ def fetch_tuples(setting: Setting) -> Run:
     return lambda: conn.execute(f"select * from {setting.source}").fetchall()
 
 
+# ---------------------------------------------------------------- growth
+
+
+def stream_rows(setting: Setting) -> Run:
+    """Every row through a server-side cursor, _STREAMED at a time."""
+    conn = connect(setting)
+
+    def run() -> int:
+        count = 0
+        with conn.transaction():
+            conn.execute(f"declare c no scroll cursor for select * from {setting.source}")
+            while rows := conn.execute(f"fetch {_STREAMED} from c").fetchall():
+                count += len(rows)
+        return count
+
+    return run
+
+
+def load_back(read: Callable[[Any, str], Any]) -> Callable[[Setting], Run]:
+    """A case that loads what `read` has read of the source."""
+
+    def case(setting: Setting) -> Run:
+        conn = connect(setting)
+        source = read(conn, f"select * from {setting.source}")
+        return lambda: conn.load(setting.target, source)
+
+    return case
+
+
 # ---------------------------------------------------------------- small works
 
 
@@ -217,6 +246,8 @@ def on_loop(uvloop: bool, sql: str, with_parameter: bool) -> Callable[[Setting],
     return case
 
 
+#: Rows of one FETCH from a server-side cursor.
+_STREAMED: Final = 50_000
 _SAME: Final[Callable[[Any], Any]] = list
 
 _OWN: Final[dict[str, Case]] = {
@@ -243,6 +274,11 @@ _OWN: Final[dict[str, Case]] = {
     "pipeline": Case("pipeline(), execute(), fetchone()", pipeline, _SAME),
     "executemany": Case("executemany()", executing_many(INSERT, False)),
     "returning": Case("executemany(returning=True)", executing_many(RETURNING, True), _SAME),
+    "stream rows": Case(f"DECLARE, FETCH {_STREAMED:,}, fetchall()", stream_rows),
+    "wide columns": Case("fetch_columns().to_arrow()", fetching(lambda c: c.to_arrow())),
+    "wide tuples": Case("execute().fetchall()", fetch_tuples),
+    "wide load columns": Case("load() of a pyarrow table", load_back(lambda c, sql: c.fetch_columns(sql).to_arrow())),
+    "wide load tuples": Case("load() of a list", load_back(lambda c, sql: c.execute(sql).fetchall())),
 }
 #: Works that are done on an event loop too, where the loop is part of what is measured.
 _ON_LOOPS: Final = (("point", POINT, True), ("pg_type", PG_TYPE, False), ("arrays", ARRAYS, False))

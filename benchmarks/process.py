@@ -1,8 +1,9 @@
 """One case in a process of its own: `python -m benchmarks.process` with one JSON object on standard input.
 
-{"module", "client", "work", "uri", "directory", "rows", "size", "source", "target", "check"}: which case, where its
-files, tables and server are, how much of it, and whether it is to be checked instead of measured. Prints one JSON
-object: the figures, or {"wrong": ...} (null when what came is right). Law of this file: as of `case`.
+{"module", "client", "work", "uri", "directory", "rows", "size", "source", "target", "check", "times"}: which case,
+where its files, tables and server are, how much of it, whether it is to be checked instead of measured, and how often
+it is done (more than once: a first time is not measured, and the figures are those of one). Prints one JSON object: the
+figures, or {"wrong": ...} (null when what came is right). Law of this file: as of `case`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .case import Case, Setting, measure
+from .case import Case, Run, Setting, measure
 from .data import Data
 
 
@@ -67,6 +68,19 @@ def difference(found: Iterable[Iterable[Any]], path: Path) -> str | None:
     return None
 
 
+def repeated(run: Run, times: int) -> Run:
+    """The run so many times, and once now."""
+    run()
+
+    def runs() -> Any:
+        result: Any = None
+        for _ in range(times):
+            result = run()
+        return result
+
+    return runs
+
+
 def main() -> None:
     """Runs the case that standard input names."""
     wanted = json.load(sys.stdin)
@@ -75,7 +89,9 @@ def main() -> None:
     data = Data(Path(wanted["directory"]), wanted["rows"])
     setting = Setting(wanted["uri"], data, wanted["size"], wanted["source"], wanted["target"])
     with contextlib.redirect_stdout(sys.stderr):  # what clients print is no figure
-        figures, result = measure(case.make(setting), case.external)
+        run = case.make(setting)
+        figures, result = measure(run if wanted["times"] == 1 else repeated(run, wanted["times"]), case.external)
+        figures = {name: value / wanted["times"] if name.endswith("_s") else value for name, value in figures.items()}
         if wanted["check"]:
             rows = case.rows
             wrong = difference(rows(result), data.expected(wanted["work"])) if rows else None

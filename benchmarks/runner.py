@@ -140,22 +140,33 @@ class Bench:
     peers: Environment | None
     psql: str = ""
 
-    def case(self, run: Run, check: bool = False) -> Any:
-        """What the process of a case printed. Raises SystemExit with what it said when it failed."""
-        client = next(client for client in every_case() if client.name == run.client)
-        work = WORKS[run.work]
-        rows = run.size if work.table else CHECK_ROWS
+    def process(
+        self,
+        client: Client,
+        work: str,
+        size: int,
+        rows: int,
+        source: str,
+        target: str,
+        check: bool = False,
+        times: int = 1,
+    ) -> Any:
+        """What the process of a case printed. Raises SystemExit with what it said when it failed.
+
+        `rows` are those of the files, `times` how often the work is done, after once for nothing where it is often.
+        """
         wanted = {
             "module": client.module,
-            "client": run.client,
-            "work": run.work,
+            "client": client.name,
+            "work": work,
             "uri": self.dsn,
             "directory": str(self.data[rows].directory),
             "rows": rows,
-            "size": run.size,
-            "source": tables.source(work.table, run.size),
-            "target": tables.target(work.table),
+            "size": size,
+            "source": source,
+            "target": target,
             "check": check,
+            "times": times,
         }
         done = subprocess.run(
             [sys.executable if client.ours or self.peers is None else self.peers.python, "-m", "benchmarks.process"],
@@ -172,9 +183,20 @@ class Bench:
             raise SystemExit((lines or ["no word"])[-1][:500])
         return json.loads(done.stdout)
 
+    def case(self, run: Run, check: bool = False) -> Any:
+        """What the process of a case of the plan printed."""
+        client = next(client for client in every_case() if client.name == run.client)
+        table = WORKS[run.work].table
+        rows = run.size if table else CHECK_ROWS
+        return self.process(
+            client, run.work, run.size, rows, tables.source(table, run.size), tables.target(table), check=check
+        )
+
     def _environment(self, client: Client) -> dict[str, str]:
         """The environment of a client's process."""
-        kept = {name: value for name, value in os.environ.items() if name not in ("PGFAST_IMPL", "PYTHONPATH")}
+        dropped = ("PGFAST_IMPL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if name not in dropped}
+        kept["PYTHONPYCACHEPREFIX"] = str(ROOT / "build" / "bench-compiled")
         if client.implementation:
             kept["PGFAST_IMPL"] = client.implementation
         if self.psql:

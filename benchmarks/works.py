@@ -79,12 +79,19 @@ class Work:
         """What one of `size` is."""
         return {"load": "row", "fetch": "row", "query": "query", "pipeline": "pipeline", "batch": "batch"}[self.kind]
 
+    @property
+    def units(self) -> str:
+        """More than one of them."""
+        return {"query": "queries", "batch": "batches"}.get(self.unit, f"{self.unit}s")
+
     def select(self, source: str) -> str:
         """The SQL of a fetch from table `source`, or that of a query."""
         return f"select * from {source}" if self.kind == "fetch" else self.sql
 
 
 MILLION: Final = 1_000_000
+#: Works of the growth group alone: streamed reading, and tables of many columns whose content is read first.
+GROWTH: Final = ("stream rows", "wide columns", "wide tuples", "wide load columns", "wide load tuples")
 SLOW: Final = 100_000
 
 
