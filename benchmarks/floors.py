@@ -76,9 +76,7 @@ def compiled(directory: Path) -> FloorProgram:
         )
         if done.returncode:
             print(f"benchmarks: {compiler} cannot compile floor.c:\n{done.stderr}", file=sys.stderr)
-            return FloorProgram(
-                PYTHON, f"a Python program with plain sockets ({compiler} cannot compile floor.c)"
-            )
+            return FloorProgram(PYTHON, f"a Python program with plain sockets ({compiler} cannot compile floor.c)")
         part.rename(program)
     return FloorProgram((str(program),), "a C program with plain sockets (benchmarks/floor.c)")
 
