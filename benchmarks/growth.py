@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -101,7 +102,8 @@ def make_wide(dsn: str, values: int, directory: Path) -> None:
             frames = directory / f"wide_{columns}_{values}.copy"
             if not frames.exists():
                 sql = f"copy bench_wide_{columns} to stdout (format binary)"
-                wire.record_copy(wire.connect_uri(dsn), sql, frames)
+                with closing(wire.connect_uri(dsn)) as sock:
+                    wire.record_copy(sock, sql, frames)
 
 
 def run_all(bench: Bench, steps: list[Step], repeat: int, record: Record) -> None:

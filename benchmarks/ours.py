@@ -58,21 +58,15 @@ def pandas_frame(setting: Setting) -> Any:
     return setting.data.arrow("lineitem_float8").to_pandas(date_as_object=False)
 
 
-def reading(setting: Setting) -> None:
-    """Imports what reads files, which is not the run's to pay."""
-    import pyarrow.csv
-    import pyarrow.parquet  # noqa: F401
-
-
 def csv_path(setting: Setting) -> Any:
     """The path of the CSV file."""
-    reading(setting)
     return setting.data.csv
 
 
 def parquet_path(setting: Setting) -> Any:
-    """The path of the Parquet file."""
-    reading(setting)
+    """The path of the Parquet file; what reads it is imported before, which is not the run's to pay."""
+    import pyarrow.parquet  # noqa: F401
+
     return setting.data.parquet()
 
 

@@ -47,7 +47,12 @@ def bars(name: str, groups: Sequence[tuple[str, Sequence[Figures]]]) -> str:
 
     heights = [len(figures) + 1.6 for _title, figures in groups]
     figure, axes = plt.subplots(
-        len(groups), 1, figsize=(9, 0.26 * sum(heights)), gridspec_kw={"height_ratios": heights}, squeeze=False
+        len(groups),
+        1,
+        layout="constrained",
+        figsize=(9, 0.6 + 0.26 * sum(heights)),
+        gridspec_kw={"height_ratios": heights},
+        squeeze=False,
     )
     for axis, (title, figures) in zip(axes[:, 0], groups, strict=True):
         for place, one in enumerate(figures):
@@ -66,7 +71,6 @@ def bars(name: str, groups: Sequence[tuple[str, Sequence[Figures]]]) -> str:
         axis.tick_params(axis="x", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1, 0].set_xlabel("wall time, times the floor's; the thin dark bar is the share of client CPU", fontsize=8)
-    figure.tight_layout(h_pad=0.4)
     return _svg(figure, name)
 
 
@@ -77,7 +81,7 @@ def lines(name: str, title: str, across: str, series: Mapping[str, Sequence[tupl
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(9, 3.6))
+    figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
     for label, points in series.items():
         dashed = "--" if label.startswith("floor") else "-"
         axis.plot([x for x, _ in points], [y for _, y in points], dashed, marker="o", markersize=3, label=label)
@@ -89,5 +93,4 @@ def lines(name: str, title: str, across: str, series: Mapping[str, Sequence[tupl
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(fontsize=7, ncols=2, frameon=False)
-    figure.tight_layout()
     return _svg(figure, name)

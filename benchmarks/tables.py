@@ -6,6 +6,7 @@ Law of this file: what is right comes from the server itself (its CSV parser, it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -69,7 +70,8 @@ def fill(dsn: str, table: str, data: Data) -> None:
         conn.execute(f"vacuum analyze {name}")
     if table != "four" and not data.frames(table).exists():
         part = Path(f"{data.frames(table)}.part")
-        wire.record_copy(wire.connect_uri(dsn), f"copy {name} to stdout (format binary)", part)
+        with closing(wire.connect_uri(dsn)) as sock:
+            wire.record_copy(sock, f"copy {name} to stdout (format binary)", part)
         part.rename(data.frames(table))
 
 
