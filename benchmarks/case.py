@@ -91,11 +91,14 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(run: Run, external: bool = False) -> tuple[Measured, Any]:
-    """Seconds, CPU seconds (threads and children included) and memory of one run; and what it returned."""
+def measure(run: Run, external: bool = False, before_mb: float | None = None) -> tuple[Measured, Any]:
+    """Seconds, CPU seconds (threads and children included) and memory of one run; and what it returned.
+
+    Growth is counted from `before_mb`, where something has run before that belongs to it; else from the start.
+    """
     gc.collect()  # what the preparation left must not be the run's to collect
     reset_peak()
-    before = memory_mb("VmRSS")
+    before = memory_mb("VmRSS") if before_mb is None else before_mb
     cpu, wall = time.process_time() + children_s(), time.perf_counter()
     result = run()
     wall, cpu = time.perf_counter() - wall, time.process_time() + children_s() - cpu

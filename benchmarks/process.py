@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .case import Case, Run, Setting, measure
+from .case import Case, Run, Setting, measure, memory_mb
 from .data import Data
 
 
@@ -90,7 +90,9 @@ def main() -> None:
     setting = Setting(wanted["uri"], data, wanted["size"], wanted["source"], wanted["target"])
     with contextlib.redirect_stdout(sys.stderr):  # what clients print is no figure
         run = case.make(setting)
-        figures, result = measure(run if wanted["times"] == 1 else repeated(run, wanted["times"]), case.external)
+        before_mb = memory_mb("VmRSS")
+        runs = run if wanted["times"] == 1 else repeated(run, wanted["times"])
+        figures, result = measure(runs, case.external, before_mb)
         figures = {name: value / wanted["times"] if name.endswith("_s") else value for name, value in figures.items()}
         if wanted["check"]:
             rows = case.rows
