@@ -18,7 +18,7 @@ from typing import Final
 
 from pgfast.embedded import EmbeddedServer, find_installation
 
-from . import about, compare, data, environment, floors, growth, instructions, page, runner, tables
+from . import about, data, environment, family_group, floors, growth, instructions, page, runner, tables
 from .clients import every_case
 from .document import markdown
 from .environment import Environment
@@ -37,7 +37,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     )
     commands = ("run", "page", "families", "growth", "instructions")
     parser.add_argument("command", nargs="?", default="run", choices=commands)
-    parser.add_argument("--quick", action="store_true", help=f"a {_QUICK}th of the rows, one turn, the works alone")
+    parser.add_argument("--quick", action="store_true", help=f"a {_QUICK}th of everything, one turn, the works alone")
     parser.add_argument("--divisor", type=int, default=0, help="do this part of everything")
     parser.add_argument("--repeat", type=int, default=0, help="turns; the median counts (default: 5)")
     parser.add_argument(
@@ -108,10 +108,13 @@ def measure_instructions(wanted: argparse.Namespace, record: Record) -> None:
 
 def measure_families(wanted: argparse.Namespace, record: Record) -> None:
     """The families of types, into the record."""
-    rows, repeat = (20_000, 3) if wanted.quick else (200_000, 5)
-    record.content["families"] = compare.measure(
-        wanted.family, rows // (wanted.divisor or 1), wanted.repeat or repeat, dict(tables.SETTINGS)
-    )
+    peers = None if wanted.pgfast_only else environment.prepare(BUILD / "bench-peers")
+    rows, repeat = (20_000, 1) if wanted.quick else (200_000, 5)
+    with running(wanted, set(), peers) as bench:
+        record.content["families"] = family_group.measure(
+            bench, wanted.family, rows // (wanted.divisor or 1), wanted.repeat or repeat
+        )
+        record.content.setdefault("about", about.describe(bench, 0))
     record.save()
 
 

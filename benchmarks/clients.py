@@ -52,7 +52,7 @@ class Client:
     @property
     def ours(self) -> bool:
         """Whether it is pgfast."""
-        return self.module == OURS
+        return not self.module.startswith(PEERS)
 
     @property
     def implementation(self) -> str:

@@ -60,8 +60,7 @@ def prepared(group: str, table: str, count: int) -> Callable[[], Any]:
     """The work of one group over so many rows. What is made ready does not depend on their number."""
     from pgfast import codec, const
 
-    from .families import decode_specs, sink_specs
-    from .shapes import SHAPES, copy_bytes, framed
+    from .shapes import SHAPES, copy_bytes, decode_specs, framed, sink_specs
 
     if group == POINT:
         return _point(count)

@@ -336,7 +336,7 @@ def _families(content: Content) -> list[Block]:
     return [
         Heading(2, "Families of types"),
         Paragraph(found["about"]),
-        Items(found["behind"]),
+        Items([*found["behind"], *found["failed"]]),
         Table(heads, found["rows"], range(3, 9), ours),
     ]
 

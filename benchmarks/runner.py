@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -183,14 +184,13 @@ class Bench:
             raise SystemExit((lines or ["no word"])[-1][:500])
         return json.loads(done.stdout)
 
-    def case(self, run: Run, check: bool = False) -> Any:
-        """What the process of a case of the plan printed."""
+    def case(self, run: Run, filled_table: str = "", check: bool = False) -> Any:
+        """What the process of a case of the plan printed; loads go to `filled_table` where one is named."""
         client = next(client for client in every_case() if client.name == run.client)
         table = WORKS[run.work].table
         rows = run.size if table else CHECK_ROWS
-        return self.process(
-            client, run.work, run.size, rows, tables.source(table, run.size), tables.target(table), check=check
-        )
+        source, target = tables.source(table, run.size), filled_table or tables.target(table)
+        return self.process(client, run.work, run.size, rows, source, target, check=check)
 
     def _environment(self, client: Client) -> dict[str, str]:
         """The environment of a client's process."""
@@ -225,14 +225,12 @@ class Bench:
         """Why the case does not do its work rightly, or None; at a small size."""
         work = WORKS[run.work]
         small = Run(run.work, run.client, CHECK_COUNT.get(work.kind, CHECK_ROWS))
-        if work.kind == "load":
-            with tables.connect(self.dsn) as conn:
-                conn.execute(f"truncate {tables.target(work.table)}")
-        try:
-            wrong: str | None = self.case(small, check=True)["wrong"]
-        except (SystemExit, subprocess.TimeoutExpired) as exc:
-            return f"failed: {exc}"
-        return wrong or tables.compare(self.dsn, run.work, tables.target(work.table), self.data[CHECK_ROWS])
+        with tables.to_check(self.dsn, work) as filled_table:
+            try:
+                wrong: str | None = self.case(small, filled_table, check=True)["wrong"]
+            except (SystemExit, subprocess.TimeoutExpired) as exc:
+                return f"failed: {exc}"
+            return wrong or tables.compare(self.dsn, run.work, filled_table, self.data[CHECK_ROWS])
 
 
 # ---------------------------------------------------------------- turns
@@ -244,16 +242,19 @@ def medians(runs: list[Measured]) -> Measured:
 
 
 def check_all(bench: Bench, planned: Plan, cases: dict[str, Any]) -> list[Run]:
-    """The runs whose clients do the work rightly; what is wrong with the others is put down in `cases`."""
+    """The runs whose clients do the work rightly; what is wrong with the others is put down in `cases`.
+
+    Nothing is timed here, so that as many are checked at once as there are cores.
+    """
     right = []
-    for number, run in enumerate(planned.runs):
-        _say(f"checking {number + 1} of {len(planned.runs)}: {run.work}: {run.client}")
-        wrong = bench.checked(run)
-        cases[run.key] = _entry(run, wrong)
-        if wrong is None:
-            right.append(run)
-        else:
-            _say(f"  WRONG: {wrong}")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, (run, wrong) in enumerate(zip(planned.runs, pool.map(bench.checked, planned.runs), strict=True)):
+            _say(f"checked {number + 1} of {len(planned.runs)}: {run.work}: {run.client}")
+            cases[run.key] = _entry(run, wrong)
+            if wrong is None:
+                right.append(run)
+            else:
+                _say(f"  WRONG: {wrong}")
     return right
 
 

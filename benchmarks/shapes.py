@@ -5,6 +5,9 @@ Law of this file: the bytes are made by the pure codec, so that no server is nee
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType, ModuleType
@@ -12,12 +15,67 @@ from typing import Any, Final
 
 from pgfast import _codec_py, const
 
-from .families import FAMILIES, Family, decimal_shape, encode_specs, sink_specs
+from .families import FAMILIES, MOODS, Family
+from .our_families import ours
 
-_INT4, _INT8, _TEXT, _DATE, _NUMERIC = (
-    (kind, 0, None, ())
-    for kind in (const.KIND_INT4, const.KIND_INT8, const.KIND_STR, const.KIND_DATE, const.KIND_NUMERIC)
-)
+_INT4: Final = (const.KIND_INT4, const.OID_INT4, None, ())
+_INT8: Final = (const.KIND_INT8, const.OID_INT8, None, ())
+_TEXT: Final = (const.KIND_STR, const.OID_TEXT, None, ())
+_NUMERIC: Final = (const.KIND_NUMERIC, const.OID_NUMERIC, None, ())
+_JSON: Final = (const.KIND_JSON, const.KIND_JSONB)
+#: SQL types to the kind of a column and what it is made of.
+_KINDS: Final[dict[str, tuple[Any, ...]]] = {
+    "bool": (const.KIND_BOOL,),
+    "int2": (const.KIND_INT2,),
+    "int4": (const.KIND_INT4,),
+    "int8": (const.KIND_INT8,),
+    "float4": (const.KIND_FLOAT4,),
+    "float8": (const.KIND_FLOAT8,),
+    "numeric": (const.KIND_NUMERIC,),
+    "text": (const.KIND_STR,),
+    "varchar": (const.KIND_STR,),
+    "bytea": (const.KIND_BYTES,),
+    "uuid": (const.KIND_UUID,),
+    "jsonb": (const.KIND_JSONB,),
+    "date": (const.KIND_DATE,),
+    "time": (const.KIND_TIME,),
+    "timestamp": (const.KIND_TIMESTAMP,),
+    "timestamptz": (const.KIND_TIMESTAMPTZ,),
+    "interval": (const.KIND_INTERVAL,),
+    "int4[]": (const.KIND_ARRAY, _INT4),
+    "text[]": (const.KIND_ARRAY, _TEXT),
+    "int4range": (const.KIND_RANGE, _INT4),
+    "int8range": (const.KIND_RANGE, _INT8),
+    "bench_pair": (const.KIND_COMPOSITE, _INT4, _TEXT, _NUMERIC),
+    "bench_mood": (const.KIND_ENUM,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A family as the codec is given it: with the specs of its columns."""
+
+    family: Family
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The SQL types."""
+        return self.family.columns
+
+    @property
+    def weight(self) -> int:
+        """How many ordinary rows one row stands for."""
+        return self.family.weight
+
+    @property
+    def specs(self) -> tuple[Any, ...]:
+        """The specs of the columns, as plans begin with them."""
+        kinds = [_KINDS[kind.partition("(")[0]] for kind in self.columns]
+        return tuple([(kind, 0, None, tuple(children)) for kind, *children in kinds])
+
+    def rows(self, count: int) -> list[tuple[Any, ...]]:
+        """The first rows."""
+        return [tuple(map(ours, row)) for row in self.family.rows(count)]
 
 
 def lineitem(i: int) -> tuple[Any, ...]:
@@ -44,22 +102,48 @@ def lineitem(i: int) -> tuple[Any, ...]:
 
 
 LINEITEM: Final = Family(
-    ("int8", "int8", "int8", "int4", *("numeric(15,2)",) * 4, *("text",) * 2, *("date",) * 3, *("text",) * 3),
-    (_INT8, _INT8, _INT8, _INT4, *(_NUMERIC,) * 4, *(_TEXT,) * 2, *(_DATE,) * 3, *(_TEXT,) * 3),
+    (
+        *("int8", "int8", "int8", "int4", *("numeric(15,2)",) * 4, "text", "text"),
+        *("date", "date", "date", "text", "text", "text"),
+    ),
     lineitem,
 )
-
-_FLOAT8: Final = (const.KIND_FLOAT8, 0, None, ())
-
 #: Four number columns, as the whole-process works have them.
-FOUR: Final = Family(
-    ("int4", "int8", "float8", "float8"),
-    (_INT4, _INT8, _FLOAT8, _FLOAT8),
-    lambda i: (i, i * 1_000_003, i / 7, -i * 1.5),
+FOUR: Final = Family(("int4", "int8", "float8", "float8"), lambda i: (i, i * 1_000_003, i / 7, -i * 1.5))
+#: The tables of the whole-process works, and every family of types.
+SHAPES: Final = MappingProxyType(
+    {name: Shape(family) for name, family in {"lineitem": LINEITEM, "four": FOUR, **FAMILIES}.items()}
 )
 
-#: The tables of the whole-process works, and every family of types.
-SHAPES: Final = MappingProxyType({"lineitem": LINEITEM, "four": FOUR, **FAMILIES})
+
+def decode_specs(specs: tuple[Any, ...]) -> list[Any]:
+    """The specs with the calls by which values are read."""
+    return [(kind, oid, json.loads if kind in _JSON else call, children) for kind, oid, call, children in specs]
+
+
+def encode_specs(specs: tuple[Any, ...]) -> list[Any]:
+    """The specs with the calls by which values are written."""
+    return [(kind, oid, json.dumps if kind in _JSON else call, children) for kind, oid, call, children in specs]
+
+
+def decimal_shape(kind: str) -> tuple[int, int]:
+    """(precision, scale) of a numeric's SQL type; of any other (0, 0)."""
+    found = re.match(r"numeric\((\d+),(\d+)\)", kind)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def sink_spec(spec: Any, kind: str = "") -> Any:
+    """The column of SQL type `kind` for a sink: numerics as decimals, ranges as they came."""
+    code, oid, _call, children = spec
+    if code in (const.KIND_RANGE, const.KIND_MULTIRANGE):
+        code, children = const.KIND_CALL, ()
+    labels = tuple([label.encode() for label in MOODS]) if code == const.KIND_ENUM else ()
+    return (code, oid, *decimal_shape(kind), tuple([sink_spec(child) for child in children]), labels)
+
+
+def sink_specs(shape: Shape) -> list[Any]:
+    """The shape's columns for a sink."""
+    return [sink_spec(spec, kind) for spec, kind in zip(shape.specs, shape.columns, strict=True)]
 
 
 def copy_bytes(codec: ModuleType, specs: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> memoryview:
@@ -107,12 +191,12 @@ _SCALES: Final = {
 }
 
 
-def source_columns(family: Family, block: bytearray, rows: int) -> list[Any]:
+def source_columns(shape: Shape, block: bytearray, rows: int) -> list[Any]:
     """The columns of the rows in Arrow layout, as the pure sink makes them."""
-    sink = _codec_py.ColumnSink(sink_specs(family))
+    sink = _codec_py.ColumnSink(sink_specs(shape))
     _codec_py.decode_columns(sink, block, 0, len(block), rows)
     made = []
-    for spec, kind, column in zip(family.specs, family.columns, sink.cut()[1], strict=True):
+    for spec, kind, column in zip(shape.specs, shape.columns, sink.cut()[1], strict=True):
         length, _nulls, validity, offsets, data, _children, _dictionary = column
         layout = _LAYOUTS[spec[0]]
         scale = decimal_shape(kind)[1] or _SCALES.get(layout, 0)

@@ -5,8 +5,10 @@ Law of this file: what is right comes from the server itself (its CSV parser, it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import closing
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,6 +29,8 @@ SETTINGS: Final = MappingProxyType(
     }
 )
 _BLOCK: Final = 1 << 20
+_NUMBERS: Final = itertools.count()
+_FILLING: Final = threading.Lock()
 
 
 def source(table: str, rows: int) -> str:
@@ -122,6 +126,26 @@ def filled(dsn: str, name: str, size: int) -> str | None:
     return None if count == wanted else f"left {count} rows where {wanted} are wanted"
 
 
+@contextmanager
+def to_check(dsn: str, work: Work) -> Iterator[str]:
+    """A table of one's own for the check of a load; the one table that batches fill, for one check at a time."""
+    if work.kind == "batch":
+        with _FILLING:
+            yield "bench_insert"
+        return
+    if work.kind != "load":
+        yield ""
+        return
+    name = f"bench_check_{next(_NUMBERS)}"
+    with connect(dsn) as conn:
+        conn.execute(f"create table {name} (like {target(work.table)})")
+    try:
+        yield name
+    finally:
+        with connect(dsn) as conn:
+            conn.execute(f"drop table if exists {name}")
+
+
 def compare(dsn: str, name: str, filled_table: str, data: Data) -> str | None:
     """How the content of the table that was filled differs from what it should be, or None."""
     work = WORKS[name]
@@ -131,7 +155,7 @@ def compare(dsn: str, name: str, filled_table: str, data: Data) -> str | None:
             raise SystemExit("benchmarks: more rows are checked than the generator has different ones")
     elif work.kind == "batch":
         rows = f"generate_series(0, {BATCH - 1}) i, generate_series(1, {data.rows // BATCH}) n"
-        filled_table, reference = "bench_insert", f"select i, 'row ' || i from {rows}"
+        reference = f"select i, 'row ' || i from {rows}"
     else:
         return None
     found = f"select * from {filled_table}"

@@ -17,8 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from pgfast import _codec_py, const
 
-from .families import decode_specs, sink_specs
-from .shapes import SHAPES, copy_bytes, data_rows, framed, source_columns
+from .shapes import SHAPES, copy_bytes, data_rows, decode_specs, framed, sink_specs, source_columns
 
 ROWS: Final = 5000
 
