@@ -122,6 +122,8 @@ class AsyncConnection(BaseConnection):
 
     async def _drain(self, pipeline: Pipeline, deadline: Deadline) -> None:
         """Read every answer. Raises the first failure that nobody has been told of."""
+        if self._session.copying:
+            self._check()
         await self._advance(pipeline, operations.sync(self._session, pipeline), deadline)
         failure = pipeline.take_failure()
         if failure is not None:

@@ -94,7 +94,8 @@ class BaseConnection:
 
     def _leave_pipeline(self) -> None:
         self._pipeline_blocks -= 1
-        if not self._pipeline_blocks:
+        if not self._pipeline_blocks and self._pipeline is not None:
+            self._pipeline.fail_all(OperationalError("the pipeline was left before the answer had come"))
             self._pipeline = None
 
     def _interrupted(self, pipeline: Pipeline, exc: BaseException) -> None:

@@ -127,6 +127,8 @@ class Connection(BaseConnection):
 
     def _drain(self, pipeline: Pipeline, deadline: Deadline) -> None:
         """Read every answer. Raises the first failure that nobody has been told of."""
+        if self._session.copying:
+            self._check()
         self._advance(pipeline, operations.sync(self._session, pipeline), deadline)
         failure = pipeline.take_failure()
         if failure is not None:

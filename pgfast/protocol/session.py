@@ -176,6 +176,11 @@ class Session:
         return not self._expected and not self._unsynced
 
     @property
+    def copying(self) -> bool:
+        """Whether a COPY is under way."""
+        return State.COPY_IN <= self.state <= State.COPY_OUT_DONE
+
+    @property
     def executing(self) -> bool:
         """Whether an execution has begun that `take_executions` has not seen the end of."""
         return self._replies.bound
@@ -192,6 +197,8 @@ class Session:
 
     def expect(self, *states: State) -> None:
         """Announce the answers to requests that were just written to `out`, in order."""
+        if not self._expected:
+            self._replies.reset()  # nothing is left of what an interrupted operation had asked
         for state in states:
             if state is State.SYNC:
                 self._unsynced = self._skipping = False
@@ -211,7 +218,7 @@ class Session:
         `synced`."""
         expected = self._expected
         if not expected:
-            self._replies.reset()  # nothing is left of what an interrupted operation had asked
+            self._replies.reset()
         if count == 1 and synced and not self._skipping:
             expected.extend(_SYNCED_EXECUTION)
             self._unsynced = False

@@ -41,6 +41,7 @@ _STANDARD: Final = re.compile(_TOKEN.replace("{plain}", r"[^']"), _FLAGS)
 _BACKSLASH: Final = re.compile(_TOKEN.replace("{plain}", r"[^'\\]|\\."), _FLAGS)
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _PERCENT: Final = re.compile(r"%(?:%|s|\((?P<name>[^)]*)\)s|(?P<wrong>.?))", re.DOTALL)
+_PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "with", "values", "table"))
 #: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
 _KEPT: Final = 512
 _KEPT_LENGTH: Final = 16_384
@@ -61,7 +62,8 @@ class Query:
     """A query as it goes to the server, with `$1` for its parameters.
 
     `names` are the keys of `%(name)s` parameters in the order of `$1`, `$2`, ...; None where the values are given in a
-    sequence of `count`.
+    sequence of `count`. `planned` says that it is one of the statements that the planner sees, whose columns follow
+    from its text and the tables; what a FETCH or a CALL gives is anybody's guess.
     """
 
     sql: str
@@ -70,6 +72,7 @@ class Query:
     several: bool
     copies: bool
     standard_strings: bool = True
+    planned: bool = False
 
     def arrange(self, params: Sequence[Any] | Mapping[str, Any]) -> Sequence[Any]:
         """The values in the order of `$1`, `$2`, ...
@@ -116,7 +119,8 @@ def plain(sql: str, standard_strings: bool = True) -> Query:
 
 
 def _query(sql: str, count: int, names: tuple[str, ...] | None, reading: _Reading, standard_strings: bool) -> Query:
-    return Query(sql, count, names, reading.statements > 1, reading.first_word == "copy", standard_strings)
+    word = reading.first_word
+    return Query(sql, count, names, reading.statements > 1, word == "copy", standard_strings, word in _PLANNED)
 
 
 def with_parameters(sql: str, standard_strings: bool = True) -> Query:

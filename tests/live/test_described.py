@@ -92,6 +92,27 @@ def test_a_statement_that_fails_while_it_runs_is_not_executed_twice(auto: Any) -
     assert auto.execute("select last_value from calls").fetchone() == (2,)
 
 
+def test_a_statement_that_fails_while_it_runs_stays_described_and_prepared(dsn: str, writes: list[str]) -> None:
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        for number in range(9):
+            writes.clear()
+            with pytest.raises(errors.DivisionByZero):
+                conn.execute("select 1 / (%s::int - %s)", (number, number))  # fails when it is planned
+            assert len(writes) == (2 if not number else 1)
+            with pytest.raises(errors.DivisionByZero):
+                conn.execute("select 1 / (g - %s) from generate_series(1, %s) g", (2, 3), prepare=False)
+        (names,) = conn.execute("select count(*) from pg_prepared_statements", prepare=False).fetchone() or ()
+        assert names == 1
+
+
+def test_what_a_cursor_gives_is_asked_each_time(conn: Any) -> None:
+    for declared, expected in (("select 1", (1,)), ("select acldefault('r', 10), 2.5", None), ("select 'x'", ("x",))):
+        conn.execute(f"declare c cursor for {declared}")
+        found = conn.execute("fetch from c").fetchone()
+        assert found == expected if expected else len(found) == 2
+        conn.execute("close c")
+
+
 def test_a_description_does_not_outlive_a_change_of_the_search_path(auto: Any) -> None:
     auto.execute("create schema described_a create table described (x int)")
     auto.execute("create schema described_b create table described (x text)")

@@ -237,6 +237,29 @@ def test_a_lost_server_fails_everything_that_waits(face: Face, dsn: str) -> None
     assert conn.closed
 
 
+def test_while_a_copy_is_under_way_nothing_else_can_be_done(auto: Any) -> None:
+    auto.execute("create temp table t (a int)")
+    with auto.pipeline():
+        auto.execute("insert into t values (%s)", (1,))
+        with auto.cursor().copy("copy t from stdin") as copy:
+            copy.write_row((2,))
+            for query in ("insert into t values (3)", "select count(*) from t"):
+                with pytest.raises(pgfast.InterfaceError, match="COPY"):
+                    auto.execute(query)
+            with pytest.raises(pgfast.InterfaceError, match="COPY"):
+                auto.commit()
+            copy.write_row((4,))
+        assert auto.execute("select array_agg(a order by a) from t").fetchone() == ([1, 2, 4],)
+
+
+def test_what_was_not_answered_when_the_connection_was_closed_has_failed(auto: Any) -> None:
+    with auto.pipeline():
+        cursor = auto.execute("select %s::int", (1,))
+        auto.close()
+    with pytest.raises(pgfast.OperationalError, match="left before the answer"):
+        cursor.fetchone()
+
+
 def test_a_cursor_is_used_again_before_its_rows_were_fetched(auto: Any) -> None:
     cursor = auto.cursor()
     with auto.pipeline():
@@ -254,6 +277,18 @@ def test_types_that_must_be_looked_up_are(auto: Any) -> None:
         assert (before.fetchone(), mood.fetchone()) == ((1,), ("ok", ["sad"]))
     finally:
         auto.execute("drop type pipeline_mood")
+
+
+def test_a_look_up_does_not_take_the_place_of_the_statement_before_it(auto: Any) -> None:
+    auto.execute("create type pipeline_word as enum ('a', 'b')")
+    try:
+        with auto.pipeline():
+            first = auto.execute("select array[%s::text]", ("first",))
+            named = auto.execute("select %s::pipeline_word", ("b",), prepare=True)
+            again = auto.execute("select array[%s::text]", ("again",))
+        assert (first.fetchone(), named.fetchone(), again.fetchone()) == ((["first"],), ("b",), (["again"],))
+    finally:
+        auto.execute("drop type pipeline_word")
 
 
 def test_a_prepared_statement_that_was_dropped_fails_and_is_prepared_anew_afterwards(face: Face, dsn: str) -> None:

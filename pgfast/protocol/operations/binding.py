@@ -35,6 +35,9 @@ Done: TypeAlias = tuple[str, list[tuple[Any, ...]]]
 #: SQLSTATEs that say that a prepared statement is of no use any more: it is gone, or its result type has changed.
 _INVALID_STATEMENT: Final = "26000"
 _FEATURE_NOT_SUPPORTED: Final = "0A000"
+#: SQLSTATEs, or classes of them, with which the server refuses a statement that was written by a description that does
+#: not hold any more: names and types (42), another number of columns, a value of another width.
+_OUT_OF_DATE: Final = ("42", "08P01", "22P03")
 #: Where the server raises 0A000 for a changed result type; its text is translated, this is not (server: plancache.c).
 _REVALIDATE: Final = "RevalidateCachedQuery"
 
@@ -309,12 +312,12 @@ def _piecemeal(session: Session, plan: StatementPlan, unsent: list[memoryview]) 
 class _Confirmed(Executions):
     """The answers to Parse, Describe, Bind and Execute, sent on the strength of a description that may be out of date.
 
-    `begun` says whether the server has come as far as to execute it.
+    `parsed` says whether the server has parsed it, `begun` whether it has come as far as to execute it.
     """
 
     def __init__(self, plan: StatementPlan) -> None:
         super().__init__(plan, [])
-        self.begun = False
+        self.parsed = self.begun = False
 
     def receive(self, session: Session) -> None:
         super().receive(session)
@@ -327,6 +330,8 @@ class _Confirmed(Executions):
                     self._read_as(fields)
             case Acknowledgement(const.NO_DATA):
                 self.plan = replace(self.plan, fields=None, rows=None)
+            case Acknowledgement(const.PARSE_COMPLETE):
+                self.parsed = True
             case Acknowledgement() | ParameterDescription():
                 pass
             case _:
@@ -335,7 +340,7 @@ class _Confirmed(Executions):
     def _read_as(self, fields: tuple[Field, ...]) -> None:
         """Go on with other columns than were expected, which come in the formats that were asked for."""
         asked = self.plan.fields or ()
-        formats = {field.format for field in asked}
+        formats = {field.format for field in asked} or {const.TEXT}
         if len(asked) != len(fields) and len(formats) != 1:
             return  # the server refuses the Bind
         codes = [field.format for field in asked] if len(asked) == len(fields) else [*formats] * len(fields)
@@ -378,17 +383,19 @@ def execute_described(
     session.prepared.forget_descriptions(sql)
     yield from answer(session, reply)
     failure = reply.failure
+    stale = reply.plan is not plan
+    if isinstance(failure, DatabaseError) and failure.diag.message_primary and not reply.begun:
+        stale = (failure.sqlstate or "").startswith(_OUT_OF_DATE)
+    if not stale and reply.parsed and name:
+        session.prepared.keep(sql, statement)
+    elif not stale and not name:
+        session.prepared.keep_description(sql, statement)
+    elif reply.parsed and name:
+        session.prepared.discard(name)
     if failure is not None:
-        refused_early = isinstance(failure, DatabaseError) and failure.diag.message_primary and not reply.begun
-        if refused_early and was_idle and session.dead is None:
+        if stale and not reply.begun and was_idle and session.dead is None and reply.plan is plan:
             return None
         raise failure
-    if reply.plan is plan and name:
-        session.prepared.keep(sql, statement)
-    elif reply.plan is plan:
-        session.prepared.keep_description(sql, statement)
-    elif name:
-        session.prepared.discard(name)
     tag, rows = reply.done[0]
     return Result(tag, rows_of(tag), reply.plan.fields, rows)
 

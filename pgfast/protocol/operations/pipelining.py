@@ -100,7 +100,7 @@ class Pipeline(Reply):
         session.write_sync()
         self._groups.append((None, deque()))
         self.aborted = False
-        self._unnamed = None  # a pooler may give the session another server now, which has never seen it
+        self.forget_unnamed()  # a pooler may give the session another server now, which has never seen it
 
     def plan_for(self, session: Session, sql: str, registry: Registry) -> StatementPlan | None:
         """The plan of a statement that the server has at hand; None where it must be asked first."""
@@ -111,7 +111,11 @@ class Pipeline(Reply):
 
     def keep_unnamed(self, sql: str, plan: StatementPlan) -> None:
         """The statement that the server has without a name."""
-        self._unnamed = (sql, plan) if not plan.statement.name else self._unnamed
+        self._unnamed = (sql, plan)
+
+    def forget_unnamed(self) -> None:
+        """What the server has without a name is not known any more."""
+        self._unnamed = None
 
     # ------------------------------------------------------------ read
 
@@ -219,6 +223,8 @@ def add_now(
     session: Session, pipeline: Pipeline, sql: str | bytes, params: Params, registry: Registry
 ) -> Pending | None:
     """The execution, written; None where the server must be asked something first (`add_asking`)."""
+    if session.copying:
+        session.check_usable()
     found, values = read_query(session, sql, params)
     if found.copies or (params is None and found.several):
         raise ProgrammingError("a pipeline takes neither COPY nor several statements in one query; leave it for these")
@@ -242,9 +248,11 @@ def add_asking(
         return pipeline.skipped()
     if not session.unsynced:
         yield from ensure_begin(session)
+    pipeline.forget_unnamed()  # asking may put another statement in its place
     statement, rules = yield from known_statement(session, found.sql, prepare, registry)
     plan = plan_of(statement, rules)
-    pipeline.keep_unnamed(found.sql, plan)
+    if not statement.name:
+        pipeline.keep_unnamed(found.sql, plan)
     return pipeline.add(session, plan, values)
 
 
@@ -262,7 +270,10 @@ def send_more(session: Session, pipeline: Pipeline) -> Operation[None]:
 
 
 def sync(session: Session, pipeline: Pipeline) -> Operation[None]:
-    """Bring the session to rest, with everything answered. Failures stay with the pipeline."""
+    """Bring the session to rest, with everything answered. Failures stay with the pipeline.
+
+    No COPY may be under way.
+    """
     if session.unsynced:
         pipeline.add_sync(session)
     if not session.at_rest or session.out.size_bytes:

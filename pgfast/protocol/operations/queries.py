@@ -71,7 +71,7 @@ def execute_query(
     taken = session.registry if registry is None else registry
     plan = prepared_plan(session, found.sql, taken)
     if plan is None:
-        plan = described_plan(session, found.sql, prepare, taken)
+        plan = described_plan(session, found.sql, prepare, taken) if found.planned else None
         if plan is not None:
             executed = yield from _execute_described(session, found.sql, plan, values)
             if executed is not None:
