@@ -124,11 +124,17 @@ def send(session: Session, reply: Reply, listen: bool = False) -> Operation[None
 
 
 def answer(session: Session, reply: Reply) -> Operation[None]:
-    """Send what is in `session.out` and read until everything asked has been answered. Failures stay in the reply."""
+    """Send what is in `session.out` and read until everything asked has been answered. Failures stay in the reply.
+
+    So does the end of the session, which another thread may have brought about meanwhile.
+    """
     while True:
         yield from send(session, reply)
         reply.consume(session)
-        if session.dead is not None or (session.answered and not session.out.size_bytes):
+        if session.dead is not None:
+            reply.failure = reply.failure or session.lost()
+            return
+        if session.answered and not session.out.size_bytes:
             return
         if not session.out.size_bytes and not (yield READ):
             raise session.lost()
