@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,9 @@ ROWS_PER_SCALE: Final = 6_001_215
 
 #: Real rows that a generator repeats.
 GENERATED: Final = 10_000
+
+#: 1970-01-01 as date.toordinal() counts.
+_EPOCH: Final = 719_163
 
 Row = tuple[Any, ...]
 
@@ -63,7 +68,7 @@ class Data:
         rows: list[Row] = []
         gc.disable()  # it would walk the growing list again and again; the measuring begins with a collection
         for batch in pyarrow.parquet.ParquetFile(self.parquet()).iter_batches(batch_size=min(wanted, 65_536)):
-            rows += zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            rows += zip(*map(_values, batch.columns), strict=True)
             if len(rows) >= wanted:
                 break
         gc.enable()
@@ -78,6 +83,19 @@ class Data:
                 yield dict(zip(names, rows[number % len(rows)], strict=True))
 
         return generate()
+
+
+def _values(column: Any) -> list[Any]:
+    """What to_pylist() gives, in a third of its time: the columns of lineitem have no nulls."""
+    import pyarrow
+
+    if pyarrow.types.is_integer(column.type):
+        return list(column.to_numpy().tolist())
+    if pyarrow.types.is_decimal(column.type):
+        return list(map(Decimal, column.cast(pyarrow.string()).to_pylist()))
+    if pyarrow.types.is_date32(column.type):
+        return list(map(date.fromordinal, (column.cast(pyarrow.int32()).to_numpy() + _EPOCH).tolist()))
+    return list(column.to_pylist())
 
 
 def prepare(directory: Path, sizes: list[int]) -> dict[int, Data]:

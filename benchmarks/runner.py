@@ -33,6 +33,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CHECK_ROWS: Final = 2_000
 CHECK_COUNT: Final = {"query": CHECK_ROWS, "pipeline": 2, "batch": CHECK_ROWS // BATCH}
 _TIMEOUT_S: Final = 90
+#: A peer whose process takes longer than this, its preparation included, is measured in at most so many turns.
+_LONG_S: Final = 5.0
+_LONG_TURNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,15 +283,20 @@ def run_all(bench: Bench, planned: Plan, repeat: int, record: Record) -> None:
     record.content.setdefault("missing", {}).update(planned.missing)
     bases: dict[Run, list[Measured]] = {run: [] for run in planned.floors}
     together: list[Run] = [*planned.floors, *runs]
+    ours = {client.name for client in every_case() if client.ours}
+    long: set[Run] = set()
     for turn in range(repeat):
         random.Random(turn).shuffle(together)  # so that a slow minute falls on other cases in each turn
         for number, run in enumerate(together):
             spent = time.monotonic() - begun
             _say(f"{spent:5.0f} s, turn {turn + 1} of {repeat}, {number + 1} of {len(together)}: {run.key}")
+            started = time.monotonic()
             if run in bases:
                 bases[run].append(bench.measured(run))
-            elif fresh[run.key]["error"] is None:
+            elif fresh[run.key]["error"] is None and not (run in long and turn >= _LONG_TURNS):
                 _measure(bench, run, fresh[run.key])
+                if time.monotonic() - started > _LONG_S and run.client not in ours:
+                    long.add(run)
         _put_floors(planned, bases, fresh)
         record.save()
 
