@@ -12,7 +12,7 @@ from typing import Any, Final
 from . import growth, plots
 from .document import Block, Figure, Heading, Items, Paragraph, Table, markdown, page
 from .floors import FLOOR, FREEZING, POLLING
-from .growth import FLAT_MB, FLAT_TIMES, ROW_WORKS, STREAMED, VALUES, WIDE_WORKS
+from .growth import FLAT_MB, FLAT_MEMORY, FLAT_TIMES, ROW_WORKS, STREAMED, VALUES, WIDE_WORKS
 from .runner import medians
 from .targets import SECONDS, TARGETS, Figures, Judgement, Results, is_ours, judge
 from .works import WORKS
@@ -279,8 +279,8 @@ def _growth(content: Content) -> list[Block]:
         Heading(2, "Growth"),
         Paragraph(
             f"pgfast, compiled. Flat: client CPU of a row at most {FLAT_TIMES} times that at the smallest size (of a "
-            f"value: of that at ten columns, since a row has a cost of its own); memory at most {FLAT_MB:.0f} MB above "
-            "that at the size before."
+            f"value: of that at ten columns, since a row has a cost of its own); memory at most {FLAT_MEMORY} times "
+            f"that at a tenth of the rows and {FLAT_MB:.0f} MB."
         ),
     ]
     for works, what, across in (
