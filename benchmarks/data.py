@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,15 +75,23 @@ class Data:
         gc.enable()
         return rows[:wanted]
 
-    def dicts(self) -> Iterator[dict[str, Any]]:
-        """The rows of lineitem as dicts, one after the other: GENERATED real rows, repeated without a list of all."""
-        names, rows = self.arrow().column_names, self.tuples(min(GENERATED, self.rows))
+    def dicts(self) -> Dicts:
+        """The rows of lineitem as dicts, made one after the other."""
+        names = self.arrow().column_names
+        rows = [dict(zip(names, row, strict=True)) for row in self.tuples(min(GENERATED, self.rows))]
+        return Dicts(rows, self.rows)
 
-        def generate() -> Iterator[dict[str, Any]]:
-            for number in range(self.rows):
-                yield dict(zip(names, rows[number % len(rows)], strict=True))
 
-        return generate()
+@dataclass(frozen=True, slots=True)
+class Dicts:
+    """`count` new dicts: the rows, again and again, without a list of all."""
+
+    rows: list[dict[str, Any]]
+    count: int
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in islice(cycle(self.rows), self.count):
+            yield row.copy()
 
 
 def _values(column: Any) -> list[Any]:

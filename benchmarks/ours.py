@@ -25,14 +25,20 @@ def connect(setting: Setting) -> Any:
 # ---------------------------------------------------------------- loads
 
 
-def loading(make: Callable[[Setting], Any], **options: Any) -> Callable[[Setting], Run]:
+def loading(make: Callable[[Setting], Any]) -> Callable[[Setting], Run]:
     """A case that loads what `make` makes."""
 
     def case(setting: Setting) -> Run:
         conn, source = connect(setting), make(setting)
-        return lambda: conn.load(setting.target, source, **options)
+        return lambda: conn.load(setting.target, source)
 
     return case
+
+
+def load_dicts(setting: Setting) -> Run:
+    """A generator of dicts."""
+    conn, source = connect(setting), setting.data.dicts()
+    return lambda: conn.load(setting.target, iter(source))
 
 
 def arrow_table(setting: Setting) -> Any:
@@ -250,7 +256,7 @@ _OWN: Final[dict[str, Case]] = {
     "load polars": Case("load() of the frame", loading(polars_frame)),
     "load pandas": Case("load() of the frame", loading(pandas_frame)),
     "load tuples": Case("load() of the list", loading(lambda setting: setting.data.tuples())),
-    "load dicts": Case("load() of the generator", loading(lambda setting: setting.data.dicts())),
+    "load dicts": Case("load() of the generator", load_dicts),
     "load csv": Case("load() of the path", loading(csv_path)),
     "load parquet": Case("load() of the path", loading(parquet_path)),
     "load freeze": Case("truncate, load(freeze=True)", load_truncated),

@@ -80,7 +80,9 @@ def _head(content: Content) -> list[Block]:
             f"Written by `make bench` on {about.get('date', 'an unknown day')}: median of {about.get('repeat', '?')} "
             "turns (fewer where a table says so). Every case runs in a process of its own, after a check at a small "
             "size that what it loads or fetches is what the server itself has; cases are shuffled within each turn, so "
-            "that a slow minute of the machine falls on different ones. Server and client share the machine."
+            "that a slow minute of the machine falls on different ones. Loads and fetches of tables, the floors' too, "
+            "are done once before they are measured: on a virtual machine memory that nobody has touched yet costs a "
+            "client or the server up to half a second. Server and client share the machine."
         ),
         Items(
             [

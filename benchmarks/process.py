@@ -1,9 +1,11 @@
 """One case in a process of its own: `python -m benchmarks.process` with one JSON object on standard input.
 
-{"module", "client", "work", "uri", "directory", "rows", "size", "source", "target", "check", "times"}: which case,
-where its files, tables and server are, how much of it, whether it is to be checked instead of measured, and how often
-it is done (more than once: a first time is not measured, and the figures are those of one). Prints one JSON object: the
-figures, or {"wrong": ...} (null when what came is right). Law of this file: as of `case`.
+{"module", "client", "work", "uri", "directory", "rows", "size", "source", "target", "check", "times", "warm"}: which
+case, where its files, tables and server are, how much of it, whether it is to be checked instead of measured, and how
+often it is done (more than once: a first time is not measured, and the figures are those of one). With "warm" it is
+done once, says so in a line, and waits for a line before it is measured: whoever started it has then put the tables
+back. Prints one JSON object: the figures, or {"wrong": ...} (null when what came is right). Law of this file: as of
+`case`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from typing import Any
 
 from .case import Case, Run, Setting, measure, memory_mb
 from .data import Data
+
+#: The line that says that the case has been done once.
+WARM = "warm"
 
 
 def plain(value: Any) -> Any:
@@ -83,13 +88,17 @@ def repeated(run: Run, times: int) -> Run:
 
 def main() -> None:
     """Runs the case that standard input names."""
-    wanted = json.load(sys.stdin)
+    wanted = json.loads(sys.stdin.readline())
     module = importlib.import_module(wanted["module"])
     case: Case = module.CASES[wanted["client"], wanted["work"]]
     data = Data(Path(wanted["directory"]), wanted["rows"])
     setting = Setting(wanted["uri"], data, wanted["size"], wanted["source"], wanted["target"])
     with contextlib.redirect_stdout(sys.stderr):  # what clients print is no figure
         run = case.make(setting)
+        if wanted["warm"]:
+            run()
+            print(WARM, file=sys.__stdout__, flush=True)
+            sys.stdin.readline()
         before_mb = memory_mb("VmRSS")
         runs = run if wanted["times"] == 1 else repeated(run, wanted["times"])
         figures, result = measure(runs, case.external, before_mb)

@@ -6,12 +6,15 @@ gives a page; nothing is left out without its reason.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +29,7 @@ from .data import Data
 from .environment import Environment
 from .floors import FLOOR, FloorProgram
 from .peers.psql_client import VARIABLE
-from .works import BATCH, WORKS
+from .works import BATCH, WORKS, Work
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Rows of a check; batches and queries of one are few.
@@ -154,10 +157,12 @@ class Bench:
         target: str,
         check: bool = False,
         times: int = 1,
+        warm: bool = False,
     ) -> Any:
         """What the process of a case printed. Raises SystemExit with what it said when it failed.
 
         `rows` are those of the files, `times` how often the work is done, after once for nothing where it is often.
+        With `warm` it is done once for nothing, then the tables are made ready anew.
         """
         wanted = {
             "module": client.module,
@@ -171,21 +176,51 @@ class Bench:
             "target": target,
             "check": check,
             "times": times,
+            "warm": warm,
         }
-        done = subprocess.run(
-            [sys.executable if client.ours or self.peers is None else self.peers.python, "-m", "benchmarks.process"],
-            cwd=ROOT,
-            env=self._environment(client),
-            timeout=_TIMEOUT_S,
-            check=False,
-            input=json.dumps(wanted),
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            raise SystemExit((lines or ["no word"])[-1][:500])
-        return json.loads(done.stdout)
+        python = sys.executable if client.ours or self.peers is None else self.peers.python
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                [python, "-m", "benchmarks.process"],
+                cwd=ROOT,
+                env=self._environment(client),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+            said = self._talk(process, json.dumps(wanted), WORKS.get(work) if warm else None)
+            if process.returncode:
+                errors.seek(0)
+                lines = [line for line in errors if line.strip()]
+                raise SystemExit((lines or [f"ended with {process.returncode} and no word"])[-1].rstrip()[:500])
+        return json.loads(said)
+
+    def _talk(self, process: subprocess.Popen[str], wanted: str, warmed: Work | None) -> str:
+        """What the process says at last; its tables are made ready once more when it is warm.
+
+        Raises TimeoutExpired; the process has ended then as always.
+        """
+        assert process.stdin, "a pipe"
+        assert process.stdout, "a pipe"
+        late = threading.Timer(_TIMEOUT_S, process.kill)
+        late.start()
+        try:
+            # One that failed before it read has said why in its errors.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(wanted + "\n")
+                process.stdin.flush()
+            if warmed is not None and process.stdout.readline():
+                tables.before(self.dsn, warmed)
+            said = process.communicate("\n")[0]
+        finally:
+            process.kill()
+            process.wait()
+            ended_in_time = not late.finished.is_set()
+            late.cancel()
+        if not ended_in_time:
+            raise subprocess.TimeoutExpired(process.args, _TIMEOUT_S)
+        return said
 
     def case(self, run: Run, filled_table: str = "", check: bool = False) -> Any:
         """What the process of a case of the plan printed; loads go to `filled_table` where one is named."""
@@ -193,7 +228,8 @@ class Bench:
         table = WORKS[run.work].table
         rows = run.size if table else CHECK_ROWS
         source, target = tables.source(table, run.size), filled_table or tables.target(table)
-        return self.process(client, run.work, run.size, rows, source, target, check=check)
+        warm = bool(table) and not check
+        return self.process(client, run.work, run.size, rows, source, target, check=check, warm=warm)
 
     def _environment(self, client: Client) -> dict[str, str]:
         """The environment of a client's process."""
@@ -222,6 +258,9 @@ class Bench:
         arguments = floors.request(
             run.work, run.client, run.size, tables.source(table, run.size), tables.target(table), frames
         )
+        if table:  # warm, as the cases are
+            self.floor.run(arguments, self.dsn, run.client)
+            tables.before(self.dsn, of_floor)
         return self.floor.run(arguments, self.dsn, run.client)
 
     def checked(self, run: Run) -> str | None:

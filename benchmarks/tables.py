@@ -23,6 +23,7 @@ SETTINGS: Final = MappingProxyType(
     {
         "fsync": "off",
         "max_wal_size": "16GB",
+        "min_wal_size": "4GB",
         "checkpoint_timeout": "1h",
         "autovacuum": "off",
         "shared_buffers": "512MB",

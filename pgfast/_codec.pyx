@@ -17,6 +17,7 @@ from cpython.datetime cimport (
     time_microsecond, time_minute, time_new, time_second, time_tzinfo, timedelta_days, timedelta_microseconds,
     timedelta_new, timedelta_seconds,
 )
+from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.list cimport PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
@@ -2949,17 +2950,45 @@ cdef int put_values(Block* out, Plan plan, tuple values, Py_ssize_t row) except 
     return 0
 
 
+cdef object values_in_order(tuple keys, dict row):
+    """The values of a dict that has these keys, all of them plain str, in this order; None for any other dict."""
+    cdef Py_ssize_t position = 0, column = 0, count = PyTuple_GET_SIZE(keys)
+    cdef PyObject* key
+    cdef PyObject* value
+    cdef tuple made
+    if PyDict_Size(row) != count:
+        return None
+    made = PyTuple_New(count)
+    # Another thread may change the dict, so that no more is taken from it than there is room for.
+    with cython.critical_section(row):
+        while column < count and PyDict_Next(row, &position, &key, &value):
+            if key != PyTuple_GET_ITEM(keys, column):
+                if type(<object>key) is not str or type(<object>PyTuple_GET_ITEM(keys, column)) is not str:
+                    break
+                if <str>key != <str>PyTuple_GET_ITEM(keys, column):
+                    break
+            Py_INCREF(<object>value)
+            PyTuple_SET_ITEM(made, column, <object>value)
+            column += 1
+    return made if column == count else None
+
+
 cdef tuple row_values(Plan plan, object row, Py_ssize_t at):
     """The values of a row in column order, its width checked."""
     cdef Py_ssize_t column
     cdef list values
     cdef tuple made
+    cdef object found
     if isinstance(row, (tuple, list)):
         made = <tuple>row if type(row) is tuple else tuple(row)
         if PyTuple_GET_SIZE(made) != plan.count:
             raise fault(FAULT_ROW_WIDTH, at, -1, (PyTuple_GET_SIZE(made), plan.count))
         return made
-    if not plan.keys or not isinstance(row, Mapping):
+    if plan.keys and type(row) is dict:
+        found = values_in_order(plan.keys, <dict>row)
+        if found is not None:
+            return <tuple>found
+    elif not plan.keys or not isinstance(row, Mapping):
         raise fault(FAULT_ROW_TYPE, at, -1, row)
     values = []
     for column in range(plan.count):

@@ -62,11 +62,6 @@ def table_text(table: Any) -> Iterator[str]:
         yield from written(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
-def dicts(setting: Setting) -> Iterator[tuple[Any, ...]]:
-    """The values of dicts that come one after the other."""
-    return (tuple(row.values()) for row in setting.data.dicts())
-
-
 def blocks(path: Any) -> Iterator[bytes]:
     """The file in blocks."""
     with open(path, "rb") as file:
@@ -186,7 +181,10 @@ _CLIENT: Final = "pg8000"
 _WAYS: Final[dict[str, Case]] = {
     "load arrow": Case("to_pylist(), csv.writer, COPY", copying(lambda setting: setting.data.arrow(), table_text)),
     "load tuples": Case("csv.writer, COPY", copying(lambda setting: setting.data.tuples(), written)),
-    "load dicts": Case("csv.writer, COPY", copying(dicts, written)),
+    "load dicts": Case(
+        "csv.writer, COPY",
+        copying(lambda setting: setting.data.dicts(), lambda rows: written(row.values() for row in rows)),
+    ),
     "load csv": Case("COPY of the file", copying(lambda setting: setting.data.csv, blocks, ", header")),
     "load parquet": Case(
         "pyarrow, to_pylist(), csv.writer, COPY", copying(lambda setting: setting.data.parquet(), parquet_text)

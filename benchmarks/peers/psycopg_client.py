@@ -25,8 +25,10 @@ def connect(setting: Setting) -> Any:
     return psycopg.connect(setting.uri, autocommit=True)
 
 
-def copy_rows(make: Callable[[Setting], Iterable[Any]]) -> Callable[[Setting], Run]:
-    """Rows into a binary COPY."""
+def copy_rows(
+    make: Callable[[Setting], Iterable[Any]], give: Callable[[Any], Iterable[Any]] = iter
+) -> Callable[[Setting], Run]:
+    """The rows that `give` makes of the source into a binary COPY."""
 
     def case(setting: Setting) -> Run:
         cursor, rows = connect(setting).cursor(), make(setting)
@@ -34,7 +36,7 @@ def copy_rows(make: Callable[[Setting], Iterable[Any]]) -> Callable[[Setting], R
         def run() -> None:
             with cursor.copy(f"copy {setting.target} from stdin (format binary)") as copy:
                 copy.set_types(_TYPES)
-                for row in rows:
+                for row in give(rows):
                     copy.write_row(row)
 
         return run
@@ -42,9 +44,9 @@ def copy_rows(make: Callable[[Setting], Iterable[Any]]) -> Callable[[Setting], R
     return case
 
 
-def values_of_dicts(setting: Setting) -> Iterator[tuple[Any, ...]]:
+def values_of_dicts(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """The values of dicts that come one after the other."""
-    return (tuple(row.values()) for row in setting.data.dicts())
+    return (tuple(row.values()) for row in rows)
 
 
 def copy_csv(setting: Setting) -> Run:
@@ -166,7 +168,9 @@ def executing_many(sql: str, returning: bool) -> Callable[[Setting], Run]:
 
 CASES: Final[Cases] = {
     ("psycopg", "load tuples"): Case("copy.write_row(), binary", copy_rows(lambda setting: setting.data.tuples())),
-    ("psycopg", "load dicts"): Case("copy.write_row() of dict.values(), binary", copy_rows(values_of_dicts)),
+    ("psycopg", "load dicts"): Case(
+        "copy.write_row() of dict.values(), binary", copy_rows(lambda setting: setting.data.dicts(), values_of_dicts)
+    ),
     ("psycopg", "load csv"): Case("copy.write() of blocks of 256 KiB", copy_csv),
     ("pgpq + psycopg", "load arrow"): Case("write_batch() into copy.write()", pgpq_copy("lineitem")),
     ("pandas + psycopg", "columns numeric"): Case("pandas.read_sql_query()", fetch_pandas, pandas_rows, slow=True),
