@@ -3213,6 +3213,7 @@ cdef class _Sources:
         cdef list values = source[5]
         cdef Plan plan = Plan([source[1]])
         cdef Py_ssize_t row, at
+        cdef int size
         cdef object value
         column.layout = WIRE
         column.wire_start = start
@@ -3224,11 +3225,16 @@ cdef class _Sources:
             value = values[at]
             if column.validity != NULL and not (column.validity[at >> 3] >> (at & 7)) & 1:
                 value = None
-            try:
-                put_value(&column.wire, plan.columns, value, row - start, index)
-            except Exception as exc:  # raised when the rows before it have been written
-                self.broken[index] = exc
-                return 0
+            if reserve(&column.wire, ROOM):
+                raise MemoryError()
+            size = quick_put(&column.wire, plan.columns.kind, value)
+            column.wire.size += size
+            if size == 0:
+                try:
+                    put_value(&column.wire, plan.columns, value, row - start, index)
+                except Exception as exc:  # raised when the rows before it have been written
+                    self.broken[index] = exc
+                    return 0
             column.wire_ends[row - start] = column.wire.size
             column.wire_count += 1
         return 0

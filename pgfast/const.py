@@ -84,6 +84,7 @@ BINARY: Final = 1
 EPOCH_DAYS: Final = 10957
 #: Proleptic ordinal of 2000-01-01, as `datetime.date.toordinal` counts.
 EPOCH_ORDINAL: Final = 730120
+SECONDS_PER_DAY: Final = 86_400
 US_PER_SECOND: Final = 1_000_000
 US_PER_DAY: Final = 86_400_000_000
 #: Microseconds from the Unix epoch to the PostgreSQL epoch.
@@ -199,6 +200,7 @@ COLUMN_PAIRS: Final[frozenset[tuple[int, int]]] = frozenset(
         (LAYOUT_TIME64, KIND_TIME),
         (LAYOUT_TIMESTAMP, KIND_TIMESTAMP),
         (LAYOUT_TIMESTAMP, KIND_TIMESTAMPTZ),
+        (LAYOUT_TIMESTAMP, KIND_DATE),  # midnights
         (LAYOUT_DURATION, KIND_INTERVAL),
         (LAYOUT_MONTH_DAY_NANO, KIND_INTERVAL),
         *((layout, kind) for layout in _BYTES for kind in (KIND_STR, KIND_ENUM, KIND_BYTES, KIND_JSON, KIND_JSONB)),

@@ -1,7 +1,8 @@
 """Loading columns: batches of source columns, whatever they came from, encoded a block at a time.
 
 Law of this file: a batch says how long it is and gives its columns for a span of rows; here they become blocks.
-Columns of Python objects are made for so many rows at a time as take about a megabyte, so that memory stays flat.
+Columns of Python objects are made for so many rows at a time as fill about one block: memory stays flat, and few are
+encoded twice because the block was full.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from .zones import session_zone
 if TYPE_CHECKING:
     from ..codec import SourceColumn
 
-#: Rows whose Python objects exist together at most, to begin with, and the bytes sent for them that are aimed at.
+#: Rows whose Python objects exist together at most, and to begin with.
 OBJECT_ROWS: Final = 4096
 _FIRST_ROWS: Final = 64
-_OBJECT_BYTES: Final = 1 << 20
 
 
 class _Span:
@@ -46,7 +46,7 @@ class _Span:
     def took(self, rows: int) -> None:
         """These rows have been written since the last call."""
         written = self._written()
-        self.rows = max(1, min(OBJECT_ROWS, 4 * self.rows, rows * _OBJECT_BYTES // max(written - self._before, 1)))
+        self.rows = max(1, min(OBJECT_ROWS, 4 * self.rows, rows * BLOCK_SIZE // max(written - self._before, 1)))
         self._before = written
 
 

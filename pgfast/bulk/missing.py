@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..codec import Spec
 
 Hook = Callable[[Any], Any]
 
@@ -27,6 +30,12 @@ def null_for_missing(hook: Hook | None) -> Hook | None:
         return None if is_missing(value) else hook(value)
 
     return call
+
+
+def spec_without_missing(spec: Spec) -> Spec:
+    """The encode spec, which takes pandas.NA for NULL at any depth."""
+    kind, oid, call, children = spec
+    return (kind, oid, null_for_missing(call), tuple([spec_without_missing(child) for child in children]))
 
 
 def without_missing(values: list[Any]) -> list[Any]:

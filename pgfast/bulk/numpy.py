@@ -17,7 +17,7 @@ from ..arrow.source import float32_numeric
 from ..errors import DataError, InterfaceError
 from .arrays import OBJECT_ROWS, binary_blocks
 from .feed import BINARY, TEXT, copy_options
-from .missing import without_missing
+from .missing import spec_without_missing, without_missing
 from .report import Meter
 from .rows import text_blocks
 from .target import Target
@@ -72,16 +72,20 @@ class _Objects:
 
     def source(self, start: int, stop: int) -> SourceColumn:
         assert self.spec is not None
-        return (const.LAYOUT_OBJECT, self.spec, stop - start, 0, None, self.objects(start, stop), None, 0, (), None)
+        spec, values = spec_without_missing(self.spec), self._taken(start, stop)
+        return (const.LAYOUT_OBJECT, spec, stop - start, 0, None, values, None, 0, (), None)
 
     def objects(self, start: int, stop: int) -> list[Any]:
+        return without_missing(self._taken(start, stop))
+
+    def _taken(self, start: int, stop: int) -> list[Any]:
         taken: Any = self.values[start:stop]
         # Times stay NumPy's: their units are finer than Python's, and the hook must see what it would lose.
         values: list[Any] = taken.tolist() if _is_array(taken) and taken.dtype.kind not in "Mm" else list(taken)
         if self.mask is not None:
             nulls = self.mask[start:stop].tolist()
             values = [None if null else value for value, null in zip(values, nulls, strict=True)]
-        return without_missing(values)
+        return values
 
 
 class _Batch:
@@ -247,6 +251,8 @@ def _time_column(values: Any, spec: Spec, mask: Any, type_name: str) -> _Native 
     if nat.any():
         mask = nat if mask is None else mask | nat
     if code == "M" and kind == const.KIND_DATE:
+        if unit in _UNITS and multiple == 1:
+            return _native(values.view("i8"), const.LAYOUT_TIMESTAMP, spec, mask, _UNITS[unit])
         if unit != "D" or multiple != 1:
             return _Objects(spec, values, mask, len(values))
         days = values.astype("i8")

@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import chain
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ..codec import Plan, encode_copy_rows, encode_copy_text
 from ..errors import DatabaseError
 from .feed import BINARY, BLOCK_SIZE, HAND_OVER_S, TEXT, BlockWriter, copy_options
-from .missing import null_for_missing, row_without_missing
+from .missing import row_without_missing, spec_without_missing
 from .report import Meter
 from .target import Target
 from .textform import TextRows
-
-if TYPE_CHECKING:
-    from ..codec import Spec
 
 #: Rows of an async iterable that are at most gathered before they are written; each may be as large as it likes.
 _MOST_GATHERED: Final = 16
@@ -62,7 +59,8 @@ class RowWriter:
     def __init__(self, target: Target, path: str, meter: Meter) -> None:
         self._target = target
         self._meter = meter
-        self._plan = Plan(_specs(target), target.names) if path == BINARY else None
+        specs = [spec_without_missing(spec) for spec in target.specs()] if path == BINARY else []
+        self._plan = Plan(specs, target.names) if path == BINARY else None
         self._text = TextRows(target)
         self.out = BlockWriter(path == BINARY)
 
@@ -94,16 +92,6 @@ class RowWriter:
             except DatabaseError as exc:
                 raise self._target.placed(exc, self._meter.rows) from exc.__cause__
         return False
-
-
-def _specs(target: Target) -> list[Spec]:
-    """The target's encode specs, which take pandas' NA for NULL at any depth."""
-    return [_taking_missing(spec) for spec in target.specs()]
-
-
-def _taking_missing(spec: Spec) -> Spec:
-    kind, oid, call, children = spec
-    return (kind, oid, null_for_missing(call), tuple([_taking_missing(child) for child in children]))
 
 
 class RowFeed:

@@ -64,6 +64,7 @@ FAULT_LOWER_BOUNDS: Final = 47  # value: the Array
 FAULT_CSV_FIELD: Final = 48  # value: the text
 FAULT_CSV_RECORD: Final = 49
 FAULT_CSV_UTF8: Final = 50  # value: the bytes
+FAULT_TIME_OF_DAY: Final = 51  # value: the integer
 
 _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_FRAME_LENGTH: (ProtocolError, "message length {value} is less than 4, the length of the length word itself"),
@@ -128,6 +129,10 @@ _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_ARRAY_SHAPE: (DataError, "{value} is not a rectangular array of at most 6 dimensions"),
     FAULT_COERCE: (DataError, "{value[0]} does not fit: {value[1]}"),
     FAULT_SOURCE_BUFFER: (DataError, "the source column's buffers are shorter than its length and offsets say"),
+    FAULT_TIME_OF_DAY: (
+        DataError,
+        "a date is wanted, and {value} units since 1970 have a time of day; make dates first",
+    ),
     FAULT_SUBMICROSECOND: (DataError, "{value} would lose digits below a microsecond; round it first"),
     FAULT_TIMEZONE: (
         DataError,

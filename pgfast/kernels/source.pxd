@@ -27,6 +27,7 @@ cdef enum Quick:
     QUICK_REAL8
     QUICK_DATE
     QUICK_TIMESTAMP
+    QUICK_MIDNIGHT
     QUICK_DECIMAL
     QUICK_TEXT32
     QUICK_VIEW
@@ -196,6 +197,17 @@ cdef inline int put_temporal(
         us = units // 86400000 - EPOCH_DAYS
         if units % 86400000 or us <= INT32_MIN or us >= INT32_MAX:
             return bad_number(fault, FAULT_VALUE_RANGE, column, row, index, units)
+        store_i32(tail(out, 4), <int32_t>us)
+        return 0
+    if layout == LAYOUT_TIMESTAMP and column.kind == KIND_DATE:
+        if units == INT64_MIN or units == INT64_MAX:
+            us = INT32_MIN if units < 0 else INT32_MAX
+        elif units % (column.scale * SECONDS_PER_DAY):
+            return bad_number(fault, FAULT_TIME_OF_DAY, column, row, index, units)
+        else:
+            us = units // (column.scale * SECONDS_PER_DAY) - EPOCH_DAYS
+            if us <= INT32_MIN or us >= INT32_MAX:
+                return bad_number(fault, FAULT_VALUE_RANGE, column, row, index, units)
         store_i32(tail(out, 4), <int32_t>us)
         return 0
     if layout == LAYOUT_TIMESTAMP and (units == INT64_MIN or units == INT64_MAX):
@@ -538,8 +550,10 @@ cdef inline int quick_of(const SourceColumn* column) noexcept nogil:
         return QUICK_REAL8
     if layout == LAYOUT_DATE32:
         return QUICK_DATE
-    if layout == LAYOUT_TIMESTAMP and column.scale == 1000000:
-        return QUICK_TIMESTAMP
+    if layout == LAYOUT_TIMESTAMP:
+        if kind == KIND_DATE:
+            return QUICK_MIDNIGHT
+        return QUICK_TIMESTAMP if column.scale == 1000000 else QUICK_NONE
     if layout == LAYOUT_DECIMAL128:
         return QUICK_DECIMAL
     if kind == KIND_STR or kind == KIND_ENUM or kind == KIND_JSON:
@@ -552,7 +566,7 @@ cdef inline int quick_of(const SourceColumn* column) noexcept nogil:
 cdef inline int quick_field(const SourceColumn* column, Py_ssize_t at, uint8_t* to) noexcept nogil:
     """Bytes written at `to`, at most ROOM; 0 for what `put_field` must write or refuse."""
     cdef uint64_t bits64
-    cdef int64_t units
+    cdef int64_t units, day
     cdef int32_t number, last, which
     cdef const uint8_t* text
     cdef int quick = column.quick
@@ -590,6 +604,17 @@ cdef inline int quick_field(const SourceColumn* column, Py_ssize_t at, uint8_t* 
         store_i32(to, 8)
         store_i64(to + 4, units - EPOCH_US)
         return 12
+    elif quick == QUICK_MIDNIGHT:
+        memcpy(&units, column.values + 8 * at, 8)
+        day = column.scale * SECONDS_PER_DAY
+        if units % day or units == INT64_MIN or units == INT64_MAX:
+            return 0
+        units = units // day - EPOCH_DAYS
+        if units <= INT32_MIN or units >= INT32_MAX:
+            return 0
+        store_i32(to, 4)
+        store_i32(to + 4, <int32_t>units)
+        return 8
     elif quick == QUICK_VIEW:
         memcpy(&number, column.offsets + 16 * at, 4)
         text = column.offsets + 16 * at + 4

@@ -106,6 +106,18 @@ def _timestamp(units: int, scale: int, row: int, column: int) -> bytes:
     return forms.I64.pack(us)
 
 
+def _midnight(units: int, scale: int, row: int, column: int) -> bytes:
+    if units in (const.MIN_INT64, const.MAX_INT64):
+        return forms.I32.pack(forms.MIN_INT32 if units < 0 else const.MAX_INT32)
+    days, rest = divmod(units, scale * const.SECONDS_PER_DAY)
+    if rest:
+        raise fault(faults.FAULT_TIME_OF_DAY, row, column, units)
+    days -= const.EPOCH_DAYS
+    if not forms.MIN_INT32 < days < const.MAX_INT32:
+        raise wire.range_fault(units, row, column)
+    return forms.I32.pack(days)
+
+
 def _duration(units: int, scale: int, row: int, column: int) -> bytes:
     us = _microseconds(units, scale, row, column)
     days, rest = divmod(abs(us), const.US_PER_DAY)  # whole days and a rest of the same sign, as of a timedelta
@@ -160,6 +172,11 @@ def _native(typecode: str, data: bytes) -> array[int]:
 def _dates(memory: memoryview) -> Many:
     known = Known(lambda days: tuples_py.measured(_date32(days, 0, 0, 0)))
     return lambda first, last: list(map(known.__getitem__, _native("i", bytes(memory[4 * first : 4 * last]))))
+
+
+def _midnights(memory: memoryview, scale: int) -> Many:
+    known = Known(lambda units: tuples_py.measured(_midnight(units, scale, 0, 0)))
+    return lambda first, last: list(map(known.__getitem__, _native("q", bytes(memory[8 * first : 8 * last]))))
 
 
 def _decimal_fields(memory: memoryview, width: int, scale: int) -> Many:
@@ -306,9 +323,11 @@ class Source:
         form = _FORMS[layout]
         memory, size = self._measured(values, need * form.size), form.size
         if layout in _TEMPORAL:
-            convert = _TEMPORAL[layout]
+            convert = _midnight if (layout, kind) == (const.LAYOUT_TIMESTAMP, const.KIND_DATE) else _TEMPORAL[layout]
             if scale not in _UNITS and layout not in (const.LAYOUT_DATE32, const.LAYOUT_DATE64):
                 raise self._short()
+            if convert is _midnight:
+                self._many = _midnights(memory, scale)
             return lambda index, row, column: convert(form.unpack_from(memory, index * size)[0], scale, row, column)
         encode = wire.encoder((kind, 0, None, ()))
         if layout == const.LAYOUT_BOOL_BYTES:

@@ -710,7 +710,10 @@ def source_values(
     scale = draw(st.sampled_from([1, 1000, 10**6, 10**9]))
     if layout in WIDTHS:
         code = WIDTHS[layout]
-        return struct.pack(f"<{need}{code}", *[draw(integers_of(code)) for _ in range(need)]), None, scale, ()
+        numbers_of = integers_of(code)
+        if layout == const.LAYOUT_TIMESTAMP:
+            numbers_of |= st.integers(-(10**5), 10**5).map(lambda day: day * const.SECONDS_PER_DAY * scale)
+        return struct.pack(f"<{need}{code}", *[draw(numbers_of) for _ in range(need)]), None, scale, ()
     if layout in (const.LAYOUT_F32, const.LAYOUT_F64):
         single = layout == const.LAYOUT_F32
         floats = st.floats(width=32, allow_nan=False) if single else st.floats(allow_nan=False)

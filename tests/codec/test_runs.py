@@ -206,7 +206,8 @@ def source_of(layout: int, kind: int, count: int, nulls: bool) -> tuple[Any, ...
     else:
         code = {const.LAYOUT_I16: "h", const.LAYOUT_F32: "f", const.LAYOUT_F64: "d"}.get(layout)
         code = code or ("i" if layout in (const.LAYOUT_I32, const.LAYOUT_DATE32) else "q")
-        values = struct.pack(f"<{all_of}{code}", *range(-50, all_of - 50))
+        step = const.US_PER_DAY if (layout, kind) == (const.LAYOUT_TIMESTAMP, const.KIND_DATE) else 1
+        values = struct.pack(f"<{all_of}{code}", *[step * i for i in range(-50, all_of - 50)])
     validity = bytes([0b11011011]) * (all_of // 8 + 1) if nulls else b"\xff" * (all_of // 8 + 1)
     return layout, (kind, 0, None, ()), count, 3, validity, values, offsets, scale, (), None
 
@@ -219,6 +220,7 @@ SOURCES = [
     (const.LAYOUT_F64, const.KIND_FLOAT8),
     (const.LAYOUT_DATE32, const.KIND_DATE),
     (const.LAYOUT_TIMESTAMP, const.KIND_TIMESTAMP),
+    (const.LAYOUT_TIMESTAMP, const.KIND_DATE),
     (const.LAYOUT_DECIMAL128, const.KIND_NUMERIC),
     (const.LAYOUT_VAR32, const.KIND_STR),
     (const.LAYOUT_VAR64, const.KIND_JSONB),

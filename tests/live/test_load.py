@@ -674,3 +674,21 @@ with pgfast.connect({dsn!r}) as conn:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_midnights_of_any_unit_are_dates(dsn: str, unit: Any) -> None:
+    days = np.array(["2024-02-29", "1969-12-31", "NaT", "1900-01-01"], f"datetime64[{unit}]")
+    expected = [(date(2024, 2, 29),), (date(1969, 12, 31),), (None,), (date(1900, 1, 1),)]
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        conn.execute("CREATE TEMP TABLE midnights (d date)")
+        for source in ({"d": days}, pd.DataFrame({"d": days}), pa.table({"d": pa.array(days)})):
+            conn.execute("TRUNCATE midnights")
+            assert conn.load("midnights", source).path == "binary"
+            assert conn.execute("SELECT d FROM midnights ORDER BY ctid").fetchall() == expected
+            late = {"d": np.append(days, days[:1] + np.timedelta64(1, unit))}
+            with pytest.raises(
+                pgfast.DataError, match=r"COPY midnights, row 5, column d .date.: .* have a time of day"
+            ):
+                conn.load("midnights", late if isinstance(source, dict) else pd.DataFrame(late))
+            assert conn.execute("SELECT count(*) FROM midnights").fetchone() == (4,)
