@@ -408,7 +408,7 @@ class AsyncCopy(BaseCopy):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._over or self._connection.closed:
+        if self._is_past(exc):
             return
         if not self._copies_in:
             self._over = True

@@ -88,6 +88,18 @@ class BaseCopy:
         self._state = CopyState(self._binary)
         self._over = False
 
+    def _is_past(self, exc: BaseException | None) -> bool:
+        """Whether nothing is left to be ended. Raises InterfaceError where the connection was closed meanwhile: what
+        has been written is then not in the table."""
+        if self._over:
+            return True
+        if self._session.dead is None:
+            return False
+        self._over = True
+        if exc is None and self._copies_in:
+            raise InterfaceError(f"the COPY was not ended, the connection is closed: {self._session.dead}")
+        return True
+
     @property
     def _copies_in(self) -> bool:
         return self._response is not None and self._response.tag == const.COPY_IN_RESPONSE

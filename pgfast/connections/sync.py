@@ -157,6 +157,12 @@ class Connection(BaseConnection):
             if session.out.size_bytes >= const.COPY_BLOCK_SIZE:
                 self._advance(pipeline, operations.send_more(session, pipeline), deadline)
             return pending
+        except BaseException as exc:
+            # Something may have been written whose answer is not announced.
+            if not isinstance(exc, Exception) and not (session.at_rest and session.out.size_bytes == 0):
+                self._link.break_off(exc)
+                self._interrupted(pipeline, exc)
+            raise
         finally:
             self._end_turn()
 
@@ -409,7 +415,7 @@ class Copy(BaseCopy):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._over or self._connection.closed:
+        if self._is_past(exc):
             return
         if not self._copies_in:
             self._over = True

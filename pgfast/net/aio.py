@@ -143,9 +143,9 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is None:
             return
         if self.session.dead is None:
-            operations.terminate(self.session)
+            goodbye = operations.terminate(self.session)
             if not self.unsent and not self.closed:
-                self._transport.write(self.session.out.take())
+                self._transport.write(goodbye)
         self._transport.close()
         left = deadline.remaining()
         done, _ = await asyncio.wait(

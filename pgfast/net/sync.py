@@ -72,6 +72,8 @@ class Link:
         self.info = info
         self.address = address
         self.unsent: list[memoryview] = []
+        self._sending = False  # from a call that sends until it is noted what it has sent
+        self._waiting = False  # until bytes, room or the caller's source come: nothing is half done then
         self._sock: socket.socket = sock
         self._flags = _DONT_WAIT
         sock.setblocking(bool(_DONT_WAIT))
@@ -98,10 +100,10 @@ class Link:
     def terminate(self) -> None:
         """Say goodbye, without waiting, and close."""
         if self.session.dead is None:
-            operations.terminate(self.session)
+            goodbye = operations.terminate(self.session)
             if not self.unsent and not self.closed:
                 with contextlib.suppress(OSError):  # nobody may be listening any more, which is what is wanted
-                    self._sock.send(self.session.out.take(), self._flags)
+                    self._sock.send(goodbye, self._flags)
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
         self.close()
@@ -112,15 +114,38 @@ class Link:
         """What the operation returns.
 
         Whatever ends it early (a timeout, KeyboardInterrupt, an error) leaves the session at rest: what the server was
-        doing is cancelled, within sockets.GRACE_S; where that does not succeed the socket is closed.
+        doing is cancelled, within sockets.GRACE_S; where that does not succeed the socket is closed. So it is where a
+        signal's handler has raised while a message was being made, sent or taken.
         """
         was_idle = self.session.transaction_status == "I"
+        self._sending = self._waiting = False
         try:
             return self._drive(operation, deadline)
-        except BaseException:
+        except BaseException as exc:
             operation.close()
-            self.come_to_rest(was_idle)
+            if self._is_in_doubt(exc):
+                self.break_off(exc)
+            else:
+                self.come_to_rest(was_idle)
             raise
+
+    def _is_in_doubt(self, exc: BaseException) -> bool:
+        """Whether it is not known after `exc` what has been sent, or what is yet to come.
+
+        A signal's handler may raise between any two steps of the interpreter: when a request is written and its answer
+        not announced yet, or a block is sent and still counted as unsent. What is sent again is executed again, and an
+        answer nobody waits for would be the next request's.
+        """
+        if self._sending:
+            return True
+        if self.session.at_rest:
+            return self.session.out.size_bytes > 0
+        return not self._waiting and not isinstance(exc, Exception)
+
+    def break_off(self, exc: BaseException) -> None:
+        """Close the connection, of which it is not known what the server says next."""
+        self.session.die(OperationalError(f"an operation was interrupted by {type(exc).__name__} in the middle"))
+        self.close()
 
     def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
         advance: Callable[[Any], Any] = operation.send
@@ -138,11 +163,13 @@ class Link:
             elif type(step) is Write:
                 answer = self._send(step.blocks, step.listen, deadline)
             elif type(step) is Pull:
+                self._waiting = True
                 try:
                     answer = next(step.source, None)  # type: ignore[arg-type]
                 except Exception as exc:  # the operation ends what it has begun, then it comes back
                     advance, answer = operation.throw, exc
                 deadline.remaining()
+                self._waiting = False
             else:
                 self._upgrade(step.tls, deadline)
                 answer = None
@@ -202,6 +229,7 @@ class Link:
 
     def _ask(self, deadline: Deadline) -> list[memoryview]:
         """The blocks left over of what the session has written; where none are, bytes have been received."""
+        self._sending = True
         block = self.session.out.take()
         self.unsent = blocks = [block]
         try:
@@ -210,8 +238,10 @@ class Link:
             sent = 0
         if sent == block.nbytes:
             blocks.clear()
+            self._sending = False
         else:
             blocks[0] = block[sent:]
+            self._sending = False
             if self._send(blocks, False, deadline):
                 return blocks
         if not self._receive(deadline):
@@ -223,10 +253,12 @@ class Link:
         received = self.session.received
         view = received.get_buffer()
         if self._flags and deadline.unlimited:
+            self._waiting = True
             try:
                 size = self._sock.recv_into(view)
             except OSError as exc:
                 raise self.session.lost(exc) from exc
+            self._waiting = False
         else:
             size = self._receive_into(view, deadline)
         received.commit(size)
@@ -256,7 +288,9 @@ class Link:
         """
         if self.closed:
             raise self.session.lost()
+        self._waiting = True
         _wait_for(self._sock, events, deadline)
+        self._waiting = False
 
     def _receive_now(self) -> int:
         """Bytes received without waiting; -1 at the end of the stream."""
@@ -275,9 +309,11 @@ class Link:
         self.unsent = blocks
         deadline.remaining()
         while blocks:
+            self._sending = True
             try:
                 sent = self._sock.send(blocks[0], self._flags)
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as exc:
+                self._sending = False
                 reading = isinstance(exc, ssl.SSLWantReadError)
                 self._wait(_READ if reading else _READ | _WRITE, deadline)
                 received = self._receive_now()
@@ -286,6 +322,7 @@ class Link:
                 if received < 0:  # nobody will take the rest, and waiting for room would end at once for ever
                     raise self.session.lost() from None
             except OSError as exc:
+                self._sending = False
                 # The server may have said why before it hung up.
                 while self._receive_now() > 0:
                     deadline.remaining()
@@ -295,6 +332,7 @@ class Link:
                     del blocks[0]
                 else:
                     blocks[0] = blocks[0][sent:]
+                self._sending = False
         if listen and self._receive_now() < 0:
             raise self.session.lost()
         return blocks

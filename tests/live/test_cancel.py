@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -167,6 +173,55 @@ def test_a_keyboard_interrupt_cancels_the_query(dsn: str, until_waiting: Callabl
         finally:
             signal.signal(signal.SIGINT, before)
         assert conn.execute("select 1").fetchone() == (1,)
+
+
+class Interrupted:
+    """Raises KeyboardInterrupt before a certain line that is executed of the protocol or driver, as a signal may."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __enter__(self) -> Interrupted:
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _call(self, frame: FrameType, event: str, arg: object) -> Any:
+        parts = Path(frame.f_code.co_filename).parts
+        return self._line if "pgfast" in parts and parts[-2] in ("protocol", "operations", "net") else None
+
+    def _line(self, frame: FrameType, event: str, arg: object) -> Any:
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self._line
+
+
+@pytest.mark.parametrize("executed_before", [1, 8], ids=["described", "prepared"])
+def test_an_interrupt_at_any_moment_never_gives_an_answer_to_another_query(dsn: str, executed_before: int) -> None:
+    inserting = "insert into once values (%s) returning a, 1.5::numeric"
+    for at in itertools.count(1, 1 if executed_before == 8 else 7):
+        with contextlib.closing(pgfast.connect(dsn, autocommit=True)) as conn:
+            conn.execute("create temp table once (a int)")
+            for _ in range(executed_before):
+                conn.execute(inserting, (1,))
+            try:
+                with Interrupted(at) as interrupted:
+                    conn.execute(inserting, (2,))
+            except KeyboardInterrupt:
+                pass
+            try:
+                assert conn.execute(inserting, (3,)).fetchall() == [(3, Decimal("1.5"))]
+                (twos,) = conn.execute("select count(*) from once where a = 2").fetchone() or ()
+                assert twos <= 1
+            except errors.InterfaceError:
+                assert conn.closed
+            if interrupted.left > 0:
+                break
+    assert at > 50
 
 
 # ---------------------------------------------------------------- connecting

@@ -55,6 +55,13 @@ def test_rows_are_written_in_binary(table: Any) -> None:
     assert contents(table) == WRITTEN
 
 
+def test_a_copy_whose_connection_is_closed_in_it_does_not_pass_for_a_complete_one(table: Any) -> None:
+    with pytest.raises(errors.InterfaceError, match="the COPY was not ended, the connection is closed"):  # noqa: SIM117
+        with table.cursor().copy("copy t from stdin") as copy:
+            copy.write_row(ROWS[0])
+            table.close()
+
+
 @pytest.mark.parametrize("value", [True, b"\xff", 1.5, datetime.date(2024, 2, 29), [1, None, 3], datetime.timedelta(1)])
 def test_values_of_every_sort_have_a_text_form(conn: Any, value: Any) -> None:
     kinds = {bool: "bool", bytes: "bytea", float: "float8", list: "int[]", datetime.timedelta: "interval"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ...codec import WriteBuffer
 from ...errors import InterfaceError, OperationalError, ProtocolError, faults
 from .. import backend, frontend, scram
 from ..session import Event, Session, State
@@ -19,6 +20,8 @@ from .steps import Operation, Read, Reply, Upgrade, Write, exchange
 
 #: Methods this client cannot do, by name, for the error.
 _UNSUPPORTED: Final = {2: "Kerberos V5", 6: "SCM credentials", 7: "GSSAPI", 9: "SSPI"}
+#: Room for Terminate.
+_GOODBYE_BYTES: Final = 16
 
 
 def connect(
@@ -58,10 +61,15 @@ def request_cancel(
         pass  # The server says nothing; a pooler that does is not listened to.
 
 
-def terminate(session: Session) -> None:
-    """Write the message that ends the session. The server answers it by closing the connection."""
-    frontend.terminate(session.out)
+def terminate(session: Session) -> memoryview:
+    """The message that ends the session, which is then dead. The server answers it by closing the connection.
+
+    It stands in a buffer of its own, because another thread may be in the middle of a message in `session.out`.
+    """
+    goodbye = WriteBuffer(_GOODBYE_BYTES)
+    frontend.terminate(goodbye)
     session.die(InterfaceError("it was closed by this program"))
+    return goodbye.take()
 
 
 def _post(session: Session) -> Operation[None]:
