@@ -6,15 +6,19 @@ written by the operations.
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .. import const
 from .backend import Field
 
 if TYPE_CHECKING:
     from .plans import StatementPlan
+
+#: Random bytes in the names of a session's statements.
+_MARK_BYTES: Final = 6
 
 
 @dataclass(slots=True)
@@ -53,8 +57,9 @@ class PreparedStatements:
     """The prepared statements of a session, least recently used first, keyed by their SQL.
 
     A statement is prepared once it has been executed `threshold` times (0: at once, None: never), at most `maximum` are
-    kept. The descriptions of statements that were executed without being prepared are kept too, as many: with one at
-    hand a statement goes to the server in a single write.
+    kept. Their names are this client's alone: behind a pooler that changes servers another client's statement of the
+    same name would be executed. The descriptions of statements that were executed without being prepared are kept too,
+    as many: with one at hand a statement goes to the server in a single write.
     """
 
     def __init__(self, threshold: int | None = 5, maximum: int = 100) -> None:
@@ -64,6 +69,7 @@ class PreparedStatements:
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._described: OrderedDict[str, Prepared] = OrderedDict()
         self._dropped: list[bytes] = []
+        self._mark = secrets.token_hex(_MARK_BYTES).encode("ascii")
         self._serial = 0
 
     def __len__(self) -> int:
@@ -84,7 +90,7 @@ class PreparedStatements:
         count = self._counts.pop(sql, 0)
         if prepare is not False and self.threshold is not None and (prepare or count >= self.threshold):
             self._serial += 1
-            return b"_pgfast_%d" % self._serial
+            return b"_pgfast_%b_%d" % (self._mark, self._serial)
         self._counts[sql] = count + 1
         if len(self._counts) > self.maximum:
             self._counts.popitem(last=False)

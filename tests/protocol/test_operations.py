@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -213,7 +214,7 @@ def test_a_prepared_statement_is_executed_in_one_write(session: Session) -> None
     rows, sent = fetch(session, ONE, params=[8])
     assert rows == [(1,)]
     assert sent[:1] == b"B"
-    assert b"_pgfast_1" in sent
+    assert re.search(rb"_pgfast_[0-9a-f]{12}_1\0", sent)
 
 
 def test_a_refused_value_leaves_the_session_at_rest(session: Session) -> None:
@@ -264,8 +265,7 @@ def test_a_stale_statement_is_prepared_anew(session: Session) -> None:
     stale = m.error(sqlstate="0A000", text="cached plan must not change result type", R="RevalidateCachedQuery")
     rows, sent = fetch(session, stale + m.ready(), m.CLOSE_COMPLETE + DESCRIBED, ONE, params=[7])
     assert rows == [(1,)]
-    assert m.message(b"C", b"S_pgfast_1\0") in sent
-    assert b"_pgfast_2" in sent
+    assert re.search(rb"C\0\0\0.S_pgfast_[0-9a-f]{12}_1\0P\0\0\0._pgfast_[0-9a-f]{12}_2\0", sent, re.DOTALL)
 
 
 def test_a_stale_statement_inside_a_transaction_is_an_error_once(session: Session) -> None:
@@ -305,7 +305,7 @@ def test_rows_in_a_pipeline_are_read_while_parameters_are_written(session: Sessi
     count = 20_000
     pieces = [answers] * count
     peer = Peer(
-        m.complete("BEGIN") + m.ready(b"T"), *pieces, m.ready(b"T"), m.complete("COMMIT") + m.ready(), room=50, late=2
+        m.complete("BEGIN") + m.ready(b"T"), *pieces, m.ready(b"T"), m.complete("COMMIT") + m.ready(), room=80, late=2
     )
     rows = ([number] for number in range(count))
     total, results = peer.run(operations.executemany(session, "select $1", rows, returning=True), session)

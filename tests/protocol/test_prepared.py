@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+import re
+
 from pgfast.protocol.backend import Field
 from pgfast.protocol.prepared import Prepared, PreparedStatements
 
 
+def numbered(names: list[bytes]) -> list[bytes]:
+    """The names without the session's mark."""
+    return [re.sub(rb"^_pgfast_[0-9a-f]{12}_", b"", name) for name in names]
+
+
 def execute(statements: PreparedStatements, sql: str, prepare: bool | None = None) -> bytes:
-    """What an execution does with the book: the name it uses."""
+    """What an execution does with the book: the name it uses, without the session's mark."""
     found = statements.find(sql)
     if found is not None:
-        return found.name
+        return numbered([found.name])[0]
     name = statements.name_for(sql, prepare)
     if name:
         statements.keep(sql, Prepared(name, (), None))
-    return name
+    return numbered([name])[0]
 
 
 def test_a_statement_is_prepared_once_it_was_executed_threshold_times() -> None:
     statements = PreparedStatements(threshold=2)
-    assert [execute(statements, "a") for _ in range(4)] == [b"", b"", b"_pgfast_1", b"_pgfast_1"]
+    assert [execute(statements, "a") for _ in range(4)] == [b"", b"", b"1", b"1"]
 
 
 def test_threshold_zero_prepares_at_once_and_none_never() -> None:
-    assert execute(PreparedStatements(threshold=0), "a") == b"_pgfast_1"
+    assert execute(PreparedStatements(threshold=0), "a") == b"1"
     never = PreparedStatements(threshold=None)
     assert [execute(never, "a", prepare=True) for _ in range(9)] == [b""] * 9
 
 
 def test_prepare_overrules_the_threshold() -> None:
     statements = PreparedStatements(threshold=5)
-    assert execute(statements, "a", prepare=True) == b"_pgfast_1"
+    assert execute(statements, "a", prepare=True) == b"1"
     eager = PreparedStatements(threshold=0)
     assert execute(eager, "a", prepare=False) == b""
 
@@ -41,8 +48,14 @@ def test_the_least_recently_used_statement_is_dropped_beyond_the_maximum() -> No
         execute(statements, sql)
     assert statements.find("b") is None
     assert statements.find("a") is not None
-    assert statements.take_dropped() == [b"_pgfast_2"]
+    assert numbered(statements.take_dropped()) == [b"2"]
     assert statements.take_dropped() == []
+
+
+def test_no_two_sessions_use_the_same_names() -> None:
+    names = {PreparedStatements(threshold=0).name_for("a", None) for _ in range(100)}
+    assert len(names) == 100
+    assert max(map(len, names)) < 64  # NAMEDATALEN
 
 
 def test_counting_needs_bounded_memory() -> None:
@@ -57,7 +70,7 @@ def test_a_dropped_statement_is_closed_and_a_forgotten_one_is_not() -> None:
     execute(statements, "a")
     statements.drop("a")
     statements.drop("never there")
-    assert statements.take_dropped() == [b"_pgfast_1"]
+    assert numbered(statements.take_dropped()) == [b"1"]
     execute(statements, "b")
     statements.forget()
     assert statements.take_dropped() == []
