@@ -129,6 +129,13 @@ class PreparedStatements:
         if statement is not None:
             self._dropped.append(statement.name)
 
+    def drop_statement(self, statement: Prepared) -> None:
+        """Use this statement no more, if it is still used."""
+        for sql, kept in self._prepared.items():
+            if kept is statement:
+                self.drop(sql)
+                return
+
     def discard(self, name: bytes) -> None:
         """The server has a statement of this name that is of no use: it is to close it."""
         self._dropped.append(name)

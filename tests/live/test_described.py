@@ -134,3 +134,67 @@ def test_a_changed_statement_is_described_anew_once_it_has_been_named(auto: Any)
             auto.execute("do $$ begin alter table pg_temp.n add column b int; end $$")
         columns = auto.execute("select * from n").description
         assert [column.name for column in columns] == (["a"] if number < 5 else ["a", "b"])
+
+
+ALTER = "do $$ begin alter table pg_temp.{} alter column a type {} using {}; end $$"
+
+
+@pytest.mark.parametrize("executed", [1, 8], ids=["described", "prepared"])
+def test_a_parameter_of_another_type_than_before_is_written_for_it(auto: Any, executed: int) -> None:
+    auto.execute("create temp table q (a int)")
+    for number in range(executed):
+        auto.execute("insert into q values (%s)", (number,))
+    auto.execute(ALTER.format("q", "text", "a::text"))
+    auto.execute("insert into q values (%s)", ("word",))
+    assert auto.execute("select count(*) from q where a = 'word'").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("executed", [1, 8], ids=["described", "prepared"])
+def test_a_statement_whose_parameters_cannot_be_what_they_were_goes_on(auto: Any, executed: int) -> None:
+    auto.execute("create temp table w (a int)")
+    statement = "insert into w values (%s) returning a"
+    for number in range(executed):
+        auto.execute(statement, (number,))
+    auto.execute(ALTER.format("w", "jsonb", "to_jsonb(a)"))
+    try:
+        found = auto.execute(statement, (99,)).fetchall()
+    except errors.DatatypeMismatch:
+        found = auto.execute(statement, (99,)).fetchall()
+    assert found == [(99,)]
+
+
+def test_columns_of_a_type_that_is_not_known_yet_are_read_at_the_second_try(auto: Any) -> None:
+    auto.execute("create temp table u (a int)")
+    auto.execute("insert into u values (1)")
+    auto.execute("select * from u")
+    auto.execute("do $$ begin create type pg_temp.unknown_before as enum ('1'); end $$")
+    auto.execute(ALTER.format("u", "pg_temp.unknown_before", "a::text::pg_temp.unknown_before"))
+    with pytest.raises(errors.DataError, match="execute it again"):
+        auto.execute("select * from u")
+    assert auto.execute("select * from u").fetchall() == [("1",)]
+
+
+def test_a_statement_that_changes_while_it_fails_to_be_read_is_executed_once(auto: Any) -> None:
+    auto.execute("create temp table v (a int)")
+    auto.execute("insert into v values (1) returning a")
+    auto.execute("do $$ begin create type pg_temp.unknown_too as enum ('1'); end $$")
+    auto.execute(
+        "do $$ begin alter table pg_temp.v alter column a type pg_temp.unknown_too "
+        "using a::text::pg_temp.unknown_too; create cast (int as pg_temp.unknown_too) with inout "
+        "as assignment; end $$"
+    )
+    with pytest.raises(errors.DataError, match="it has been executed"):
+        auto.execute("insert into v values (1) returning a")
+    assert auto.execute("select count(*) from v").fetchone() == (2,)
+
+
+def test_a_pipeline_goes_on_after_a_statement_has_changed(auto: Any) -> None:
+    auto.execute("create temp table y (a int)")
+    for _ in range(8):
+        auto.execute("select * from y")
+    auto.execute("do $$ begin alter table pg_temp.y add column b int; end $$")
+    with pytest.raises(errors.FeatureNotSupported), auto.pipeline():
+        auto.execute("select * from y")
+    with auto.pipeline():
+        cursor = auto.execute("select * from y")
+    assert len(cursor.description) == 2

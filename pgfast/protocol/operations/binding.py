@@ -211,6 +211,11 @@ def is_stale(exc: DatabaseError) -> bool:
     return exc.sqlstate == _INVALID_STATEMENT
 
 
+def is_out_of_date(exc: DatabaseError) -> bool:
+    """Whether a statement may have failed because its description does not hold any more."""
+    return (exc.sqlstate or "").startswith(_OUT_OF_DATE)
+
+
 def unless_stale(session: Session, sql: str, run: Callable[[], Operation[T]]) -> Operation[T]:
     """What an execution of this statement gives, once more where the server has dropped the prepared statement, or its
     columns have changed, and no transaction has been spoilt by it."""
@@ -283,12 +288,17 @@ class Executions(Reply):
             raise ProtocolError("DataRow came for a statement that was described as giving no rows")
 
 
-def execute_planned(session: Session, plan: StatementPlan, params: Sequence[Any]) -> Operation[Result]:
+def execute_planned(session: Session, plan: StatementPlan, params: Sequence[Any]) -> Operation[Result | None]:
     """The result, with its rows, of a prepared statement whose types are known: one write, and one read if it is small.
 
-    Raises as `execute`, with the session at rest.
+    None where a value does not fit, so that nothing has been sent: the statement is then prepared no more, because its
+    parameters may be of other types now. Raises as `execute`, with the session at rest.
     """
-    write_execution(session, plan, params)
+    try:
+        write_execution(session, plan, params)
+    except DataError:  # raised again by who asks the server
+        session.prepared.drop_statement(plan.statement)
+        return None
     session.out.put_messages(frontend.SYNC)
     session.expect_executions(1, synced=True)
     unsent = yield ASK
@@ -312,12 +322,13 @@ def _piecemeal(session: Session, plan: StatementPlan, unsent: list[memoryview]) 
 class _Confirmed(Executions):
     """The answers to Parse, Describe, Bind and Execute, sent on the strength of a description that may be out of date.
 
-    `parsed` says whether the server has parsed it, `begun` whether it has come as far as to execute it.
+    `parsed` says whether the server has parsed it, `begun` whether it has come as far as to execute it, `outdated`
+    whether its columns are others now.
     """
 
     def __init__(self, plan: StatementPlan) -> None:
         super().__init__(plan, [])
-        self.parsed = self.begun = False
+        self.parsed = self.begun = self.outdated = False
 
     def receive(self, session: Session) -> None:
         super().receive(session)
@@ -327,8 +338,10 @@ class _Confirmed(Executions):
         match event:
             case RowDescription(fields):
                 if fields != self.plan.statement.fields:
+                    self.outdated = True
                     self._read_as(fields)
             case Acknowledgement(const.NO_DATA):
+                self.outdated = self.plan.fields is not None
                 self.plan = replace(self.plan, fields=None, rows=None)
             case Acknowledgement(const.PARSE_COMPLETE):
                 self.parsed = True
@@ -361,8 +374,8 @@ def execute_described(
     """The result of a statement that was described before, parsed under this name and executed in one write.
 
     The types of the parameters are told to the server, so that values written for them are read as nothing else. None
-    where the description was out of date, so that nothing has been executed and the server must be asked again.
-    Raises as `execute`, with the session at rest.
+    where the description was out of date, or may be because a value does not fit: nothing has been executed then, and
+    the server must be asked again. Raises as `execute`, with the session at rest.
     """
     statement, was_idle = plan.statement, session.transaction_status == "I"
     dropped = session.prepared.take_dropped()
@@ -372,9 +385,12 @@ def execute_described(
     frontend.describe_statement(session.out, name)
     try:
         write_execution(session, plan, params)
-    except BaseException:
+    except BaseException as exc:
         session.out.take()
         session.prepared.put_back(dropped)
+        if isinstance(exc, DataError):
+            session.prepared.forget_descriptions(sql)
+            return None
         raise
     session.out.put_messages(frontend.SYNC)
     session.expect(*[State.CLOSE] * len(dropped), State.PARSE, State.DESCRIBE)
@@ -382,10 +398,10 @@ def execute_described(
     reply = _Confirmed(plan)
     session.prepared.forget_descriptions(sql)
     yield from answer(session, reply)
-    failure = reply.failure
-    stale = reply.plan is not plan
+    failure, refused_now = reply.failure, False
     if isinstance(failure, DatabaseError) and failure.diag.message_primary and not reply.begun:
-        stale = (failure.sqlstate or "").startswith(_OUT_OF_DATE)
+        refused_now = is_out_of_date(failure)
+    stale = reply.outdated or refused_now
     if not stale and reply.parsed and name:
         session.prepared.keep(sql, statement)
     elif not stale and not name:
@@ -393,7 +409,7 @@ def execute_described(
     elif reply.parsed and name:
         session.prepared.discard(name)
     if failure is not None:
-        if stale and not reply.begun and was_idle and session.dead is None and reply.plan is plan:
+        if refused_now and was_idle and session.dead is None:
             return None
         raise failure
     tag, rows = reply.done[0]

@@ -22,6 +22,7 @@ from .binding import (
     Consumer,
     Executions,
     execute_statement,
+    is_out_of_date,
     is_stale,
     refused,
     unless_stale,
@@ -97,11 +98,14 @@ def may_execute_again(
 ) -> Operation[bool]:
     """Whether a failed statement is to be executed anew, prepared again; what the failure says is learnt.
 
-    It is where the server has dropped it, or its columns have changed, and no transaction has been spoilt by that.
+    It is where the server has dropped it, or its columns have changed, and no transaction has been spoilt by that. One
+    that may have failed because its parameters are of other types now is prepared no more.
     """
     if is_stale(exc):
         session.prepared.drop(sql)
         return was_idle
+    if is_out_of_date(exc):
+        session.prepared.drop(sql)
     yield from learn(session, plan.statement.oids, exc)
     return False
 
@@ -187,7 +191,7 @@ def _pipeline(
     try:
         return (yield from _run_pipeline(session, sql, given, returning, prepare, registry))
     except DatabaseError as exc:
-        if first and is_stale(exc):
+        if first and (is_stale(exc) or is_out_of_date(exc) or exc.fault is not None):
             session.prepared.drop(sql)
         raise
 

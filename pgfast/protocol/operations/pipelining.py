@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ... import const
-from ...errors import PipelineAborted, ProgrammingError, ProtocolError
+from ...errors import DatabaseError, Error, PipelineAborted, ProgrammingError, ProtocolError
 from ...types.registry import Registry
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQuery, rows_of
 from ..plans import StatementPlan, plan_of
 from ..session import Event, Session
-from .binding import Done, write_execution
+from .binding import Done, is_out_of_date, is_stale, write_execution
 from .extended import prepared_plan
 from .queries import Params, read_query
 from .simple import Result
@@ -154,7 +154,7 @@ class Pipeline(Reply):
 
     def judge(self, session: Session, event: Event) -> None:
         if isinstance(event, ErrorResponse):
-            self._abort(session.error(event))
+            self._abort(session, session.error(event))
             return
         try:
             self.take(event)
@@ -184,11 +184,14 @@ class Pipeline(Reply):
         self._groups[0][1][0].failure = exc
         self.failure = self.failure or exc
 
-    def _abort(self, exc: Exception) -> None:
+    def _abort(self, session: Session, exc: Error) -> None:
         """The first execution has failed on the server; those behind it are skipped, up to the next Sync."""
         groups = self._groups
-        if groups and groups[0][0] is not None and not self._broken:
+        plan = groups[0][0] if groups else None
+        if plan is not None and not self._broken:
             self._fail_first(exc)
+            if isinstance(exc, DatabaseError) and (is_stale(exc) or is_out_of_date(exc)):
+                session.prepared.drop_statement(plan.statement)
         else:
             self.failure = self.failure or exc
         self._broken = False

@@ -79,7 +79,9 @@ def execute_query(
     else:
         was_idle = session.transaction_status == "I"
         try:
-            return [(yield from execute_planned(session, plan, values))]
+            planned = yield from execute_planned(session, plan, values)
+            if planned is not None:
+                return [planned]
         except DatabaseError as exc:
             if not (yield from may_execute_again(session, found.sql, plan, was_idle, exc)):
                 raise
