@@ -406,7 +406,7 @@ cdef inline int put_number_text(Block* out, const uint8_t* p, Py_ssize_t size, P
     before = digits - scale  # digits before the point; negative: zeros behind it come first
     if scale < 0:
         scale = 0
-    if scale > NUMERIC_MAX_SCALE or before > NUMERIC_MAX_WHOLE_DIGITS:
+    if scale > NUMERIC_MAX_SCALE or (digits and before > NUMERIC_MAX_WHOLE_DIGITS):  # 0 is 0 with any exponent
         return FAULT_VALUE_RANGE
     if digits == 0:
         to = tail(out, 8)

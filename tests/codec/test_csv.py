@@ -193,6 +193,11 @@ def test_a_numeric_that_its_precision_may_not_hold_is_left_to_the_server(codec: 
         assert refused(codec, text, numeric(3, 2)).code == faults.FAULT_CSV_FIELD
 
 
+def test_nought_is_nought_with_any_exponent(codec: ModuleType) -> None:
+    for text in (b"0e816730\n", b"-00.e+9999999\n"):
+        assert tuples(taken(codec, text, numeric())) == [[bytes(8)]]
+
+
 def test_a_text_beyond_its_limit_is_left_to_the_server(codec: ModuleType) -> None:
     assert taken(codec, b"abc\n", [(0, const.KIND_STR, 3, 0)])
     assert refused(codec, b"abcd\n", [(0, const.KIND_STR, 3, 0)]).code == faults.FAULT_CSV_FIELD
