@@ -10,18 +10,18 @@ Sources: PostgreSQL docs, "Message Formats" and "COPY" (binary and text format);
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import Any, Final, final
 
 from . import const
 from .errors import DatabaseError, DataError, fault, faults
 from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py, runs_py, tuples_py
+from .kernels.block_py import BLOCK_ROWS, append_rows
 from .kernels.buffers_py import FRAME, HEAD, ReadBuffer, WriteBuffer
 from .kernels.csvtext_py import CsvColumn, CsvReader, Marks
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
 from .kernels.sink_py import Chunk, SinkColumn
-from .kernels.source_py import Source
+from .kernels.source_py import Source, source_lists
 
 __all__ = [
     "IMPLEMENTATION",
@@ -61,7 +61,7 @@ class Plan:
     rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
     """
 
-    __slots__ = ("_decoders", "_encoders", "_formats", "_keys", "_reader", "_writer")
+    __slots__ = ("_columns", "_decoders", "_encoders", "_formats", "_keys", "_reader", "_writer")
 
     def __init__(self, specs: Sequence[Spec], keys: Sequence[str] = ()) -> None:
         self._decoders = []
@@ -78,6 +78,7 @@ class Plan:
         self._formats = bytes(formats)
         self._reader = runs_py.row_reader(specs)
         self._writer = tuples_py.Writer(specs)
+        self._columns = tuples_py.Columns(specs, keys)
 
     @property
     def width(self) -> int:
@@ -702,7 +703,13 @@ def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit
         raise buffer_misuse("rows must be an iterator")
     data, width, count = buffer._data, plan.width, 0
     head = decode_py.I16.pack(width)
+    ahead = tuples_py.rows_ahead(rows, plan._columns)
     while len(data) < limit_bytes:
+        if ahead is not None:
+            written = ahead.write(data, head, limit_bytes)
+            if written:
+                count += written
+                continue
         try:
             row = next(rows)
         except StopIteration:
@@ -719,29 +726,22 @@ def encode_copy_rows(buffer: WriteBuffer, plan: Plan, rows: Iterator[Any], limit
     return count, False
 
 
-#: Rows that are encoded column by column before they are put together.
-_MANY_ROWS: Final = 128
-
-
 def _encode_many(
     data: bytearray, head: bytes, sources: Sequence[Source], start: int, stop: int, limit_bytes: int
 ) -> int:
     """The row to go on with: rows appended until `limit_bytes`, or until one is not as it should be, or rare."""
+    row_bytes = 0
     while start < stop and len(data) < limit_bytes:
-        last = min(start + _MANY_ROWS, stop)
+        last = min(start + BLOCK_ROWS, stop)
+        if row_bytes:  # as many as there is room for, that few are made twice
+            last = min(last, start + (limit_bytes - len(data)) // row_bytes + 1)
+        size = len(data)
         try:
-            columns = [source.fields(start, last) for source in sources]
+            written = append_rows(data, head, source_lists(sources, start, last), last - start, limit_bytes)
         except tuples_py.DOUBTS:
             return start
-        rows = list(map(b"".join, zip(repeat(head, last - start), *columns, strict=True)))
-        size = len(data)
-        for count, row in enumerate(rows):
-            if size >= limit_bytes:
-                del rows[count:]
-                break
-            size += len(row)
-        data += b"".join(rows)
-        start += len(rows)
+        row_bytes = (len(data) - size) // written
+        start += written
     return start
 
 

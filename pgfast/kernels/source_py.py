@@ -8,10 +8,7 @@ Sources: the Arrow columnar format (layouts, views, dictionaries); the server's 
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,15 +16,15 @@ from .. import const
 from ..errors import fault, faults
 from . import decode_py as forms
 from . import encode_py as wire
-from . import tuples_py
-from .runs_py import Known, Unsure
+from . import sourceblock_py
+from .block_py import NULL, Lists, fixed_fields, measured, with_nulls
+from .runs_py import Unsure
 from .sink_py import DIGITS_128, DIGITS_256, F32LE, F64LE, I16LE, I32LE, I64LE, MONTH_DAY_NANO, U32LE
 
 if TYPE_CHECKING:
     from .shapes import Spec
 
 Getter = Callable[[int, int, int], Any]  # (index into the memory, row, column) -> field bytes or None
-Many = Callable[[int, int], "list[bytes]"]  # (first index into the memory, the one after the last) -> fields
 
 _FORMS: Final[dict[int, Struct]] = {
     const.LAYOUT_BOOL_BYTES: Struct("<B"),
@@ -134,88 +131,29 @@ _TEMPORAL: Final = {
 }
 
 
-#: (layout, kind) whose values have nothing but their bytes turned round: typecode, bytes.
+#: (layout, kind) whose values have nothing but their bytes turned round: bytes.
 _TURNED: Final = {
-    (const.LAYOUT_I16, const.KIND_INT2): ("h", 2),
-    (const.LAYOUT_I32, const.KIND_INT4): ("i", 4),
-    (const.LAYOUT_I64, const.KIND_INT8): ("q", 8),
-    (const.LAYOUT_F32, const.KIND_FLOAT4): ("i", 4),
-    (const.LAYOUT_F64, const.KIND_FLOAT8): ("q", 8),
+    (const.LAYOUT_I16, const.KIND_INT2): 2,
+    (const.LAYOUT_I32, const.KIND_INT4): 4,
+    (const.LAYOUT_I64, const.KIND_INT8): 8,
+    (const.LAYOUT_F32, const.KIND_FLOAT4): 4,
+    (const.LAYOUT_F64, const.KIND_FLOAT8): 8,
 }
-
-
-def _turned(memory: memoryview, typecode: str, width: int) -> Many:
-    """Fields of fixed width, each byte of them put in its place in all fields at once."""
-    pieces = Struct(f"{4 + width}s").iter_unpack
-
-    def many(first: int, last: int) -> list[bytes]:
-        values = array(typecode, bytes(memory[first * width : last * width]))
-        values.byteswap()
-        data = values.tobytes()
-        made = bytearray((last - first) * (4 + width))
-        made[3 :: 4 + width] = bytes([width]) * (last - first)
-        for place in range(width):
-            made[4 + place :: 4 + width] = data[place::width]
-        return [field for (field,) in pieces(bytes(made))]
-
-    return many
-
-
-def _native(typecode: str, data: bytes) -> array[int]:
-    """Little-endian values."""
-    values = array(typecode, data)
-    if sys.byteorder != "little":
-        values.byteswap()
-    return values
-
-
-def _dates(memory: memoryview) -> Many:
-    known = Known(lambda days: tuples_py.measured(_date32(days, 0, 0, 0)))
-    return lambda first, last: list(map(known.__getitem__, _native("i", bytes(memory[4 * first : 4 * last]))))
-
-
-def _midnights(memory: memoryview, scale: int) -> Many:
-    known = Known(lambda units: tuples_py.measured(_midnight(units, scale, 0, 0)))
-    return lambda first, last: list(map(known.__getitem__, _native("q", bytes(memory[8 * first : 8 * last]))))
-
-
-def _decimal_fields(memory: memoryview, width: int, scale: int) -> Many:
-    def make(data: bytes) -> bytes:
-        value = int.from_bytes(data, "little", signed=True)
-        return tuples_py.number_field(value < 0, abs(value), scale)
-
-    known, pieces = Known(make), Struct(f"{width}s").iter_unpack
-    return lambda first, last: [known[data] for (data,) in pieces(bytes(memory[first * width : last * width]))]
-
-
-def _texts(memory: memoryview, ends: memoryview, typecode: str, refuses_nul: bool) -> Many:
-    size = array(typecode).itemsize
-
-    def many(first: int, last: int) -> list[bytes]:
-        places = _native(typecode, bytes(ends[first * size : (last + 1) * size])).tolist()
-        begin, end = places[0], places[-1]
-        if begin < 0 or end > len(memory) or places != sorted(places):
-            raise Unsure
-        data = bytes(memory[begin:end])
-        if refuses_nul and b"\0" in data:
-            raise Unsure
-        measured = tuples_py.measured
-        return [measured(data[one - begin : two - begin]) for one, two in pairwise(places)]
-
-    return many
 
 
 class Source:
     """One source column, its buffers measured: `field(row, at)` gives the bytes of a field or None for NULL."""
 
-    __slots__ = ("_bits", "_column", "_get", "_inner", "_many", "_offset", "calls")
+    __slots__ = ("_bits", "_column", "_get", "_inner", "_many", "_offset", "_pack", "_width", "calls")
 
     def __init__(self, source: tuple[Any, ...], stop: int, column: int) -> None:
         layout, spec, length, offset, validity, values, offsets, scale, variadic, dictionary = source
         self._column = column
         self._offset = offset
         self._inner: Source | None = None
-        self._many: Many | None = None
+        self._many: sourceblock_py.Many | None = None
+        self._pack: sourceblock_py.Pack | None = None
+        self._width = 0  # of a field that is packed
         self.calls = layout == const.LAYOUT_OBJECT
         self._bits = None if validity is None else _raw(validity)
         if not 0 <= stop <= length or offset < 0 or (self._bits is not None and 8 * len(self._bits) < offset + stop):
@@ -235,7 +173,7 @@ class Source:
             raise self._short()
         elif layout in _BYTE_LAYOUTS:
             extent = (
-                self._views(values, offsets, variadic, need)
+                self._views(kind, offsets, variadic, need)
                 if layout == const.LAYOUT_VIEW
                 else self._spans(I32LE if layout == const.LAYOUT_VAR32 else I64LE, kind, values, offsets, need)
             )
@@ -256,26 +194,48 @@ class Source:
             return self._inner.field(found, at)
         return found  # type: ignore[no-any-return]
 
-    def fields(self, start: int, stop: int) -> list[bytes]:
-        """The fields of rows start:stop, each behind its length word; or one of the doubts of `tuples_py`."""
+    def packed(self, start: int, stop: int) -> tuple[int, bytes] | None:
+        """Bytes of a field and the fields of rows start:stop, one behind the other, where they are packed and none is
+        NULL; or one of the doubts of `tuples_py`."""
         first, last = self._offset + start, self._offset + stop
-        if self._many is not None and self._all_valid(first, last):
-            return self._many(first, last)
-        made = []
-        for row in range(start, stop):
-            field = self.field(row, 0)
-            made.append(tuples_py.NULL if field is None else tuples_py.measured(field))
-        return made
+        if self._pack is None or self._nulls(first, last) is not None:
+            return None
+        return self._width, self._pack(first, last)
 
-    def _all_valid(self, first: int, last: int) -> bool:
+    def lists(self, start: int, stop: int) -> Lists:
+        """The fields of rows start:stop, as `block_py` has them; or one of the doubts of `tuples_py`."""
+        first, last = self._offset + start, self._offset + stop
+        if self._pack is not None:
+            lists = [fixed_fields([(self._width, self._pack(first, last))], stop - start)]
+        elif self._many is not None:
+            lists = self._many(first, last)
+        else:
+            fields = [self.field(row, 0) for row in range(start, stop)]
+            return [[NULL if field is None else measured(field) for field in fields]]
+        nulls = self._nulls(first, last)
+        return lists if nulls is None else with_nulls(lists, nulls)
+
+    def _nulls(self, first: int, last: int) -> str | None:
+        """ "0" for each of the places that is NULL, else "1"; or None where none is."""
         if self._bits is None:
-            return True
+            return None
+        count = last - first
         bits = int.from_bytes(self._bits[first >> 3 : (last + 7) >> 3], "little") >> (first & 7)
-        ones = (1 << (last - first)) - 1
-        return bits & ones == ones
+        bits &= (1 << count) - 1
+        return None if bits == (1 << count) - 1 else f"{bits:0{count}b}"[::-1]
 
     def _index(self, form: Struct, values: Any, need: int, length: int) -> Getter:
         memory = self._measured(values, need * form.size)
+        inner = self._inner
+        assert inner is not None, "an index has a dictionary"
+
+        def make(entry: int) -> bytes:
+            if not 0 <= entry < length:
+                raise Unsure
+            field = inner.field(entry, 0)
+            return NULL if field is None else measured(field)
+
+        self._many = sourceblock_py.mapped(memory, form.format[1:], make)
 
         def get(index: int, row: int, column: int) -> int:
             entry: int = form.unpack_from(memory, index * form.size)[0]
@@ -305,12 +265,13 @@ class Source:
             return lambda index, row, column: b"\1" if bits[index >> 3] >> (index & 7) & 1 else b"\0"
         if layout in _DECIMALS and 0 <= scale <= _DECIMALS[layout][1]:
             width = _DECIMALS[layout][0]
-            self._many = _decimal_fields(self._measured(values, need * width), width, scale)
+            self._many = sourceblock_py.decimals(self._measured(values, need * width), width, scale)
         elif (layout, kind) in _TURNED:
-            typecode, width = _TURNED[layout, kind]
-            self._many = _turned(self._measured(values, need * width), typecode, width)
+            self._width = _TURNED[layout, kind]
+            self._pack = sourceblock_py.turned(self._measured(values, need * self._width), self._width)
         elif layout == const.LAYOUT_DATE32:
-            self._many = _dates(self._measured(values, need * 4))
+            self._width = 4
+            self._pack = sourceblock_py.shifted(self._measured(values, need * 4), 4, const.EPOCH_DAYS)
         if layout in _DECIMALS:
             return self._decimals(*_DECIMALS[layout], values, scale, need)
         if layout == const.LAYOUT_MONTH_DAY_NANO:
@@ -327,7 +288,10 @@ class Source:
             if scale not in _UNITS and layout not in (const.LAYOUT_DATE32, const.LAYOUT_DATE64):
                 raise self._short()
             if convert is _midnight:
-                self._many = _midnights(memory, scale)
+                self._many = sourceblock_py.mapped(memory, "q", lambda units: measured(_midnight(units, scale, 0, 0)))
+            elif layout == const.LAYOUT_TIMESTAMP and scale == const.US_PER_SECOND:
+                self._width = 8
+                self._pack = sourceblock_py.shifted(memory, 8, const.EPOCH_US)
             return lambda index, row, column: convert(form.unpack_from(memory, index * size)[0], scale, row, column)
         encode = wire.encoder((kind, 0, None, ()))
         if layout == const.LAYOUT_BOOL_BYTES:
@@ -365,7 +329,7 @@ class Source:
         memory, size = self._measured(values, 0), form.size
         ends = self._measured(offsets, (need + 1) * size)
         if kind not in (const.KIND_NUMERIC, const.KIND_JSONB):
-            self._many = _texts(memory, ends, "i" if size == 4 else "q", kind != const.KIND_BYTES)
+            self._many = sourceblock_py.texts(memory, ends, "i" if size == 4 else "q", kind != const.KIND_BYTES)
 
         def get(index: int, row: int, column: int) -> bytes:
             start = form.unpack_from(ends, index * size)[0]
@@ -376,9 +340,11 @@ class Source:
 
         return get
 
-    def _views(self, values: Any, offsets: Any, variadic: Any, need: int) -> Getter:
+    def _views(self, kind: int, offsets: Any, variadic: Any, need: int) -> Getter:
         views = self._measured(offsets, need * 16)
         long_values = [_raw(buffer) for buffer in variadic]
+        if kind not in (const.KIND_NUMERIC, const.KIND_JSONB):
+            self._many = sourceblock_py.views(views, long_values, kind != const.KIND_BYTES)
 
         def get(index: int, row: int, column: int) -> bytes:
             length, _prefix, which, start = Struct("<iiii").unpack_from(views, index * 16)
@@ -403,3 +369,21 @@ class Source:
             return prefix + data
 
         return get
+
+
+def source_lists(sources: Sequence[Source], start: int, stop: int) -> Lists:
+    """The fields of rows start:stop of all columns, as `block_py` has them; or one of the doubts of `tuples_py`."""
+    made: Lists = []
+    stretch: list[tuple[int, bytes]] = []
+    for source in sources:
+        packed = source.packed(start, stop)
+        if packed is not None:
+            stretch.append(packed)
+            continue
+        if stretch:
+            made.append(fixed_fields(stretch, stop - start))
+            stretch = []
+        made += source.lists(start, stop)
+    if stretch:
+        made.append(fixed_fields(stretch, stop - start))
+    return made

@@ -1,4 +1,5 @@
-"""Tuples of binary COPY and of Bind written at once, where a quick look shows that every value is of its column's type.
+"""Tuples of binary COPY and of Bind written at once, where a quick look shows that every value is of its column's type:
+one by one, or many of a list in a block.
 
 Law of this file: it calls no hook and gives no verdict. A row whose values are all of the types that their kinds take
 by themselves, and fit, comes out as its fields; at the first doubt it raises one of DOUBTS, and the encoders of one
@@ -8,16 +9,32 @@ value at a time have the word. So what is quick here cannot be another outcome.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from operator import itemgetter, length_hint
 from struct import Struct
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from .. import const
 from ..errors import Error
-from . import encode_py as wire
+from .block_py import (
+    BLOCK_ROWS,
+    NULL,
+    SHORT,
+    Kept,
+    Lists,
+    among_nulls,
+    append_rows,
+    byte_fields,
+    fixed_fields,
+    measured,
+    number_field,
+    number_fields,
+    text_fields,
+)
 from .runs_py import Known, Unsure
 
 if TYPE_CHECKING:
@@ -25,11 +42,6 @@ if TYPE_CHECKING:
 
 #: What may come of a row that is not as it should be. OverflowError is a float that is too large for its column.
 DOUBTS: Final = (Unsure, struct.error, ValueError, OverflowError, Error)
-NULL: Final = wire.NULL_LENGTH
-#: Numerics of some groups, behind their length words.
-_GROUPS: Final = [Struct(f">iHhHH{count}H") for count in range(5)]
-#: Length words of short fields.
-_LENGTHS: Final = [length.to_bytes(4, "big") for length in range(256)]
 
 
 def _days(value: date) -> int:
@@ -51,22 +63,12 @@ _FIXED: Final[dict[int, tuple[int, str, type, Callable[[Any], Any] | None, bool]
 }
 
 
-def measured(data: bytes) -> bytes:
-    """A field behind its length word."""
-    size = len(data)
-    if size < 256:
-        return _LENGTHS[size] + data
-    if size > const.MAX_INT32:
-        raise Unsure
-    return size.to_bytes(4, "big") + data
-
-
 def _text(value: str) -> bytes:
     data = value.encode()
     if b"\0" in data:
         raise Unsure
     size = len(data)
-    return _LENGTHS[size] + data if size < 256 else measured(data)
+    return SHORT[size] + data if size < 256 else measured(data)
 
 
 def _number(text: str) -> bytes:
@@ -78,25 +80,13 @@ def _number(text: str) -> bytes:
     return number_field(text[0] == "-", int(digits), len(fraction))
 
 
-def number_field(negative: bool, value: int, scale: int) -> bytes:
-    """The numeric of an int, `scale` of its digits behind the point, behind its length word; it has at most 1,000."""
-    padded = value * 10 ** (-scale % 4)
-    if not 0 < padded < 10**16 or scale > const.NUMERIC_MAX_SCALE:
-        data = wire.numeric_wire(negative, str(value), scale)
-        if data is None:
-            raise Unsure
-        return measured(data)
-    high, low = divmod(padded, 10**8)
-    groups = (*divmod(high, 10**4), *divmod(low, 10**4))
-    first, last = 0, 4
-    while not groups[first]:
-        first += 1
-    while not groups[last - 1]:
-        last -= 1
-    count = last - first
-    weight = 3 - first - (scale + 3) // 4
-    sign = const.NUMERIC_NEGATIVE if negative else const.NUMERIC_POSITIVE
-    return _GROUPS[count].pack(8 + 2 * count, count, weight, sign, scale, *groups[first:last])
+def _numbers(texts: list[str]) -> Lists:
+    """The fields of Decimals of which the first one tells how many digits all have behind the point."""
+    _whole, point, fraction = texts[0].partition(".")
+    behind = len(fraction)
+    if not point or {text[~behind:-behind] for text in texts} != {"."}:
+        return [list(map(_number, texts))]
+    return [number_fields([int(text[:~behind] + text[-behind:]) for text in texts], behind)]
 
 
 def _decimal() -> Callable[[Any], bytes]:
@@ -154,7 +144,7 @@ class Writer:
         """Whether every column is of a kind that may be written so."""
         return bool(self._parts)
 
-    def fields(self, values: tuple[Any, ...]) -> list[bytes]:
+    def fields(self, values: Sequence[Any]) -> list[bytes]:
         """The fields of a row, each behind its length word, some of them joined; or one of the DOUBTS."""
         made = []
         for part in self._parts:
@@ -185,3 +175,143 @@ class Writer:
                 else:
                     raise Unsure
         return made
+
+
+def _packer(code: str, make: Callable[[Any], Any] | None) -> Callable[[Sequence[Any]], bytes]:
+    """What gives the fields of a column of fixed width, one behind the other."""
+    single = code[0].isdigit()
+
+    def pack(column: Sequence[Any]) -> bytes:
+        form = ">" + code * len(column) if single else f">{len(column)}{code}"
+        return struct.pack(form, *(column if make is None else map(make, column)))
+
+    return pack
+
+
+def _decimals(kept: Kept) -> Callable[[Sequence[Decimal | int]], Lists]:
+    """What gives the fields of numerics. They are known by their text: equal ones may differ in scale."""
+    return lambda column: kept.lists(list(map(str, column)))
+
+
+class Columns:
+    """How blocks of rows of a plan are written, column by column."""
+
+    __slots__ = ("_keyed", "_keys", "_parts", "_width")
+
+    def __init__(self, specs: Sequence[Spec], keys: Sequence[str]) -> None:
+        self._width = len(specs)
+        self._keys = tuple(keys)
+        self._keyed = itemgetter(*keys) if len(keys) > 1 else None
+        self._parts: list[Any] = []
+        for kind, *_rest in specs:
+            if kind in _FIXED:
+                width, code, own, make, kept = _FIXED[kind]
+                pack = _packer(code, Known(make).__getitem__ if make and kept else make)
+                self._parts.append(({own, NoneType}, width, pack, None))
+            elif kind == const.KIND_NUMERIC:
+                self._parts.append(({Decimal, int, NoneType}, 0, None, _decimals(Kept(_number, _numbers))))
+            elif kind == const.KIND_STR or kind == const.KIND_ENUM:
+                self._parts.append(({str, NoneType}, 0, None, Kept(_text, text_fields).lists))
+            elif kind == const.KIND_BYTES:
+                self._parts.append(({bytes, NoneType}, 0, None, byte_fields))
+            else:
+                self._parts = []
+                return
+
+    @property
+    def writes(self) -> bool:
+        """Whether every column is of a kind that may be written so."""
+        return bool(self._parts)
+
+    def lists(self, rows: Sequence[Any]) -> Lists:
+        """The fields of the rows, as `block_py` has them; or one of the DOUBTS."""
+        made: Lists = []
+        stretch: list[tuple[int, bytes]] = []
+        for (own, width, pack, kept), column in zip(self._parts, self._columns(rows), strict=True):
+            types = set(map(type, column))
+            if not types <= own:
+                raise Unsure
+            plain = NoneType not in types
+            if width and plain:
+                stretch.append((width, pack(column)))
+                continue
+            if stretch:
+                made.append(fixed_fields(stretch, len(rows)))
+                stretch = []
+            present = column if plain else [value for value in column if value is not None]
+            if not present:
+                made.append([NULL] * len(rows))
+                continue
+            lists = [fixed_fields([(width, pack(present))], len(present))] if width else kept(present)
+            made += lists if plain else among_nulls(lists, column)
+        if stretch:
+            made.append(fixed_fields(stretch, len(rows)))
+        return made
+
+    def _columns(self, rows: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """The values of the rows by columns."""
+        types = set(map(type, rows))
+        if types == {dict} and self._keyed is not None:
+            if set(map(len, rows)) != {self._width}:
+                raise Unsure
+            try:
+                return zip(*map(self._keyed, rows), strict=True)
+            except Exception:  # a key that is missing, or not a plain str: whoever takes the row alone comes to it
+                raise Unsure from None
+        if types != {tuple} and types != {list}:
+            raise Unsure
+        return zip(*rows, strict=True)
+
+
+#: What walks through a list: rows ahead of it can be looked at without taking them.
+_LIST_ITERATOR: Final[type] = type(iter([]))
+#: Fewest rows for which a block is tried.
+_FEW_ROWS: Final = 2
+#: Doubts, one after the other, up to which each doubles the rows before the next block is tried.
+_MOST_DOUBTS: Final = 4
+
+
+class RowsAhead:
+    """The rows of a list that come next, written in blocks; none is taken that is not written."""
+
+    __slots__ = ("_columns", "_doubts", "_row_bytes", "_rows", "_singly")
+
+    def __init__(self, rows: Any, columns: Columns) -> None:
+        self._rows = rows
+        self._columns = columns
+        self._row_bytes = 0  # of a row of the last block
+        self._singly = 0  # rows to be written one by one, after a block that is not all of the plan's own types
+        self._doubts = 0  # such blocks, one after the other
+
+    def write(self, data: bytearray, head: bytes, limit_bytes: int) -> int:
+        """Rows appended, each with `head` before it; 0 where the next row must be taken by itself."""
+        if self._singly:
+            self._singly -= 1
+            return 0
+        left = length_hint(self._rows)
+        if left < _FEW_ROWS:
+            return 0
+        _iter, (source,), at = self._rows.__reduce__()
+        if type(source) is not list:
+            self._singly = left
+            return 0
+        most = BLOCK_ROWS
+        if self._row_bytes:  # as many as there is room for, that few are made twice
+            most = min(most, (limit_bytes - len(data)) // self._row_bytes + 1)
+        block = source[at : at + most]
+        size = len(data)
+        try:
+            written = append_rows(data, head, self._columns.lists(block), len(block), limit_bytes)
+        except DOUBTS:
+            self._singly = (len(block) << min(self._doubts, _MOST_DOUBTS)) - 1
+            self._doubts += 1
+            return 0
+        self._doubts = 0
+        self._row_bytes = (len(data) - size) // written
+        self._rows.__setstate__(at + written)
+        return written
+
+
+def rows_ahead(rows: Any, columns: Columns) -> RowsAhead | None:
+    """What writes blocks of these rows, or None where they cannot be written so."""
+    return RowsAhead(rows, columns) if type(rows) is _LIST_ITERATOR and columns.writes else None
