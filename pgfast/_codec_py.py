@@ -10,6 +10,7 @@ Sources: PostgreSQL docs, "Message Formats" and "COPY" (binary and text format);
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, final
 
 from . import const
@@ -269,34 +270,43 @@ class Replies:
         is to be asked. The status is "I", "T" or "E".
         """
         buffer = self._buffer
-        block, end = buffer._block, buffer._end
-        rows_at = at = buffer._start + HEAD
-        if self._bound or block[buffer._start : rows_at] != _BIND_COMPLETE or rows_at > end:
+        start, end = buffer._start, buffer._end
+        if self._bound or end - start < HEAD:
             return None
-        while end - at >= HEAD and block[at] == const.DATA_ROW:
-            stop = _whole(buffer, at)
-            if stop < 0:
+        block, most = buffer._block, buffer._max
+        at = start + HEAD
+        if block[start:at] != _BIND_COMPLETE:
+            return None
+        spans = []
+        while True:
+            if end - at < HEAD:
                 return None
-            at = stop
-        if at > rows_at and plan is None:
+            kind, length = FRAME.unpack_from(block, at)
+            if not 4 <= length <= most or length >= end - at:
+                return None
+            begin, at = at + HEAD, at + 1 + length
+            if kind != const.DATA_ROW:
+                break
+            spans.append((begin, at))
+        ready = at + HEAD + 1
+        if ready > end or block[at : ready - 1] != _READY_FOR_QUERY or (spans and plan is None):
             return None
-        stop = _whole(buffer, at)
-        if stop < 0:
-            return None
-        if block[at] == const.COMMAND_COMPLETE:
-            tag = _text_of_tag(bytes(block[at + HEAD : stop]))
+        status = _READY_STATUSES.get(block[ready - 1])
+        if kind == const.COMMAND_COMPLETE:
+            tag = _text_of_tag(bytes(block[begin:at]))
         else:
-            tag = "" if block[at] == const.EMPTY_QUERY_RESPONSE and stop - at == HEAD else None
-        ready = stop + HEAD + 1
-        if tag is None or ready > end or block[stop : stop + HEAD] != _READY_FOR_QUERY:
-            return None
-        status = _READY_STATUSES.get(block[stop + HEAD])
-        if status is None:
+            tag = "" if kind == const.EMPTY_QUERY_RESPONSE and at == begin else None
+        if status is None or tag is None:
             return None
         rows: list[tuple[Any, ...]] = []
-        if plan is not None and at > rows_at:
+        if spans:
+            assert plan is not None
             try:
-                rows = decode_rows(plan, block, rows_at, at, 0)
+                if len(spans) < runs_py.FEW:
+                    data = bytes(block[start:at])
+                    rows = [plan._decode(data, first - start, last - start, HEAD) for first, last in spans]
+                else:
+                    rows = decode_rows(plan, block, start + HEAD, begin - HEAD, 0)
             except Exception:
                 return None  # `take` comes to it again, and says how far it came
         buffer._start = ready
@@ -356,16 +366,8 @@ _READY_FOR_QUERY: Final = bytes([const.READY_FOR_QUERY]) + b"\0\0\0\5"
 _READY_STATUSES: Final = {0x49: "I", 0x54: "T", 0x45: "E"}
 
 
-def _whole(buffer: ReadBuffer, at: int) -> int:
-    """Where the frame at `at` ends, -1 where it is not complete or its length cannot be."""
-    if buffer._end - at < HEAD:
-        return -1
-    length = FRAME.unpack_from(buffer._block, at)[1]
-    if not 4 <= length <= buffer._max or length > buffer._end - at - 1:
-        return -1
-    return at + 1 + int(length)
-
-
+#: There are few tags, but for the counts in them.
+@lru_cache(maxsize=256)
 def _text_of_tag(payload: bytes) -> str | None:
     """The command tag of a CommandComplete, None where it is malformed."""
     if payload[-1:] != b"\0" or 0 in payload[:-1]:
@@ -668,13 +670,23 @@ def encode_binds(
     """
     if not isinstance(rows, Iterator):
         raise buffer_misuse("rows must be an iterator")
-    count = 0
+    count, width = 0, plan.width
+    fields = plan._writer.fields if plan._writer.writes else None
     while len(buffer._data) < limit_bytes:
         try:
             row = next(rows)
         except StopIteration:
             return count, True
-        values = plan._values(row, count)
+        values = row if type(row) is tuple and len(row) == width else plan._values(row, count)
+        if fields is not None and buffer._message_at < 0:
+            try:
+                body = b"".join((head, *fields(values), tail))
+                buffer._data += FRAME.pack(const.BIND, len(body) + 4) + body + after
+            except tuples_py.DOUBTS:
+                pass  # value by value then; struct.error: the message is too long
+            else:
+                count += 1
+                continue
         buffer.begin(const.BIND)
         try:
             buffer._data += head
