@@ -288,6 +288,7 @@ cdef object pairs = const.COLUMN_PAIRS
 
 cdef enum:
     HEAD = 5  # tag and length word of a frame
+    LITTLE = 4096  # most bytes that `take_short` copies
     OBJECT_ROWS = 4096
     KNOWN_INTS = 4096  # from 0 on, kept for the process
     TYPICAL_ROW = 64  # bytes, to guess by how many rows are in a buffer
@@ -357,6 +358,7 @@ cdef class ReadBuffer:
     """Bytes from a socket, handed out as frames and runs."""
 
     cdef bytearray block
+    cdef object whole  # the view of the whole block, made once
     cdef Py_ssize_t block_size, start, end, limit
     cdef bint lent
 
@@ -366,6 +368,7 @@ cdef class ReadBuffer:
         self.block_size = block_size
         self.limit = max_message_size
         self.block = bytearray(block_size)
+        self.whole = memoryview(self.block)
         self.start = 0
         self.end = 0
         self.lent = False
@@ -384,12 +387,13 @@ cdef class ReadBuffer:
             self.end = 0
         elif self.lent or unread == 0 or size - self.end < self.block_size // 4:
             self._make_room(unread)
-        return memoryview(self.block)[self.end :]
+        return self.whole[self.end :] if self.end else self.whole
 
     cdef int _make_room(self, Py_ssize_t unread) except -1:
         cdef bytes rest = PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self.block) + self.start, unread)
         if self.lent or unread == 0 or unread > PyByteArray_GET_SIZE(self.block) // 2:
             self.block = bytearray(max(self.block_size, 2 * unread))
+            self.whole = memoryview(self.block)
             self.lent = False
         memcpy(PyByteArray_AS_STRING(self.block), PyBytes_AS_STRING(rest), unread)
         self.start = 0
@@ -500,6 +504,9 @@ cdef class WriteBuffer:
 
     def begin(self, Py_ssize_t tag):
         """Open a message; tag 0 stands for none (StartupMessage, SSLRequest, CancelRequest)."""
+        self.open_message(tag)
+
+    cdef int open_message(self, Py_ssize_t tag) except -1:
         if self.message_at >= 0:
             raise buffer_misuse("a message is open already")
         if tag < 0 or tag > 255:
@@ -511,9 +518,13 @@ cdef class WriteBuffer:
             self.out.size += 1
         self.length_at = self.out.size
         self.out.size += 4
+        return 0
 
     def end(self):
         """Close the open message and write its length."""
+        self.close_message()
+
+    cdef int close_message(self) except -1:
         cdef Py_ssize_t length
         self.opened()
         length = self.out.size - self.length_at
@@ -522,6 +533,7 @@ cdef class WriteBuffer:
             raise fault(FAULT_MESSAGE_SIZE, 0, -1)
         store_i32(self.out.data + self.length_at, <int32_t>length)
         self.message_at = -1
+        return 0
 
     cdef int put_int(self, object value, int width) except -1:
         cdef int overflow = 0, i
@@ -587,7 +599,7 @@ cdef class WriteBuffer:
 
     def begin_copy(self):
         """Open a CopyData message."""
-        self.begin(0x64)
+        self.open_message(0x64)
 
     def end_copy(self):
         """Close the CopyData message; an empty one vanishes."""
@@ -595,7 +607,7 @@ cdef class WriteBuffer:
         if self.out.size - self.length_at == 4:
             self.discard()
         else:
-            self.end()
+            self.close_message()
 
     def take(self):
         """Everything gathered, given away for good; the buffer goes on in a fresh block."""
@@ -607,6 +619,14 @@ cdef class WriteBuffer:
         self.out.size = 0
         self.out.capacity = 0
         return give(data, size)
+
+    def take_short(self):
+        """As `take`, but a copy, as bytes, where it is little: the block then goes on being used."""
+        cdef Py_ssize_t size = self.out.size
+        if size > LITTLE or self.message_at >= 0 or self.out.capacity > 2 * self.block_size + LITTLE:
+            return self.take()
+        self.out.size = 0
+        return PyBytes_FromStringAndSize(<const char*>self.out.data, size) if size else b""
 
 
 # ---------------------------------------------------------------- plans
@@ -1593,23 +1613,30 @@ cdef class _Run:
         return True
 
 
-def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
-    """The rows of a run of DataRow, one tuple each."""
-    cdef _Run run = _Run(block, start, stop)
+cdef list decode_frames(Plan plan, const uint8_t* p, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t count):
+    """The rows of the frames from `at` to `stop`, about `count` of them, in a block that is pinned."""
     cdef list rows = []
     cdef Cache* cache = plan.take_cache(count)
+    cdef Py_ssize_t end
     try:
-        while run.next():
-            rows.append(decode_tuple(plan, cache, run.payload, run.size, HEAD))
+        while at < stop:
+            end = frame_at(p, at, stop)
+            if end < 0:
+                raise buffer_misuse("the run ends inside a frame")
+            rows.append(decode_tuple(plan, cache, p + at + HEAD, end - at - HEAD, HEAD))
+            at = end
     finally:
         plan.give_cache(cache)
     return rows
 
 
+def decode_rows(Plan plan not None, bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
+    """The rows of a run of DataRow, one tuple each."""
+    cdef _Run run = _Run(block, start, stop)
+    return decode_frames(plan, run.base, start, stop, count)
+
+
 # ---------------------------------------------------------------- the answers to executions
-
-cdef dict READY_STATUSES = {0x49: "I", 0x54: "T", 0x45: "E"}
-
 
 @cython.final
 @cython.auto_pickle(False)
@@ -1617,13 +1644,14 @@ cdef class Replies:
     """The answers to executions, taken from a ReadBuffer as they come: BindComplete, rows, CommandComplete."""
 
     cdef ReadBuffer buffer
-    cdef list rows
+    cdef list rows  # of the executions that `take` has not given back
     cdef bint is_bound
     cdef bytes tag_bytes  # of the last command tag, and its text: they repeat
     cdef object tag_text, failure
 
     def __init__(self, ReadBuffer buffer not None):
         self.buffer = buffer
+        self.rows = []
         self.reset()
 
     @property
@@ -1633,7 +1661,8 @@ cdef class Replies:
 
     def reset(self):
         """Forget what was taken of an execution that has not ended."""
-        self.rows = []
+        if PyList_GET_SIZE(self.rows):
+            self.rows = []
         self.is_bound = False
         self.failure = None
 
@@ -1652,14 +1681,16 @@ cdef class Replies:
             self.tag_bytes = PyBytes_FromStringAndSize(<const char*>p, size - 1)
         return self.tag_text
 
-    cdef void end(self, list done, object tag):
-        done.append((tag, self.rows))
-        self.rows = []
+    cdef int end(self, list tags, list ends, object tag) except -1:
+        ends.append(taken(int_of(PyList_GET_SIZE(self.rows))))
+        tags.append(tag)
         self.is_bound = False
+        return 0
 
     def take(self, Plan plan, Py_ssize_t most):
-        """(command tag, rows) of every execution whose answer ends in the buffer, at most `most`."""
-        cdef list done = []
+        """(command tags, rows, where each one's rows end) of the executions whose answers end in the buffer."""
+        cdef list tags = [], ends = [], rows
+        cdef Py_ssize_t count
         cdef Py_buffer view
         cdef ReadBuffer buffer = self.buffer
         cdef bytearray block = buffer.block
@@ -1673,17 +1704,24 @@ cdef class Replies:
         if plan is not None:
             cache = plan.take_cache((buffer.end - buffer.start) // TYPICAL_ROW)
         try:
-            while PyList_GET_SIZE(done) < most and self.take_frame(buffer, p, plan, cache, done):
+            while PyList_GET_SIZE(tags) < most and self.take_frame(buffer, p, plan, cache, tags, ends):
                 pass
         except BaseException as exc:
-            if not done:
+            if not tags:
                 raise
             self.failure = exc
         finally:
             if cache != NULL:
                 plan.give_cache(cache)
             PyBuffer_Release(&view)
-        return done
+        if not tags:
+            return tags, [], ends
+        rows = self.rows
+        count = ends[PyList_GET_SIZE(ends) - 1]
+        self.rows = rows[count:]
+        if self.rows:
+            del rows[count:]
+        return tags, rows, ends
 
     def take_single(self, Plan plan):
         """(command tag, rows, transaction status) of an execution and the ReadyForQuery behind it, or None."""
@@ -1691,8 +1729,8 @@ cdef class Replies:
         cdef bytearray block = buffer.block
         cdef Py_buffer view
         cdef const uint8_t* p
-        cdef Py_ssize_t rows_at = buffer.start + HEAD, at = rows_at, stop, end = buffer.end
-        cdef object tag
+        cdef Py_ssize_t rows_at = buffer.start + HEAD, at = rows_at, stop, end = buffer.end, count = 0
+        cdef object tag, status
         cdef list rows
         p = <const uint8_t*>PyByteArray_AS_STRING(block)
         if self.is_bound or end - buffer.start < HEAD or p[buffer.start] != 0x32 or load_i32(p + buffer.start + 1) != 4:
@@ -1702,7 +1740,8 @@ cdef class Replies:
             if stop < 0 or stop - at - 1 > buffer.limit:
                 return None
             at = stop
-        if at > rows_at and plan is None:
+            count += 1
+        if count and plan is None:
             return None
         stop = frame_at(p, at, end)
         if stop < 0 or stop - at - 1 > buffer.limit:
@@ -1713,20 +1752,30 @@ cdef class Replies:
             tag = "" if p[at] == 0x49 and stop - at == HEAD else None
         if tag is None or end - stop < HEAD + 1 or p[stop] != 0x5A or load_i32(p + stop + 1) != 5:
             return None
-        status = READY_STATUSES.get(p[stop + HEAD])
-        if status is None:
+        if p[stop + HEAD] == 0x49:
+            status = "I"
+        elif p[stop + HEAD] == 0x54:
+            status = "T"
+        elif p[stop + HEAD] == 0x45:
+            status = "E"
+        else:
             return None
-        PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)  # a call on the way may run any code
-        try:
-            rows = decode_rows(plan, block, rows_at, at, 0) if at > rows_at else []
-        except Exception:
-            return None  # `take` comes to it again, and says how far it came
-        finally:
-            PyBuffer_Release(&view)
+        if count:
+            PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)  # a call on the way may run any code
+            try:
+                rows = decode_frames(plan, p, rows_at, at, count)
+            except Exception:
+                return None  # `take` comes to it again, and says how far it came
+            finally:
+                PyBuffer_Release(&view)
+        else:
+            rows = []
         buffer.start = stop + HEAD + 1
         return tag, rows, status
 
-    cdef bint take_frame(self, ReadBuffer buffer, const uint8_t* p, Plan plan, Cache* cache, list done) except -1:
+    cdef bint take_frame(
+        self, ReadBuffer buffer, const uint8_t* p, Plan plan, Cache* cache, list tags, list ends
+    ) except -1:
         """Whether the next frame was one to take; it has then been taken, whatever is raised for it."""
         cdef Py_ssize_t at = buffer.start, length = buffer.frame_length(at)
         cdef uint8_t tag
@@ -1747,9 +1796,9 @@ cdef class Replies:
             text = self.text_of_tag(p + at + HEAD, length - HEAD)
             if text is None:
                 return False
-            self.end(done, text)
+            self.end(tags, ends, text)
         elif tag == 0x49 and length == HEAD:  # EmptyQueryResponse
-            self.end(done, "")
+            self.end(tags, ends, "")
         else:
             return False
         buffer.start = at + length
@@ -3019,12 +3068,12 @@ def encode_binds(
         row = <object>found
         drop(found)
         values = row_values(plan, row, count)
-        buffer.begin(0x42)
+        buffer.open_message(0x42)
         try:
             buffer.append(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
             put_values(&buffer.out, plan, values, count)
             buffer.append(PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail))
-            buffer.end()
+            buffer.close_message()
         except BaseException:
             if buffer.message_at >= 0:
                 buffer.discard()

@@ -243,25 +243,32 @@ class Replies:
         self._bound = self._singly = False
         self._failure: BaseException | None = None
 
-    def take(self, plan: Plan | None, most: int) -> list[tuple[str, list[tuple[Any, ...]]]]:
-        """(command tag, rows) of every execution whose answer ends in the buffer, at most `most`.
+    def take(self, plan: Plan | None, most: int) -> tuple[list[str], list[tuple[Any, ...]], list[int]]:
+        """(command tags, rows, where each one's rows end) of the executions whose answers end in the buffer.
 
-        With plan None an execution has no rows, and a DataRow is left where it is. Rows as in `decode_rows`; what is
-        raised for a row is raised when the executions before it have been given back, and the row is then behind.
+        At most `most` of them; the rows of all stand one after the other in a single list. With plan None an execution
+        has no rows, and a DataRow is left where it is. Rows as in `decode_rows`; what is raised for a row is raised
+        when the executions before it have been given back, and the row is then behind.
         (docs: Message Flow, Extended Query)
         """
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        done: list[tuple[str, list[tuple[Any, ...]]]] = []
+        tags: list[str] = []
+        ends: list[int] = []
         try:
-            while len(done) < most and self._take_frame(plan, done):
+            while len(tags) < most and self._take_frame(plan, tags, ends):
                 pass
         except BaseException as exc:
-            if not done:
+            if not tags:
                 raise
             self._failure = exc
-        return done
+        if not tags:
+            return tags, [], ends
+        rows, count = self._rows, ends[-1]
+        self._rows = rows[count:]
+        del rows[count:]
+        return tags, rows, ends
 
     def take_single(self, plan: Plan | None) -> tuple[str, list[tuple[Any, ...]], str] | None:
         """(command tag, rows, transaction status) of an execution and the ReadyForQuery behind it, or None.
@@ -312,7 +319,7 @@ class Replies:
         buffer._start = ready
         return tag, rows, status
 
-    def _take_frame(self, plan: Plan | None, done: list[Any]) -> bool:
+    def _take_frame(self, plan: Plan | None, tags: list[str], ends: list[int]) -> bool:
         """Whether the next frame was one to take; it has then been taken, whatever is raised for it."""
         buffer = self._buffer
         at, block = buffer._start, buffer._block
@@ -333,9 +340,9 @@ class Replies:
             text = _text_of_tag(bytes(block[at + HEAD : at + length]))
             if text is None:
                 return False
-            self._end(done, text)
+            self._end(tags, ends, text)
         elif tag == const.EMPTY_QUERY_RESPONSE and length == HEAD:
-            self._end(done, "")
+            self._end(tags, ends, "")
         else:
             return False
         buffer._start = at + length
@@ -355,9 +362,9 @@ class Replies:
         buffer._start = end
         self._rows.append(plan._decode(bytes(buffer._block[at + HEAD : end]), 0, end - at - HEAD, HEAD))
 
-    def _end(self, done: list[Any], tag: str) -> None:
-        done.append((tag, self._rows))
-        self._rows = []
+    def _end(self, tags: list[str], ends: list[int], tag: str) -> None:
+        tags.append(tag)
+        ends.append(len(self._rows))
         self._bound = self._singly = False
 
 

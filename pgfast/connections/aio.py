@@ -16,7 +16,7 @@ from ..net import conninfo as settings
 from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import CommandComplete, Notification
-from ..protocol.operations import Operation, Params, Pending, Pipeline, Result
+from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.session import Session
 from ..types import TypeInfo
 from ..types.registry import Registry
@@ -158,11 +158,11 @@ class AsyncConnection(BaseConnection):
         finally:
             self._user = None
 
-    async def _await(self, pending: Pending, timeout: float | None = None) -> Result:
+    async def _await(self, pending: Pending, timeout: float | None = None) -> Outcome:
         """What the execution gave. Raises what it has failed with."""
         pipeline = self._pipeline
         if pipeline is None:
-            return pending.result()
+            return pending.outcome()
         if not pending.answered:
             deadline = NEVER if timeout is None else Deadline(timeout)
             self._check_task()
@@ -172,7 +172,7 @@ class AsyncConnection(BaseConnection):
                 await self._advance(pipeline, awaiting, deadline)
             finally:
                 self._user = None
-        return pipeline.result_of(pending)
+        return pipeline.outcome_of(pending)
 
     async def _settled(self, timeout: float | None) -> Exception | None:
         """The failure of the pipeline that nobody has been told of, after every answer has been read."""
@@ -288,10 +288,10 @@ class AsyncConnection(BaseConnection):
 class AsyncCursor(BaseCursor):
     """Executes queries on a connection and walks through their results."""
 
-    _own_registry: Registry | None = None
-
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._own_registry: Registry | None = None
+        self._used = False
 
     @property
     def connection(self) -> AsyncConnection:
@@ -325,7 +325,7 @@ class AsyncCursor(BaseCursor):
     async def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncCursor:
-        if self._closed or self._used:
+        if self._used:
             self._reset()
         self._used = True
         connection = self._connection
@@ -335,7 +335,12 @@ class AsyncCursor(BaseCursor):
             self._pending = await connection._add(pipeline, query, params, prepare, registry, timeout)
             return self
         operation = operations.execute_query(connection._session, query, params, prepare, registry)
-        self._results = await connection._run(operation, timeout)
+        found = await connection._run(operation, timeout)
+        if isinstance(found, tuple):
+            self._tag, self._fields, rows = found
+            self._rows, self._at, self._stop = rows, 0, len(rows)
+        else:
+            self._show(found)
         return self
 
     async def executemany(
@@ -356,11 +361,14 @@ class AsyncCursor(BaseCursor):
     async def _arrive(self) -> None:
         """Wait for the answer of the pipeline where there is none yet."""
         if self._pending is not None:
-            self._show((await self._connection._await(self._pending),))
+            self._show_outcome(await self._connection._await(self._pending))
 
     async def fetchone(self) -> Row | None:
-        if self._pending is not None:
-            await self._arrive()
+        at = self._at
+        if at < self._stop:
+            self._at = at + 1
+            return self._rows[at]
+        await self._arrive()
         return self._take_one()
 
     async def fetchmany(self, size: int | None = None) -> list[Row]:
@@ -368,7 +376,8 @@ class AsyncCursor(BaseCursor):
         return self._take(self.arraysize if size is None else size)
 
     async def fetchall(self) -> list[Row]:
-        await self._arrive()
+        if self._at == self._stop:
+            await self._arrive()
         return self._take(None)
 
     def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:

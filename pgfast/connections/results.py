@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import const
 from ..errors import InterfaceError, ProgrammingError
-from ..protocol.backend import CommandComplete, Field
-from ..protocol.operations import Pending, Result
+from ..protocol.backend import CommandComplete, Field, rows_of
+from ..protocol.operations import Answers, Outcome, Pending, Result
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -47,18 +47,30 @@ class Column(NamedTuple):
 
 
 class BaseCursor:
-    """What both cursors share: the results of the last execution, one of them current."""
+    """What both cursors share: the results of the last execution, one of them current.
+
+    The rows of the current one are those from `_start` to `_stop` in `_rows`, and `_at` is the next to be fetched: what
+    a fetch needs as long as there are rows. Where there are none, why is found out then: nothing was executed, the
+    statement gives none, the cursor is closed, the answer of a pipeline has not come.
+    """
 
     arraysize = 1
 
     # What most cursors never change stands in the class: cursors are made by the thousand.
     _closed = False
-    _used = False
     _results: Sequence[Result] = ()
+    _answers: Answers | None = None
+    _ends: Sequence[int] = ()
     _index = 0
-    _at = 0
     _total: int | None = None
     _pending: Pending | None = None
+    _used: bool
+    _tag: str | None = None
+    _fields: tuple[Field, ...] | None = None
+    _rows: Sequence[Row] = ()
+    _start = 0
+    _at = 0
+    _stop = 0
 
     # ------------------------------------------------------------ what the connection's side calls
 
@@ -67,50 +79,76 @@ class BaseCursor:
             raise InterfaceError("the cursor is closed")
         self._show(())
 
-    def _show(self, results: Sequence[Result], total: int | None = None) -> None:
-        """Make these the results;
+    def _show(self, results: Sequence[Result] | Answers, total: int | None = None) -> None:
+        """Make these the results, the first of them the current one;
 
         `total` is the row count of all executions where it is not that of the current one.
         """
-        self._results, self._index, self._at, self._total, self._pending = results, 0, 0, total, None
         self._used = True
+        self._total, self._pending, self._index, self._answers, self._ends = total, None, 0, None, ()
+        if isinstance(results, Answers):
+            self._results = ()
+            if results.tags:
+                self._answers, self._ends = results, results.ends
+                self._choose(results.tags[0], results.fields, results.rows)
+                self._stop = results.ends[0]
+                return
+        else:
+            self._results = results
+            if results:
+                self._choose(results[0].tag, results[0].fields, results[0].rows)
+                return
+        self._choose(None, None, ())
+
+    def _choose(self, tag: str | None, fields: tuple[Field, ...] | None, rows: Sequence[Row]) -> None:
+        """Make a result with all these rows the current one; one without a tag is none."""
+        self._tag, self._fields, self._rows, self._start, self._at, self._stop = tag, fields, rows, 0, 0, len(rows)
+
+    def _show_outcome(self, outcome: Outcome) -> None:
+        """Make what one execution gave the only result of a cursor that has none."""
+        self._tag, self._fields, rows = outcome
+        self._rows, self._pending, self._at, self._stop = rows, None, 0, len(rows)
 
     def _show_copied(self, complete: CommandComplete) -> None:
         self._show([Result(complete.tag, complete.rows)])
 
-    @property
-    def _current(self) -> Result | None:
-        pending = self._pending
-        if pending is not None and pending.done is not None:
-            self._show((pending.result(),))
-        return self._results[self._index] if self._index < len(self._results) else None
+    def _look(self) -> None:
+        """Show the answer of a pipeline where it has come."""
+        if self._pending is not None and self._pending.done is not None:
+            self._show_outcome(self._pending.outcome())
 
-    def _rows(self) -> list[Row]:
-        """The current result's rows. Raises where it has none."""
+    def _check_fetchable(self) -> None:
+        """Raise InterfaceError or ProgrammingError where there is no result with rows, be they fetched or not."""
         if self._closed:
             raise InterfaceError("the cursor is closed")
-        results = self._results
-        current = results[0] if len(results) == 1 and not self._index else self._current
-        if current is None:
+        if self._tag is None:
             raise ProgrammingError("there is nothing to fetch: no query has been executed")
-        if current.fields is None:
+        if self._fields is None:
             raise ProgrammingError(
-                f"there is nothing to fetch: the last statement gave no rows (it was {current.tag or 'empty'})"
+                f"there is nothing to fetch: the last statement gave no rows (it was {self.statusmessage or 'empty'})"
             )
-        return current.rows
 
     def _take_one(self) -> Row | None:
-        rows, at = self._rows(), self._at
-        if at >= len(rows):
-            return None
-        self._at = at + 1
-        return rows[at]
+        at = self._at
+        if at < self._stop:
+            self._at = at + 1
+            return self._rows[at]
+        self._check_fetchable()
+        return None
 
     def _take(self, count: int | None) -> list[Row]:
-        rows = self._rows()
-        stop = len(rows) if count is None else min(len(rows), self._at + count)
-        start, self._at = self._at, stop
-        return rows[start:stop] if start or stop < len(rows) else list(rows)
+        """The next rows, at most `count`; a list of all there are is given away."""
+        rows, at, stop = self._rows, self._at, self._stop
+        if at == stop:
+            self._check_fetchable()
+            return []
+        if count is not None and at + count < stop:
+            stop = max(at, at + count)
+        self._at = stop
+        if stop - at == len(rows):
+            self._rows = ()
+            return rows  # type: ignore[return-value]  # only an empty one is no list
+        return rows[at:stop]  # type: ignore[return-value]
 
     # ------------------------------------------------------------ what a user sees
 
@@ -122,36 +160,41 @@ class BaseCursor:
     @property
     def description(self) -> list[Column] | None:
         """The columns of the current result, None where it has no rows to give (PEP 249)."""
-        current = self._current
-        if current is None or current.fields is None:
-            return None
-        return [Column.of(field) for field in current.fields]
+        self._look()
+        return None if self._fields is None else [Column.of(field) for field in self._fields]
 
     @property
     def rowcount(self) -> int:
         """Rows the current statement gave or touched, -1 where unknown; of all executions after `executemany`."""
+        tag = self.statusmessage
         if self._total is not None:
             return self._total
-        return -1 if self._current is None else self._current.row_count
+        return -1 if tag is None else rows_of(tag)
 
     @property
     def rownumber(self) -> int | None:
         """The index of the row that the next fetch gives, None where there are no rows to give."""
-        current = self._current
-        return None if current is None or current.fields is None else self._at
+        self._look()
+        return None if self._fields is None else self._at - self._start
 
     @property
     def statusmessage(self) -> str | None:
         """The command tag of the current statement, such as `INSERT 0 3`."""
-        return None if self._current is None else self._current.tag
+        self._look()
+        return self._tag if self._answers is None else self._answers.tags[self._index]
 
     def nextset(self) -> bool | None:
         """Go on to the next result: True where there is one, else None."""
-        if self._index + 1 >= len(self._results):
+        index, ends = self._index + 1, self._ends
+        if index < len(ends):
+            self._index, self._start = index, ends[index - 1]
+            self._at, self._stop = self._start, ends[index]
+            return True
+        if index >= len(self._results):
             return None
-        self._index += 1
-        self._at = 0
-        self._total = None
+        following = self._results[index]
+        self._choose(following.tag, following.fields, following.rows)
+        self._index, self._total = index, None
         return True
 
     def setinputsizes(self, sizes: object) -> None:

@@ -16,7 +16,7 @@ from ..net import sync as driver
 from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import CommandComplete, Notification
-from ..protocol.operations import Operation, Params, Pending, Pipeline, Result
+from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.session import Session
 from ..types import TypeInfo
 from ..types.registry import Registry
@@ -166,17 +166,17 @@ class Connection(BaseConnection):
         finally:
             self._end_turn()
 
-    def _await(self, pending: Pending, timeout: float | None = None) -> Result:
+    def _await(self, pending: Pending, timeout: float | None = None) -> Outcome:
         """What the execution gave. Raises what it has failed with."""
         pipeline = self._pipeline
         if pipeline is None:
-            return pending.result()
+            return pending.outcome()
         deadline = NEVER if timeout is None else Deadline(timeout)
         self._begin_turn(deadline)
         try:
             if not pending.answered:
                 self._advance(pipeline, operations.await_answer(self._session, pipeline, pending), deadline)
-            return pipeline.result_of(pending)
+            return pipeline.outcome_of(pending)
         finally:
             self._end_turn()
 
@@ -295,10 +295,10 @@ class Connection(BaseConnection):
 class Cursor(BaseCursor):
     """Executes queries on a connection and walks through their results."""
 
-    _own_registry: Registry | None = None
-
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._own_registry: Registry | None = None
+        self._used = False
 
     @property
     def connection(self) -> Connection:
@@ -332,7 +332,7 @@ class Cursor(BaseCursor):
     def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> Cursor:
-        if self._closed or self._used:
+        if self._used:
             self._reset()
         self._used = True
         connection = self._connection
@@ -342,7 +342,12 @@ class Cursor(BaseCursor):
             self._pending = connection._add(pipeline, query, params, prepare, registry, timeout)
             return self
         operation = operations.execute_query(connection._session, query, params, prepare, registry)
-        self._results = connection._run(operation, timeout)
+        found = connection._run(operation, timeout)
+        if isinstance(found, tuple):
+            self._tag, self._fields, rows = found
+            self._rows, self._at, self._stop = rows, 0, len(rows)
+        else:
+            self._show(found)
         return self
 
     def executemany(
@@ -363,11 +368,14 @@ class Cursor(BaseCursor):
     def _arrive(self) -> None:
         """Wait for the answer of the pipeline where there is none yet."""
         if self._pending is not None:
-            self._show((self._connection._await(self._pending),))
+            self._show_outcome(self._connection._await(self._pending))
 
     def fetchone(self) -> Row | None:
-        if self._pending is not None:
-            self._arrive()
+        at = self._at
+        if at < self._stop:
+            self._at = at + 1
+            return self._rows[at]
+        self._arrive()
         return self._take_one()
 
     def fetchmany(self, size: int | None = None) -> list[Row]:
@@ -375,7 +383,8 @@ class Cursor(BaseCursor):
         return self._take(self.arraysize if size is None else size)
 
     def fetchall(self) -> list[Row]:
-        self._arrive()
+        if self._at == self._stop:
+            self._arrive()
         return self._take(None)
 
     def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> Copy:

@@ -17,6 +17,7 @@ from ..errors.faults import buffer_misuse
 from . import decode_py
 
 HEAD: Final = 5  # tag and length word of a frame
+_LITTLE: Final = 4096  # most bytes that `take_short` copies
 FRAME: Final = Struct(">Bi")
 
 
@@ -30,7 +31,7 @@ class ReadBuffer:
     or beyond `max_message_size` are a ProtocolError and leave the buffer as it was.
     """
 
-    __slots__ = ("_block", "_block_size", "_end", "_lent", "_max", "_start")
+    __slots__ = ("_block", "_block_size", "_end", "_lent", "_max", "_start", "_whole")
 
     def __init__(self, block_size: int = const.READ_BLOCK_SIZE, max_message_size: int = const.MAX_MESSAGE_SIZE) -> None:
         if block_size < 16:
@@ -38,6 +39,7 @@ class ReadBuffer:
         self._block_size = block_size
         self._max = max_message_size
         self._block = bytearray(block_size)
+        self._whole = memoryview(self._block)
         self._start = 0
         self._end = 0
         self._lent = False
@@ -50,21 +52,22 @@ class ReadBuffer:
     def get_buffer(self, size_hint: int = -1) -> memoryview:
         """A writable view of the free tail, never empty; it and runs taken before, unless lent, die at the next one.
 
-        `size_hint` is what asyncio passes and is not needed.
+        `size_hint` is what asyncio passes and is not needed. Nobody may release the view: it may be the buffer's own.
         """
         unread = self._end - self._start
         if unread == 0 and not self._lent and len(self._block) <= 4 * self._block_size:
             self._start = self._end = 0
         elif self._lent or unread == 0 or len(self._block) - self._end < self._block_size // 4:
             self._make_room(unread)
-        return memoryview(self._block)[self._end :]
+        return self._whole[self._end :] if self._end else self._whole
 
     def _make_room(self, unread: int) -> None:
-        rest = bytes(memoryview(self._block)[self._start : self._end])
+        rest = bytes(self._whole[self._start : self._end])
         if self._lent or unread == 0 or unread > len(self._block) // 2:
             self._block = bytearray(max(self._block_size, 2 * unread))
+            self._whole = memoryview(self._block)
             self._lent = False
-        memoryview(self._block)[:unread] = rest
+        self._whole[:unread] = rest
         self._start, self._end = 0, unread
 
     def commit(self, size_bytes: int) -> None:
@@ -91,7 +94,7 @@ class ReadBuffer:
         if length == 0 or self._end - start < length:
             return None
         self._start = start + length
-        return self._block[start], bytes(memoryview(self._block)[start + HEAD : start + length])
+        return self._block[start], bytes(self._whole[start + HEAD : start + length])
 
     @property
     def next_tag(self) -> int:
@@ -239,3 +242,11 @@ class WriteBuffer:
             raise buffer_misuse("a message is still open")
         data, self._data = self._data, bytearray()
         return memoryview(data)
+
+    def take_short(self) -> bytes | memoryview:
+        """As `take`, but a copy, as bytes, where it is little: the block then goes on being used."""
+        if len(self._data) > _LITTLE or self._message_at >= 0:
+            return self.take()
+        data = bytes(self._data)
+        self._data.clear()
+        return data

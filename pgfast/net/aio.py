@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 from .. import const
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Operation, Pull, Read, Step, Write
+from ..protocol.operations import Ask, Block, Operation, Pull, Read, Step, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -42,7 +42,7 @@ class Link(asyncio.BufferedProtocol):
         self.info = info
         self.address = address
         self.loop = loop
-        self.unsent: list[memoryview] = []
+        self.unsent: list[Block] = []
         self._transport: asyncio.Transport | None = None
         self._tls: tuple[ssl.SSLContext, str | None] | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -75,7 +75,9 @@ class Link(asyncio.BufferedProtocol):
             self._fresh += nbytes
             if self._fresh >= const.READ_BLOCK_SIZE:
                 self._pause_reading()
-        self._wake()
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def eof_received(self) -> bool:
         """The peer sends no more; the transport closes itself."""
@@ -274,9 +276,9 @@ class Link(asyncio.BufferedProtocol):
     def _lost(self) -> Error:
         return self.session.lost(self._cause)
 
-    async def _ask(self, deadline: Deadline) -> list[memoryview]:
+    async def _ask(self, deadline: Deadline) -> list[Block]:
         """The blocks left over of what the session has written; where none are, bytes have come."""
-        block, transport = self.session.out.take(), self._transport
+        block, transport = self.session.out.take_short(), self._transport
         if transport is None or self._raw is not None or self._writing_paused or not deadline.unlimited:
             left = await self._send([block], False, deadline)
             if not left and not await self._receive(deadline):
@@ -332,7 +334,7 @@ class Link(asyncio.BufferedProtocol):
         raw, self._raw = bytes(self._raw), bytearray()
         return raw
 
-    async def _send(self, blocks: list[memoryview], listen: bool, deadline: Deadline) -> list[memoryview]:
+    async def _send(self, blocks: list[Block], listen: bool, deadline: Deadline) -> list[Block]:
         """The blocks left over: none, or those the transport has no room for while bytes have come."""
         self.unsent = blocks
         deadline.remaining()

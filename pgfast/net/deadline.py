@@ -11,18 +11,14 @@ _GRAIN_S: Final = 0.02
 
 
 class Deadline:
-    """A moment `seconds` from now; with None there is no limit."""
+    """A moment `seconds` from now; with None there is no limit, and it is `unlimited`."""
 
-    __slots__ = ("_at", "seconds")
+    __slots__ = ("_at", "seconds", "unlimited")
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
+        self.unlimited = seconds is None
         self._at = None if seconds is None else time.monotonic() + seconds
-
-    @property
-    def unlimited(self) -> bool:
-        """Whether there is no limit."""
-        return self._at is None
 
     def remaining(self) -> float | None:
         """Seconds left, None for no limit. Raises TimeoutError when none are."""

@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Operation, Pull, Read, Write
+from ..protocol.operations import Ask, Block, Operation, Pull, Read, Step, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -71,7 +71,7 @@ class Link:
         self.session = session
         self.info = info
         self.address = address
-        self.unsent: list[memoryview] = []
+        self.unsent: list[Block] = []
         self._sending = False  # from a call that sends until it is noted what it has sent
         self._waiting = False  # until bytes, room or the caller's source come: nothing is half done then
         self._sock: socket.socket = sock
@@ -120,7 +120,13 @@ class Link:
         was_idle = self.session.transaction_status == "I"
         self._sending = self._waiting = False
         try:
-            return self._drive(operation, deadline)
+            try:
+                step = operation.send(None)
+                if type(step) is Ask:  # the commonest beginning, and often all of it
+                    step = operation.send(self._ask(deadline))
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            return self._drive(operation, deadline, step)
         except BaseException as exc:
             operation.close()
             if self._is_in_doubt(exc):
@@ -147,12 +153,14 @@ class Link:
         self.session.die(OperationalError(f"an operation was interrupted by {type(exc).__name__} in the middle"))
         self.close()
 
-    def _drive(self, operation: Operation[T], deadline: Deadline) -> T:
+    def _drive(self, operation: Operation[T], deadline: Deadline, first: Step | None = None) -> T:
+        """What the operation returns, which stands at `first` where it has been begun."""
+        step: Any = first
         advance: Callable[[Any], Any] = operation.send
         answer: Any = None
         while True:
             try:
-                step = advance(answer)
+                step = advance(answer) if step is None else step
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             advance = operation.send
@@ -173,6 +181,7 @@ class Link:
             else:
                 self._upgrade(step.tls, deadline)
                 answer = None
+            step = None
 
     def come_to_rest(self, was_idle: bool) -> None:
         """Cancel what is under way and bring the session to rest; close where that does not succeed within
@@ -227,16 +236,17 @@ class Link:
 
     # ------------------------------------------------------------ the steps
 
-    def _ask(self, deadline: Deadline) -> list[memoryview]:
+    def _ask(self, deadline: Deadline) -> list[Block]:
         """The blocks left over of what the session has written; where none are, bytes have been received."""
         self._sending = True
-        block = self.session.out.take()
+        session, sock = self.session, self._sock
+        block = session.out.take_short()
         self.unsent = blocks = [block]
         try:
-            sent = self._sock.send(block, self._flags)
+            sent = sock.send(block, self._flags)
         except OSError:  # `_send` finds out what is wrong with the socket
             sent = 0
-        if sent == block.nbytes:
+        if sent == len(block):
             blocks.clear()
             self._sending = False
         else:
@@ -245,7 +255,7 @@ class Link:
             if self._send(blocks, False, deadline):
                 return blocks
         if not self._receive(deadline):
-            raise self.session.lost()
+            raise session.lost()
         return blocks
 
     def _receive(self, deadline: Deadline) -> int:
@@ -304,7 +314,7 @@ class Link:
         self.session.received.commit(size)
         return size or -1
 
-    def _send(self, blocks: list[memoryview], listen: bool, deadline: Deadline) -> list[memoryview]:
+    def _send(self, blocks: list[Block], listen: bool, deadline: Deadline) -> list[Block]:
         """The blocks left over: none, or those the socket does not take while bytes have come."""
         self.unsent = blocks
         deadline.remaining()
@@ -328,7 +338,7 @@ class Link:
                     deadline.remaining()
                 raise self.session.lost(exc) from exc
             else:
-                if sent == blocks[0].nbytes:
+                if sent == len(blocks[0]):
                     del blocks[0]
                 else:
                     blocks[0] = blocks[0][sent:]

@@ -19,6 +19,7 @@ from ..errors import ProgrammingError, shorten
 EXECUTE_ALL: Final = bytes([const.EXECUTE]) + b"\0\0\0\x09\0\0\0\0\0"
 #: Sync, ready for use.
 SYNC: Final = bytes([const.SYNC]) + b"\0\0\0\x04"
+EXECUTE_AND_SYNC: Final = EXECUTE_ALL + SYNC
 
 
 def text(value: str, what: str) -> bytes:

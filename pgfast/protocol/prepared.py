@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .. import const
 from .backend import Field
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 #: Random bytes in the names of a session's statements.
 _MARK_BYTES: Final = 6
+
+
+class Ready(NamedTuple):
+    """A prepared statement as a program asks for it: its SQL, how many parameters it takes, and the last plan made."""
+
+    sql: str
+    parameters: int
+    plan: StatementPlan
 
 
 @dataclass(slots=True)
@@ -60,6 +68,10 @@ class PreparedStatements:
     kept. Their names are this client's alone: behind a pooler that changes servers another client's statement of the
     same name would be executed. The descriptions of statements that were executed without being prepared are kept too,
     as many: with one at hand a statement goes to the server in a single write.
+
+    `ready` are prepared statements by the very text that a program has given, with a sequence of parameters, and
+    `plain` those without parameters; what is there need not be read again. Both are emptied when a statement comes or
+    goes. `latest` is the SQL of the statement used last.
     """
 
     def __init__(self, threshold: int | None = 5, maximum: int = 100) -> None:
@@ -71,6 +83,9 @@ class PreparedStatements:
         self._dropped: list[bytes] = []
         self._mark = secrets.token_hex(_MARK_BYTES).encode("ascii")
         self._serial = 0
+        self.ready: dict[str, Ready] = {}
+        self.plain: dict[str, Ready] = {}
+        self.latest = ""
 
     def __len__(self) -> int:
         return len(self._prepared)
@@ -79,8 +94,19 @@ class PreparedStatements:
         """The prepared statement for this SQL, now the most recently used one; None where there is none."""
         found = self._prepared.get(sql)
         if found is not None:
-            self._prepared.move_to_end(sql)
+            self.use(sql)
         return found
+
+    def use(self, sql: str) -> None:
+        """This prepared statement is the most recently used one now."""
+        self._prepared.move_to_end(sql)
+        self.latest = sql
+
+    def forget_ready(self) -> None:
+        """What was ready may not be any more."""
+        self.ready.clear()
+        self.plain.clear()
+        self.latest = ""
 
     def name_for(self, sql: str, prepare: bool | None) -> bytes:
         """The name to parse this SQL under: empty where it is not to be prepared (yet). Counts the execution.
@@ -118,6 +144,7 @@ class PreparedStatements:
 
     def keep(self, sql: str, statement: Prepared) -> None:
         """Remember a named statement the server has just prepared, and drop the oldest beyond `maximum`."""
+        self.forget_ready()
         self._prepared[sql] = statement
         self._described.pop(sql, None)
         while len(self._prepared) > max(self.maximum, 0):
@@ -125,6 +152,7 @@ class PreparedStatements:
 
     def drop(self, sql: str) -> None:
         """Use this statement no more: the server is to close it."""
+        self.forget_ready()
         statement = self._prepared.pop(sql, None)
         if statement is not None:
             self._dropped.append(statement.name)
@@ -142,6 +170,7 @@ class PreparedStatements:
 
     def forget(self) -> None:
         """The server has dropped them all."""
+        self.forget_ready()
         self._prepared.clear()
         self._dropped.clear()
 

@@ -18,6 +18,7 @@ import enum
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from .. import const
@@ -90,6 +91,9 @@ _EXTENDED: Final = frozenset({State.PARSE, State.BIND, State.DESCRIBE, State.EXE
 _EXECUTION: Final = (State.BIND, State.EXECUTE)
 _SYNCED_EXECUTION: Final = (State.BIND, State.EXECUTE, State.SYNC)
 
+#: How many answers are taken from the queue together and not one by one.
+_MANY: Final = 64
+
 #: Commands after which no prepared statement is left.
 _FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
 #: Commands of which the session takes notice.
@@ -110,6 +114,8 @@ class Run:
 
 
 Event: TypeAlias = backend.Message | Run
+#: What one execution gave: its command tag and its rows.
+Done: TypeAlias = tuple[str, list[tuple[Any, ...]]]
 
 
 def _ignore(_: object) -> None:
@@ -213,16 +219,18 @@ class Session:
         frontend.sync(self.out)
         self.expect(State.SYNC)
 
+    def expect_execution(self) -> None:
+        """Announce the answers to one Bind and Execute with a Sync behind it, while nothing else is under way."""
+        self._replies.reset()
+        self._expected.extend(_SYNCED_EXECUTION)
+        self._unsynced = self._skipping = False
+
     def expect_executions(self, count: int, synced: bool = False) -> None:
         """Announce the answers to `count` pairs of Bind and Execute, the last of them with a Sync behind it where
         `synced`."""
         expected = self._expected
         if not expected:
             self._replies.reset()
-        if count == 1 and synced and not self._skipping:
-            expected.extend(_SYNCED_EXECUTION)
-            self._unsynced = False
-            return
         self._unsynced = True
         if not self._skipping:
             expected.extend(_EXECUTION * count)
@@ -231,34 +239,34 @@ class Session:
 
     # ------------------------------------------------------------ bytes in, events out
 
-    def take_executions(self, plan: Plan | None, most: int) -> list[tuple[str, list[tuple[Any, ...]]]]:
-        """(command tag, rows) of the executions that have been answered, at most `most`, all read by one plan.
+    def take_executions(self, plan: Plan | None, most: int) -> tuple[list[str], list[tuple[Any, ...]], list[int]]:
+        """(command tags, rows, where each one's rows end) of the executions that have been answered.
 
-        It is the quick way past `next_event`, and leaves to it what is not in order. Raises ProtocolError, the session
-        is then dead, and DataError for a row, which is then behind; what is left of its execution is for `next_event`.
+        At most `most`, all read by one plan; fewer than have come where a message stands between them that answers
+        nothing: to be asked again, then, until there are none. It is the quick way past `next_event`, and leaves to it
+        what is not in order. Raises ProtocolError, the session is then dead, and DataError for a row, which is then
+        behind; what is left of its execution is for `next_event`.
         """
-        expected, replies, received = self._expected, self._replies, self.received
-        found: list[tuple[str, list[tuple[Any, ...]]]] = []
+        expected, replies = self._expected, self._replies
         while expected and (expected[0] is State.EXECUTE if replies.bound else expected[0] is State.BIND):
-            was_bound, done = replies.bound, found[:0]
+            was_bound = replies.bound
             try:
-                done = replies.take(plan, most - len(found))
+                found = replies.take(plan, most)
             except BaseException as exc:
-                self._count_executions(done, was_bound)
+                self._count_executions([], was_bound)
                 replies.reset()
                 if isinstance(exc, ProtocolError):
                     self.die(exc)
                 raise
-            self._count_executions(done, was_bound)
-            found += done
-            if len(found) == most or self._next_tag() not in _UNASKED:
-                break
-            frame = received.next_frame()
+            self._count_executions(found[0], was_bound)
+            if found[0] or not most or self._next_tag() not in _UNASKED:
+                return found
+            frame = self.received.next_frame()
             assert frame is not None, "its tag was seen"
             self._take_unasked(backend.parse(*frame))
-        return found
+        return [], [], []
 
-    def take_single(self, plan: Plan | None) -> tuple[str, list[tuple[Any, ...]]] | None:
+    def take_single(self, plan: Plan | None) -> Done | None:
         """(command tag, rows) of the one synced execution that is under way, where all of it has come in order.
 
         The session is then at rest; None leaves everything as it is, for `take_executions`.
@@ -280,14 +288,18 @@ class Session:
             self.die(exc)
             raise
 
-    def _count_executions(self, done: list[tuple[str, list[tuple[Any, ...]]]], was_bound: bool) -> None:
+    def _count_executions(self, tags: list[str], was_bound: bool) -> None:
         """Take what has been answered from the queue, and note the command tags."""
-        expected, noted = self._expected, ""
-        for _ in range(2 * len(done) + self._replies.bound - was_bound):
-            expected.popleft()
-        for tag, _ in done:
-            if tag is not noted:
-                noted = tag
+        expected, count = self._expected, 2 * len(tags) + self._replies.bound - was_bound
+        if count < _MANY:
+            for _ in range(count):
+                expected.popleft()
+        else:
+            rest = list(islice(expected, count, None))
+            expected.clear()
+            expected.extend(rest)
+        if tags and not _HEEDED.isdisjoint(tags):
+            for tag in tags:
                 if tag in _HEEDED:
                     self._heed(tag)
 
@@ -351,6 +363,7 @@ class Session:
                 self.parameters[name] = value
                 if name == "standard_conforming_strings":
                     self.standard_strings = value != "off"
+                    self.prepared.forget_ready()  # queries are read by it
             case backend.NoticeResponse(diag):
                 self.on_notice(diag)
             case backend.Notification():

@@ -45,11 +45,7 @@ def test_whole_answers_are_taken_together(codec: ModuleType) -> None:
     buffer = codec.ReadBuffer()
     replies = codec.Replies(buffer)
     feed(buffer, answer(1, 2) + BOUND + complete(b"INSERT 0 3") + BOUND + EMPTY + READY)
-    assert replies.take(codec.Plan([INT4]), 10) == [
-        ("SELECT 2", [(1,), (2,)]),
-        ("INSERT 0 3", []),
-        ("", []),
-    ]
+    assert replies.take(codec.Plan([INT4]), 10) == (["SELECT 2", "INSERT 0 3", ""], [(1,), (2,)], [2, 2, 2])
     assert buffer.next_tag == const.READY_FOR_QUERY
     assert not replies.bound
 
@@ -58,7 +54,11 @@ def test_no_more_are_taken_than_wanted(codec: ModuleType) -> None:
     buffer, plan = codec.ReadBuffer(), codec.Plan([INT4])
     replies = codec.Replies(buffer)
     feed(buffer, answer(1) * 5)
-    assert [len(replies.take(plan, most)) for most in (0, 2, 1, 9)] == [0, 2, 1, 2]
+    one = ("SELECT 1", (1,))
+    for most, count in ((0, 0), (2, 2), (1, 1), (9, 2), (9, 0)):
+        tags, rows, ends = replies.take(plan, most)
+        assert list(zip(tags, rows, strict=True)) == [one] * count
+        assert ends == list(range(1, count + 1))
 
 
 def test_an_answer_may_come_in_any_pieces(codec: ModuleType) -> None:
@@ -69,8 +69,21 @@ def test_an_answer_may_come_in_any_pieces(codec: ModuleType) -> None:
         found: list[Any] = []
         for at in range(0, len(stream), step):
             feed(buffer, stream[at : at + step])
-            found += replies.take(plan, 9)
-        assert found == [("SELECT 3", [(1,), (2,), (3,)]), ("SELECT 1", [(4,)])]
+            found.append(replies.take(plan, 9))
+        assert [one for one in found if one != ([], [], [])] == [
+            (["SELECT 3"], [(1,), (2,), (3,)], [3]),
+            (["SELECT 1"], [(4,)], [1]),
+        ]
+
+
+def test_rows_of_an_answer_without_its_end_stay_for_the_next_call(codec: ModuleType) -> None:
+    buffer, plan = codec.ReadBuffer(), codec.Plan([INT4])
+    replies = codec.Replies(buffer)
+    feed(buffer, answer(1, 2) + BOUND + data_row(3))
+    assert replies.take(plan, 9) == (["SELECT 2"], [(1,), (2,)], [2])
+    assert replies.bound
+    feed(buffer, data_row(4) + complete(b"SELECT 2") + answer(5))
+    assert replies.take(plan, 9) == (["SELECT 2", "SELECT 1"], [(3,), (4,), (5,)], [2, 3])
 
 
 def test_what_is_not_of_an_answer_is_left_where_it_is(codec: ModuleType) -> None:
@@ -88,7 +101,7 @@ def test_what_is_not_of_an_answer_is_left_where_it_is(codec: ModuleType) -> None
         replies = codec.Replies(buffer)
         feed(buffer, BOUND + data_row(1) + stray)
         if stray[0] != const.BIND_COMPLETE:
-            assert replies.take(codec.Plan([INT4]), 9) == []
+            assert replies.take(codec.Plan([INT4]), 9) == ([], [], [])
             assert replies.bound
         else:
             replies.take(codec.Plan([INT4]), 9)
@@ -99,7 +112,7 @@ def test_rows_of_a_statement_that_gives_none_are_left(codec: ModuleType) -> None
     buffer = codec.ReadBuffer()
     replies = codec.Replies(buffer)
     feed(buffer, answer(1))
-    assert replies.take(None, 9) == []
+    assert replies.take(None, 9) == ([], [], [])
     assert buffer.next_tag == const.DATA_ROW
 
 
@@ -108,7 +121,7 @@ def test_a_row_that_cannot_be_read_is_raised_when_those_before_it_were_given(cod
     replies = codec.Replies(buffer)
     bad = reference.frame(const.DATA_ROW, reference.row([b"xx"]))
     feed(buffer, answer(1) + BOUND + data_row(5) + bad + data_row(6) + complete(b"SELECT 3"))
-    assert replies.take(plan, 9) == [("SELECT 1", [(1,)])]
+    assert replies.take(plan, 9) == (["SELECT 1"], [(1,)], [1])
     assert replies.bound
     with pytest.raises(ProtocolError) as caught:
         replies.take(plan, 9)

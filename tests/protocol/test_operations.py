@@ -13,7 +13,7 @@ from pgfast import const
 from pgfast.errors import DataError, InterfaceError, OperationalError, ProgrammingError, ProtocolError
 from pgfast.errors.sqlstates import DivisionByZero, InvalidPassword, InvalidSqlStatementName
 from pgfast.protocol import operations
-from pgfast.protocol.operations import Pull, Read, Upgrade, Write
+from pgfast.protocol.operations import Block, Pull, Read, Upgrade, Write
 from pgfast.protocol.session import Session
 
 from . import messages as m
@@ -63,13 +63,13 @@ class Peer:
         session.received.commit(len(data))
         return len(data)
 
-    def _write(self, blocks: list[memoryview], session: Session) -> list[memoryview]:
+    def _write(self, blocks: list[Block], session: Session) -> list[Block]:
         if self.room is None or len(self.script) <= self.late:
             self.sent += b"".join(blocks)
             return []
         self.sent += bytes(blocks[0][: self.room])
         rest = [blocks[0][self.room :], *blocks[1:]]
-        if not rest[0].nbytes:
+        if not rest[0]:
             del rest[0]
         if rest:
             self._read(Read(), session)
@@ -310,8 +310,10 @@ def test_rows_in_a_pipeline_are_read_while_parameters_are_written(session: Sessi
     rows = ([number] for number in range(count))
     total, results = peer.run(operations.executemany(session, "select $1", rows, returning=True), session)
     assert total == count
-    assert len(results) == count
-    assert results[-1].rows == [(1,)]
+    assert isinstance(results, operations.Answers)
+    assert results.tags == ["INSERT 0 1"] * count
+    assert results.rows == [(1,)] * count
+    assert results.ends == list(range(1, count + 1))
     assert session.at_rest
 
 

@@ -13,17 +13,20 @@ from .extended import execute, executemany
 from .listening import await_notification
 from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
 from .queries import Params, execute_many, execute_query, read_query, with_literals
-from .simple import Result, command
+from .simple import Answers, Outcome, Result, command
 from .startup import connect, request_cancel, terminate
-from .steps import Ask, Operation, Pull, Read, Step, Upgrade, Write, settle
+from .steps import Ask, Block, Operation, Pull, Read, Step, Upgrade, Write, settle
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
 from .types import find_types, load_types, query, resolve
 
 __all__ = [
+    "Answers",
     "Ask",
+    "Block",
     "Consumer",
     "CopyConsumer",
     "Operation",
+    "Outcome",
     "Params",
     "Pending",
     "Pipeline",

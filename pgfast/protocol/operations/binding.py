@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from ... import const
 from ...codec import Plan, decode_rows, encode_binds
@@ -20,17 +20,14 @@ from ...errors import DatabaseError, DataError, ProgrammingError, ProtocolError,
 from ...types.coerce import cast_to_write
 from ...types.registry import PLAIN, Rules, UnknownInRecord
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription, rows_of
+from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription
 from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
-from ..session import Event, Run, Session, State
-from .simple import Result
-from .steps import ASK, Operation, Reply, Write, answer, exchange, settle
+from ..session import Done, Event, Run, Session, State
+from .simple import Answers, Outcome, Result
+from .steps import Block, Operation, Reply, Write, answer, exchange, settle
 
 T = TypeVar("T")
-
-#: What one execution gave: its command tag and its rows.
-Done: TypeAlias = tuple[str, list[tuple[Any, ...]]]
 
 #: SQLSTATEs that say that a prepared statement is of no use any more: it is gone, or its result type has changed.
 _INVALID_STATEMENT: Final = "26000"
@@ -169,14 +166,17 @@ def find_statement(session: Session, sql: str, prepare: bool | None) -> Operatio
 NO_LIMIT: Final = 2**62
 
 
-def write_execution(session: Session, plan: StatementPlan, params: Sequence[Any]) -> None:
-    """Bind and Execute into `session.out`, or nothing at all where a value is refused. Nothing is expected yet."""
+def write_execution(
+    session: Session, plan: StatementPlan, params: Sequence[Any], after: bytes = frontend.EXECUTE_ALL
+) -> None:
+    """Bind and Execute, or what else comes `after` the Bind, into `session.out`; nothing at all where a value is
+    refused. Nothing is expected yet."""
     values = params if type(params) is tuple else tuple(params)
     parameters, head = plan.parameters, plan.head
     if parameters is None:
         parameters, head = plan.for_values(values)
     try:
-        encode_binds(session.out, parameters, head, plan.tail, frontend.EXECUTE_ALL, iter((values,)), NO_LIMIT)
+        encode_binds(session.out, parameters, head, plan.tail, after, iter((values,)), NO_LIMIT)
     except DataError as exc:
         raise refused(exc, plan, values) from exc.__cause__
 
@@ -259,13 +259,12 @@ def execute_statement(
 
 
 class Executions(Reply):
-    """The results of executions by one plan, in order: (command tag, rows)."""
+    """The answers to executions by one plan, in order."""
 
-    def __init__(self, plan: StatementPlan, done: list[Done]) -> None:
-        """What comes is added to `done`."""
+    def __init__(self, plan: StatementPlan) -> None:
         super().__init__()
         self.plan = plan
-        self.done = done
+        self.answers = Answers()
 
     def consume(self, session: Session) -> None:
         while True:
@@ -279,44 +278,31 @@ class Executions(Reply):
     def receive(self, session: Session) -> None:
         """Take the whole answers that have come."""
         try:
-            self.done += session.take_executions(self.plan.rows, NO_LIMIT)
+            while (found := session.take_executions(self.plan.rows, NO_LIMIT))[0]:
+                self.keep(*found)
         except Exception as exc:  # kept, and raised when the exchange has ended
             self.failure = exc
+
+    def keep(self, tags: list[str], rows: list[tuple[Any, ...]], ends: list[int]) -> None:
+        """Use whole answers, given away, as `Answers` has them."""
+        self.answers.add(tags, rows, ends)
 
     def take(self, event: Event) -> None:
         if isinstance(event, Run):
             raise ProtocolError("DataRow came for a statement that was described as giving no rows")
 
 
-def execute_planned(session: Session, plan: StatementPlan, params: Sequence[Any]) -> Operation[Result | None]:
-    """The result, with its rows, of a prepared statement whose types are known: one write, and one read if it is small.
+def take_piecemeal(session: Session, plan: StatementPlan, unsent: list[Block]) -> Operation[Done]:
+    """What an execution gave whose answer does not come in one piece, or not in order. Raises what it has failed with.
 
-    None where a value does not fit, so that nothing has been sent: the statement is then prepared no more, because its
-    parameters may be of other types now. Raises as `execute`, with the session at rest.
+    `unsent` is what has not been sent yet of it.
     """
-    try:
-        write_execution(session, plan, params)
-    except DataError:  # raised again by who asks the server
-        session.prepared.drop_statement(plan.statement)
-        return None
-    session.out.put_messages(frontend.SYNC)
-    session.expect_executions(1, synced=True)
-    unsent = yield ASK
-    found = None if unsent else session.take_single(plan.rows)
-    if found is None:
-        found = yield from _piecemeal(session, plan, unsent)
-    tag, rows = found
-    return Result(tag, rows_of(tag), plan.fields, rows)
-
-
-def _piecemeal(session: Session, plan: StatementPlan, unsent: list[memoryview]) -> Operation[Done]:
-    """What an execution gave whose answer does not come in one piece, or not in order."""
-    reply = Executions(plan, [])
+    reply = Executions(plan)
     while unsent and session.dead is None:
         reply.consume(session)
         unsent = yield Write(unsent)
     yield from exchange(session, reply)
-    return reply.done[0]
+    return reply.answers.tags[0], reply.answers.rows
 
 
 class _Confirmed(Executions):
@@ -327,12 +313,12 @@ class _Confirmed(Executions):
     """
 
     def __init__(self, plan: StatementPlan) -> None:
-        super().__init__(plan, [])
+        super().__init__(plan)
         self.parsed = self.begun = self.outdated = False
 
     def receive(self, session: Session) -> None:
         super().receive(session)
-        self.begun = self.begun or bool(self.done) or session.executing
+        self.begun = self.begun or bool(self.answers.tags) or session.executing
 
     def take(self, event: Event) -> None:
         match event:
@@ -370,8 +356,8 @@ class _Confirmed(Executions):
 
 def execute_described(
     session: Session, sql: str, name: bytes, plan: StatementPlan, params: Sequence[Any]
-) -> Operation[Result | None]:
-    """The result of a statement that was described before, parsed under this name and executed in one write.
+) -> Operation[Outcome | None]:
+    """What a statement gives that was described before, parsed under this name and executed in one write.
 
     The types of the parameters are told to the server, so that values written for them are read as nothing else. None
     where the description was out of date, or may be because a value does not fit: nothing has been executed then, and
@@ -384,7 +370,7 @@ def execute_described(
     frontend.parse(session.out, name, sql, statement.type_oids)
     frontend.describe_statement(session.out, name)
     try:
-        write_execution(session, plan, params)
+        write_execution(session, plan, params, frontend.EXECUTE_AND_SYNC)
     except BaseException as exc:
         session.out.take()
         session.prepared.put_back(dropped)
@@ -392,7 +378,6 @@ def execute_described(
             session.prepared.forget_descriptions(sql)
             return None
         raise
-    session.out.put_messages(frontend.SYNC)
     session.expect(*[State.CLOSE] * len(dropped), State.PARSE, State.DESCRIBE)
     session.expect_executions(1, synced=True)
     reply = _Confirmed(plan)
@@ -412,8 +397,7 @@ def execute_described(
         if refused_now and was_idle and session.dead is None:
             return None
         raise failure
-    tag, rows = reply.done[0]
-    return Result(tag, rows_of(tag), reply.plan.fields, rows)
+    return reply.answers.tags[0], reply.plan.fields, reply.answers.rows
 
 
 def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[list[tuple[Any, ...]]]:

@@ -18,7 +18,7 @@ from .. import frontend
 from ..backend import CommandComplete, CopyResponse, RowDescription
 from ..session import Event, Run, Session, State
 from .queries import Params, with_literals
-from .steps import Operation, Pull, Reply, Write, answer, exchange, receive, send, settle
+from .steps import Block, Operation, Pull, Reply, Write, answer, exchange, receive, send, settle
 from .transactions import ensure_begin
 
 
@@ -90,7 +90,7 @@ def copy_begin(session: Session, sql: str, wanted: int | None = None) -> Operati
     """
     frontend.query(session.out, sql)
     session.expect(State.QUERY)
-    blocks = [session.out.take()]
+    blocks: list[Block] = [session.out.take()]
     while blocks:
         blocks = yield Write(blocks)
     event = yield from receive(session)
@@ -124,7 +124,7 @@ def copy_in(session: Session, sql: str, source: Iterator[memoryview] | AsyncIter
         if block is None:
             frontend.copy_done(session.out)
             break
-        blocks = [block]
+        blocks: list[Block] = [block]
         while blocks and session.dead is None:
             blocks = yield Write(blocks, listen=True)
             reply.consume(session)

@@ -27,7 +27,7 @@ from .binding import (
     refused,
     unless_stale,
 )
-from .simple import Result, ResultList, command
+from .simple import Answers, Result, command
 from .steps import Operation, answer, send, settle
 from .types import known_statement, learn, read_records
 
@@ -116,24 +116,19 @@ def may_execute_again(
 class _Gathered(Executions):
     """The answers to many executions: each of them kept, or only what they come to."""
 
-    def __init__(self, plan: StatementPlan, keep: bool) -> None:
-        super().__init__(plan, [])
+    def __init__(self, plan: StatementPlan, returning: bool) -> None:
+        super().__init__(plan)
+        self.answers.fields = plan.fields
         self.row_count = 0
         self.tag = ""
-        self._keep = keep
-        self._counted = 0
+        self._returning = returning
 
-    def receive(self, session: Session) -> None:
-        super().receive(session)
-        done = self.done
-        for at in range(self._counted, len(done)):
-            self.row_count += max(rows_of(done[at][0]), 0)
-        if done:
-            self.tag = done[-1][0]
-        if self._keep:
-            self._counted = len(done)
-        else:
-            done.clear()
+    def keep(self, tags: list[str], rows: list[tuple[Any, ...]], ends: list[int]) -> None:
+        self.tag = tags[-1]
+        same = tags.count(self.tag) == len(tags)
+        self.row_count += len(tags) * max(rows_of(self.tag), 0) if same else sum([max(rows_of(tag), 0) for tag in tags])
+        if self._returning:
+            super().keep(tags, rows, ends)
 
 
 class _Given:
@@ -159,10 +154,10 @@ def executemany(
     prepare: bool | None = None,
     registry: Registry | None = None,
     arrange: Callable[[Any], Sequence[Any]] = tuple,
-) -> Operation[tuple[int, Sequence[Result]]]:
+) -> Operation[tuple[int, Answers | list[Result]]]:
     """(rows touched in all, results): one statement executed for each row of parameters, pipelined.
 
-    With `returning` there is a Result with its rows for every execution, else only that of the last, without rows. In
+    With `returning` there are the Answers of all executions, else only the Result of the last, without rows. In
     autocommit mode it runs in a transaction of its own where none is open: all or nothing. Parameters and results may
     be of any size: what the server sends is read while parameters are written. `arrange` makes a sequence of values of
     a row that is no tuple or list.
@@ -180,7 +175,7 @@ def executemany(
     if own:
         yield from command(session, "COMMIT")
     if returning:
-        return replies.row_count, ResultList(replies.done, replies.plan.fields)
+        return replies.row_count, replies.answers
     return replies.row_count, [Result(replies.tag, replies.row_count)] if replies.tag else []
 
 

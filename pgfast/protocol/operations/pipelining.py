@@ -20,13 +20,13 @@ from ... import const
 from ...errors import DatabaseError, Error, PipelineAborted, ProgrammingError, ProtocolError
 from ...types.registry import Registry
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQuery, rows_of
+from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQuery
 from ..plans import StatementPlan, plan_of
-from ..session import Event, Session
-from .binding import Done, is_out_of_date, is_stale, write_execution
+from ..session import Done, Event, Session
+from .binding import is_out_of_date, is_stale, write_execution
 from .extended import prepared_plan
 from .queries import Params, read_query
-from .simple import Result
+from .simple import Outcome
 from .steps import READ, Operation, Reply, answer, send
 from .transactions import ensure_begin
 from .types import known_statement
@@ -49,14 +49,14 @@ class Pending:
         """Whether it is known what came of it."""
         return self.done is not None or self.failure is not None
 
-    def result(self) -> Result:
+    def outcome(self) -> Outcome:
         """What it gave. Raises what it has failed with."""
         if self.failure is not None:
             raise self.failure
         assert self.done is not None, "it has been answered"
         assert self.plan is not None, "what was never sent has failed"
         tag, rows = self.done
-        return Result(tag, rows_of(tag), self.plan.fields, rows)
+        return tag, self.plan.fields, rows
 
 
 class Pipeline(Reply):
@@ -138,7 +138,7 @@ class Pipeline(Reply):
             if plan is None:
                 return
             try:
-                done = session.take_executions(plan.rows, len(waiting))
+                tags, rows, ends = session.take_executions(plan.rows, len(waiting))
             except ProtocolError as exc:
                 self.failure = self.failure or exc
                 return
@@ -146,11 +146,14 @@ class Pipeline(Reply):
                 self._fail_first(exc)
                 self._broken = True
                 return
-            for one in done:
-                waiting.popleft().done = one
-            if waiting:
+            if not tags:
                 return
-            groups.popleft()
+            at = 0
+            for tag, end in zip(tags, ends, strict=True):
+                waiting.popleft().done = tag, rows[at:end]
+                at = end
+            if not waiting:
+                groups.popleft()
 
     def judge(self, session: Session, event: Event) -> None:
         if isinstance(event, ErrorResponse):
@@ -215,11 +218,11 @@ class Pipeline(Reply):
         failure, self.failure = self.failure, None
         return failure
 
-    def result_of(self, pending: Pending) -> Result:
+    def outcome_of(self, pending: Pending) -> Outcome:
         """What an execution that has been answered gave. Raises what it has failed with, which is then told."""
         if pending.failure is not None and pending.failure is self.failure:
             self.failure = None
-        return pending.result()
+        return pending.outcome()
 
 
 def add_now(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ...errors import DatabaseError, ProgrammingError
+from ...errors import DatabaseError, DataError, ProgrammingError
 from ...types.registry import Registry
 from ...types.render import render_any
-from .. import statements
+from .. import frontend, statements
 from ..plans import StatementPlan
+from ..prepared import Ready
 from ..session import Session
-from .binding import Rows, execute_described, execute_planned, fetch
+from .binding import Rows, execute_described, fetch, take_piecemeal, write_execution
 from .extended import described_plan, execute, executemany, may_execute_again, prepared_plan
-from .simple import Result
-from .steps import Operation
+from .simple import Answers, Outcome, Result
+from .steps import ASK, Operation
 from .transactions import ensure_begin
 from .types import learn, query
 
@@ -43,57 +44,116 @@ def _text(sql: str | bytes) -> str:
     return sql
 
 
+def _ready(session: Session, sql: str | bytes, params: Params, registry: Registry) -> Ready | None:
+    """The statement, where it is prepared and the parameters are its values as they stand; the quick way to it."""
+    prepared = session.prepared
+    if type(sql) is not str:
+        return None
+    if type(params) is tuple or type(params) is list:
+        found = prepared.ready.get(sql)
+        if found is None or len(params) != found[1]:
+            return None
+    else:
+        found = prepared.plain.get(sql) if params is None else None
+        if found is None:
+            return None
+    if found[2].rules is not registry.rules:
+        return None
+    if prepared.latest is not found[0]:
+        prepared.use(found[0])
+    return found
+
+
+def _make_ready(
+    session: Session, sql: str | bytes, found: statements.Query, params: Params, registry: Registry
+) -> Ready | None:
+    """The statement, where it is prepared; found by `_ready` from now on where its parameters are a sequence."""
+    plan = None if found.copies or (params is None and found.several) else prepared_plan(session, found.sql, registry)
+    if plan is None:
+        return None
+    ready = Ready(found.sql, found.count, plan)
+    if found.names is None and type(sql) is str:
+        (session.prepared.plain if params is None else session.prepared.ready)[sql] = ready
+    return ready
+
+
 def execute_query(
     session: Session,
     sql: str | bytes,
     params: Params = None,
     prepare: bool | None = None,
     registry: Registry | None = None,
-) -> Operation[list[Result]]:
-    """A Result, with its rows, for each statement.
+) -> Operation[Outcome | list[Result]]:
+    """What the statement gives, or a Result for each of several.
 
     One statement goes by the extended protocol. Several, which take no parameters, go by the simple one together, and
-    so does COPY. `registry` is the session's where none is given.
+    so does COPY. A statement that is prepared takes one write, and one read where the answer is small. `registry` is
+    the session's where none is given.
     """
-    if type(sql) is str and type(params) is tuple:  # the commonest, without another call
-        found = statements.with_parameters(sql, session.standard_strings)
-        values: Sequence[Any] = params
-        if found.names is not None or len(params) != found.count:
-            values = found.arrange(params)
-    else:
+    taken = session.registry if registry is None else registry
+    ready, found = _ready(session, sql, params, taken), None
+    values: Any = params or ()  # of a statement that is ready no mapping
+    if ready is None:
         found, values = read_query(session, sql, params)
-    if found.copies and values:
-        raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
+        if found.copies and values:
+            raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
     if not session.autocommit:
         yield from ensure_begin(session)
-    if found.copies or (params is None and found.several):
-        return (yield from query(session, found.sql, registry))
-    taken = session.registry if registry is None else registry
-    plan = prepared_plan(session, found.sql, taken)
-    if plan is None:
-        plan = described_plan(session, found.sql, prepare, taken) if found.planned else None
-        if plan is not None:
-            executed = yield from _execute_described(session, found.sql, plan, values)
-            if executed is not None:
-                return [executed]
-    else:
-        was_idle = session.transaction_status == "I"
+    if found is not None:
+        ready = _make_ready(session, sql, found, params, taken)
+        if ready is None:
+            return (yield from _execute_asking(session, found, params is None, values, prepare, taken))
+    assert ready is not None, "it was found or made"
+    plan, was_idle = ready[2], session.transaction_status == "I"
+    try:
+        write_execution(session, plan, values, frontend.EXECUTE_AND_SYNC)
+    except DataError:  # the parameters may be of other types now; raised again by who asks the server
+        session.prepared.drop_statement(plan.statement)
+        return (yield from _execute(session, ready[0], tuple(values), prepare, taken))
+    session.expect_execution()
+    unsent = yield ASK
+    done = None if unsent else session.take_single(plan.rows)
+    if done is None:
         try:
-            planned = yield from execute_planned(session, plan, values)
-            if planned is not None:
-                return [planned]
+            done = yield from take_piecemeal(session, plan, unsent)
         except DatabaseError as exc:
-            if not (yield from may_execute_again(session, found.sql, plan, was_idle, exc)):
+            if not (yield from may_execute_again(session, ready[0], plan, was_idle, exc)):
                 raise
+            return (yield from _execute(session, ready[0], tuple(values), prepare, taken))
+    return done[0], plan.fields, done[1]
+
+
+def _execute_asking(
+    session: Session,
+    found: statements.Query,
+    alone: bool,
+    values: Sequence[Any],
+    prepare: bool | None,
+    registry: Registry,
+) -> Operation[Outcome | list[Result]]:
+    """`execute_query` of what is not prepared; `alone` says that it came without parameters."""
+    if found.copies or (alone and found.several):
+        return (yield from query(session, found.sql, registry))
+    plan = described_plan(session, found.sql, prepare, registry) if found.planned else None
+    if plan is not None:
+        executed = yield from _execute_described(session, found.sql, plan, values)
+        if executed is not None:
+            return executed
+    return (yield from _execute(session, found.sql, values, prepare, registry))
+
+
+def _execute(
+    session: Session, sql: str, values: Sequence[Any], prepare: bool | None, registry: Registry
+) -> Operation[Outcome]:
+    """What one statement gives that the server is first asked about."""
     rows = Rows()
-    result = yield from execute(session, found.sql, values, rows, prepare, registry)
-    result.rows = rows.rows
-    return [result]
+    result = yield from execute(session, sql, values, rows, prepare, registry)
+    return result.tag, result.fields, rows.rows
 
 
 def _execute_described(
     session: Session, sql: str, plan: StatementPlan, values: Sequence[Any]
-) -> Operation[Result | None]:
+) -> Operation[Outcome | None]:
     """`execute_described`, with what a failure says learnt."""
     try:
         return (yield from execute_described(session, sql, plan.statement.name, plan, values))
@@ -109,7 +169,7 @@ def execute_many(
     returning: bool = False,
     prepare: bool | None = None,
     registry: Registry | None = None,
-) -> Operation[tuple[int, Sequence[Result]]]:
+) -> Operation[tuple[int, Answers | list[Result]]]:
     """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
     found = statements.with_parameters(_text(sql), session.standard_strings)
     if found.copies:

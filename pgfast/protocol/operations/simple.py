@@ -5,15 +5,14 @@ Source: PostgreSQL docs, "Message Flow: Simple Query".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, TypeAlias
 
 from ... import const
 from ...codec import Plan, decode_rows
 from ...types.registry import PLAIN, Rules
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, Field, RowDescription, rows_of
+from ..backend import Acknowledgement, CommandComplete, Field, RowDescription
 from ..session import Event, Run, Session, State
 from .steps import Operation, Reply, exchange
 
@@ -28,25 +27,32 @@ class Result:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-class ResultList(Sequence[Result]):
-    """The results of many executions of one statement, each made when it is asked for."""
+#: What one execution gave: its command tag, its columns and its rows.
+Outcome: TypeAlias = tuple[str, tuple[Field, ...] | None, list[tuple[Any, ...]]]
 
-    def __init__(self, done: Sequence[tuple[str, list[tuple[Any, ...]]]], fields: tuple[Field, ...] | None) -> None:
-        self._done = done
-        self._fields = fields
 
-    def __len__(self) -> int:
-        return len(self._done)
+@dataclass(slots=True)
+class Answers:
+    """What many executions of one statement gave: nothing is made for any of them until it is asked for.
 
-    @overload
-    def __getitem__(self, index: int) -> Result: ...
-    @overload
-    def __getitem__(self, index: slice) -> ResultList: ...
-    def __getitem__(self, index: int | slice) -> Result | ResultList:
-        if isinstance(index, slice):
-            return ResultList(self._done[index], self._fields)
-        tag, rows = self._done[index]
-        return Result(tag, rows_of(tag), self._fields, rows)
+    The rows of all of them stand one after the other; those of the one at `index`, whose command tag is `tags[index]`,
+    end before `ends[index]`.
+    """
+
+    fields: tuple[Field, ...] | None = None
+    tags: list[str] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    def add(self, tags: list[str], rows: list[tuple[Any, ...]], ends: list[int]) -> None:
+        """Add those of more executions, which are given away."""
+        if not self.tags:
+            self.tags, self.rows, self.ends = tags, rows, ends
+            return
+        before = len(self.rows)
+        self.tags += tags
+        self.rows += rows
+        self.ends += [before + end for end in ends] if before else ends
 
 
 class Results(Reply):

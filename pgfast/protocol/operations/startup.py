@@ -16,7 +16,7 @@ from ...errors import InterfaceError, OperationalError, ProtocolError, faults
 from .. import backend, frontend, scram
 from ..session import Event, Session, State
 from .simple import command
-from .steps import Operation, Read, Reply, Upgrade, Write, exchange
+from .steps import Block, Operation, Read, Reply, Upgrade, Write, exchange
 
 #: Methods this client cannot do, by name, for the error.
 _UNSUPPORTED: Final = {2: "Kerberos V5", 6: "SCM credentials", 7: "GSSAPI", 9: "SSPI"}
@@ -74,7 +74,7 @@ def terminate(session: Session) -> memoryview:
 
 def _post(session: Session) -> Operation[None]:
     """Send `session.out` at a time when the server has nothing to say."""
-    blocks = [session.out.take()]
+    blocks: list[Block] = [session.out.take()]
     while blocks:
         blocks = yield Write(blocks)
 

@@ -19,6 +19,9 @@ from ..session import Event, Session, State
 
 T = TypeVar("T")
 
+#: Bytes on their way to the server, given away by whoever has made them.
+Block: TypeAlias = bytes | memoryview
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -41,7 +44,7 @@ class Write:
     `listen` bytes that have come are read even if everything could be sent.
     """
 
-    blocks: list[memoryview]
+    blocks: list[Block]
     listen: bool = False
 
 
@@ -117,7 +120,7 @@ class Reply:
 
 def send(session: Session, reply: Reply, listen: bool = False) -> Operation[None]:
     """Send what is in `session.out`, consuming what comes meanwhile."""
-    blocks = [session.out.take()] if session.out.size_bytes else []
+    blocks: list[Block] = [session.out.take()] if session.out.size_bytes else []
     while blocks and session.dead is None:
         blocks = yield Write(blocks, listen)
         reply.consume(session)
@@ -148,7 +151,7 @@ def exchange(session: Session, reply: Reply) -> Operation[None]:
         raise reply.failure
 
 
-def settle(session: Session, unsent: list[memoryview] | None = None) -> Operation[None]:
+def settle(session: Session, unsent: list[Block] | None = None) -> Operation[None]:
     """Bring the session to rest, throwing away what comes.
 
     What was begun (`unsent`) is sent to its end, a COPY IN is failed, a Sync is sent where one is due, and everything

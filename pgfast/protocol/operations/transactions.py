@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...errors.sqlstates import lookup
 from ..session import Session
 from .simple import command
-from .steps import Operation, settle
+from .steps import Block, Operation, settle
 
 _IN_FAILED_TRANSACTION = "25P02"
 
@@ -58,7 +58,7 @@ def rollback_to(session: Session, name: str) -> Operation[None]:
     yield from command(session, f"ROLLBACK TO SAVEPOINT {_quoted(name)}; RELEASE SAVEPOINT {_quoted(name)}")
 
 
-def recover(session: Session, unsent: list[memoryview], was_idle: bool) -> Operation[None]:
+def recover(session: Session, unsent: list[Block], was_idle: bool) -> Operation[None]:
     """Bring an interrupted session to rest.
 
     In autocommit mode a transaction that the interrupted operation began (`was_idle`) is rolled back.
