@@ -171,6 +171,42 @@ def test_what_was_taken_is_never_touched_again(codec: ModuleType) -> None:
     assert [bytes(view) for view in views] == [reference.frame(68, bytes([i]) * 40) for i in range(5)]
 
 
+def test_what_is_short_is_taken_as_a_copy(codec: ModuleType) -> None:
+    out = codec.WriteBuffer()
+    assert out.take_short() == b""
+    taken = []
+    for size in (1, 4091, 4092, 200_000, 3):
+        out.begin(68)
+        out.put_bytes(b"x" * size)
+        out.end()
+        taken.append((size, out.take_short()))
+        assert out.size_bytes == 0
+    for size, block in taken:
+        assert bytes(block) == reference.frame(68, b"x" * size)
+        assert type(block) is (bytes if size + 5 <= 4096 else memoryview)
+    out.begin(68)
+    with pytest.raises(InterfaceError, match="open"):
+        out.take_short()
+
+
+def test_the_view_of_a_whole_block_may_be_had_again_and_again(codec: ModuleType) -> None:
+    buffer = codec.ReadBuffer(64)
+    for number in range(5):
+        view = buffer.get_buffer()
+        assert len(view) == 64
+        view[:5] = reference.frame(65 + number, b"")
+        buffer.commit(5)
+        assert len(buffer.get_buffer()) == 59
+        assert buffer.next_frame() == (65 + number, b"")
+    view = buffer.get_buffer()
+    view[:6] = reference.frame(65, b"x")
+    buffer.commit(6)
+    block, start, stop, _ = buffer.take_run(65)
+    buffer.lend()
+    buffer.get_buffer()[:6] = b"y" * 6
+    assert bytes(block[start:stop]) == reference.frame(65, b"x")
+
+
 def test_a_message_that_cannot_be_written_is_taken_back_whole(codec: ModuleType) -> None:
     out = codec.WriteBuffer()
     out.begin(const.SYNC)

@@ -245,6 +245,90 @@ def test_executemany_gives_a_result_for_every_execution_when_asked_to(conn: Any)
     assert seen == [[], [(2, 1)], [(3, 1), (3, 2)]]
 
 
+def test_each_of_many_results_is_walked_through_by_itself(conn: Any) -> None:
+    cursor = conn.cursor()
+    cursor.executemany("select generate_series(1, %s) * 10", [(3,), (0,), (2,)], returning=True)
+    seen: list[Any] = []
+    more = True
+    while more:
+        seen.append((cursor.statusmessage, cursor.rowcount, cursor.rownumber, cursor.fetchone(), cursor.rownumber))
+        seen.append((cursor.fetchmany(1), cursor.fetchall(), cursor.fetchall(), cursor.fetchone()))
+        more = bool(cursor.nextset())
+    assert seen == [
+        ("SELECT 3", 3, 0, (10,), 1),
+        ([(20,)], [(30,)], [], None),
+        ("SELECT 0", 0, 0, None, 0),
+        ([], [], [], None),
+        ("SELECT 2", 2, 0, (10,), 1),
+        ([(20,)], [], [], None),
+    ]
+    assert [column.type_code for column in cursor.description] == [23]
+    assert cursor.nextset() is None
+
+
+def test_many_results_without_rows_have_nothing_to_fetch(auto: Any) -> None:
+    auto.execute("create temp table t (a int)")
+    cursor = auto.cursor()
+    cursor.executemany("insert into t values (%s)", [(1,), (2,)], returning=True)
+    for _ in range(2):
+        assert cursor.description is None
+        assert cursor.rowcount == 1
+        with pytest.raises(pgfast.ProgrammingError, match="it was INSERT 0 1"):
+            cursor.fetchone()
+        cursor.nextset()
+    cursor.executemany("insert into t values (%s)", [], returning=True)
+    with pytest.raises(pgfast.ProgrammingError, match="no query"):
+        cursor.fetchall()
+
+
+def test_a_row_that_cannot_be_read_fails_executemany_with_its_reason(auto: Any) -> None:
+    def refuse(text: str) -> Any:
+        if text == "three":
+            raise ValueError("no threes")
+        return text
+
+    auto.types.register("text", decode=refuse)
+    for words in (["one", "two", "three", "four"], ["three"], ["one"] * 5000 + ["three"] + ["two"] * 5000):
+        with pytest.raises(pgfast.DataError, match="no threes"):
+            auto.cursor().executemany("select %s::text", [(word,) for word in words], returning=True)
+        assert auto.execute("select 'four'::text").fetchall() == [("four",)]
+
+
+def test_the_list_of_all_rows_belongs_to_who_has_fetched_it(conn: Any) -> None:
+    cursor = conn.execute("select generate_series(1, 3)")
+    rows = cursor.fetchall()
+    rows.append("mine")
+    assert cursor.fetchall() == []
+    assert cursor.fetchone() is None
+    assert (cursor.rowcount, cursor.rownumber) == (3, 3)
+    assert conn.execute("select generate_series(1, 3)").fetchall() == [(1,), (2,), (3,)]
+
+
+def test_a_query_is_read_anew_when_backslashes_mean_something_else(auto: Any) -> None:
+    query = r"select 'a\' || %s || 'b'"
+    for _ in range(2):
+        auto.execute("set standard_conforming_strings = on")
+        for _ in range(8):
+            assert auto.execute(query, ("x",)).fetchone() == (r"a\xb",)
+        auto.execute("set standard_conforming_strings = off")
+        with pytest.raises(pgfast.ProgrammingError, match="inside a quoted string"):
+            auto.execute(query, ("x",))
+
+
+def test_statements_take_turns_and_none_is_executed_for_another(face: Face, dsn: str) -> None:
+    conn = face.connect(dsn, prepare_threshold=1, autocommit=True)
+    conn.prepared_max = 3
+    for turn in range(6):
+        for kind in (0, 1, 2, 0, 3, 0, 4):
+            for params in ((turn,), [turn]):
+                assert conn.execute(f"select {kind}, %s::int", params).fetchall() == [(kind, turn)]
+            assert conn.execute(f"select {kind}, 'x%%s'").fetchone() == (kind, "x%%s")
+            assert conn.execute(f"select {kind}, 'x%%', %(n)s::int", {"n": turn}).fetchone() == (kind, "x%", turn)
+            with pytest.raises(pgfast.ProgrammingError, match="1 placeholders"):
+                conn.execute(f"select {kind}, %s::int", (1, 2))
+    assert conn.execute("select count(*) from pg_prepared_statements", prepare=False).fetchone() <= (4,)
+
+
 def test_executemany_is_all_or_nothing_in_autocommit_mode(auto: Any) -> None:
     auto.execute("create temp table t (a int check (a < 5))")
     for rows, error in (

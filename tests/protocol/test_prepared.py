@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from pgfast.protocol.backend import Field
-from pgfast.protocol.prepared import Prepared, PreparedStatements
+from pgfast.protocol.prepared import Prepared, PreparedStatements, Ready
 
 
 def numbered(names: list[bytes]) -> list[bytes]:
@@ -83,3 +85,25 @@ def test_columns_take_the_formats_they_were_asked_for_in() -> None:
     assert [field.format for field in statement.formatted(b"\0\1\0\0")] == [1, 0]
     assert [field.format for field in statement.formatted(b"\0\0\0\0")] == [0, 0]
     assert statement.formatted(b"\0\1\0\0") is statement.formatted(b"\0\1\0\0")
+
+
+def test_what_is_ready_goes_when_a_statement_comes_or_goes() -> None:
+    def made() -> PreparedStatements:
+        statements = PreparedStatements(threshold=0, maximum=2)
+        execute(statements, "a")
+        plan: Any = None
+        statements.ready["a"] = statements.plain["a"] = Ready("a", 0, plan)
+        statements.find("a")
+        return statements
+
+    changes: list[Callable[[PreparedStatements], Any]] = [
+        lambda statements: execute(statements, "b"),
+        lambda statements: statements.drop("a"),
+        lambda statements: statements.forget(),
+        lambda statements: statements.forget_ready(),
+    ]
+    for change in changes:
+        statements = made()
+        assert (statements.latest, len(statements.ready), len(statements.plain)) == ("a", 1, 1)
+        change(statements)
+        assert (statements.latest, statements.ready, statements.plain) == ("", {}, {})
