@@ -169,7 +169,27 @@ class Link(asyncio.BufferedProtocol):
             try:
                 step = operation.send(None)
                 if type(step) is Ask:  # the commonest beginning, and often all of it
-                    step = operation.send(await self._ask(deadline))
+                    transport = self._transport
+                    left: list[Block] = []
+                    if transport is None or self._raw is not None or self._writing_paused or not deadline.unlimited:
+                        left = await self._ask(deadline)
+                    else:  # as `_ask`, without another coroutine
+                        self.unsent = left
+                        transport.write(self.session.out.take_short())
+                        while not self._fresh:
+                            if self._ended or self._cause is not None:
+                                raise self._lost()
+                            if self._reading_paused:
+                                self._resume_reading()
+                            waiter = self._waiter = self.loop.create_future()
+                            try:
+                                await waiter
+                            finally:
+                                self._waiter = None
+                        self._fresh = 0
+                        if self._reading_paused:
+                            self._resume_reading()
+                    step = operation.send(left)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             return await self._drive(operation, deadline, step)
@@ -278,25 +298,10 @@ class Link(asyncio.BufferedProtocol):
 
     async def _ask(self, deadline: Deadline) -> list[Block]:
         """The blocks left over of what the session has written; where none are, bytes have come."""
-        block, transport = self.session.out.take_short(), self._transport
-        if transport is None or self._raw is not None or self._writing_paused or not deadline.unlimited:
-            left = await self._send([block], False, deadline)
-            if not left and not await self._receive(deadline):
-                raise self._lost()
-            return left
-        self.unsent = []
-        transport.write(block)
-        while not self._fresh:
-            if self._ended or self._cause is not None:
-                raise self._lost()
-            self._resume_reading()
-            waiter = self._waiter = self.loop.create_future()
-            try:
-                await waiter
-            finally:
-                self._waiter = None
-        self._take_fresh()
-        return []
+        left = await self._send([self.session.out.take_short()], False, deadline)
+        if not left and not await self._receive(deadline):
+            raise self._lost()
+        return left
 
     async def _receive(self, deadline: Deadline) -> int:
         """Bytes that have come into the session's buffer since they were last asked for, 0 at the end of the stream."""
@@ -314,7 +319,8 @@ class Link(asyncio.BufferedProtocol):
 
     def _take_fresh(self) -> int:
         size, self._fresh = self._fresh, 0
-        self._resume_reading()
+        if self._reading_paused:
+            self._resume_reading()
         return size
 
     def _leave_raw(self) -> None:
