@@ -64,6 +64,7 @@ cdef extern from "Python.h":
     void drop "Py_DECREF"(PyObject*)
     PyObject* new_int64 "PyLong_FromLongLong"(long long) except NULL
     PyObject* new_float "PyFloat_FromDouble"(double) except NULL
+    PyObject* new_letter "PyUnicode_FromOrdinal"(int) except NULL
     void set_item "PyTuple_SET_ITEM"(object, Py_ssize_t, PyObject*)
     void hold "Py_INCREF"(PyObject*)
     const uint8_t* text_data "PyUnicode_1BYTE_DATA"(PyObject*)
@@ -1503,6 +1504,18 @@ cdef inline PyObject* field_of(
     elif kind == KIND_FLOAT8:
         if size == 8:
             return new_float(load_f64(p))
+    elif kind == KIND_OID:
+        if size == 4:
+            return int_of(load_u32(p))
+    elif kind == KIND_BOOL:
+        if size == 1 and p[0] <= 1:
+            return new_ref(True) if p[0] else new_ref(False)
+    elif kind == KIND_INT2:
+        if size == 2:
+            return int_of(load_i16(p))
+    elif kind == KIND_CHAR:
+        if size == 1 and 0 < p[0] < 128:
+            return new_letter(p[0])
     elif kind == KIND_DATE:
         if size == 4:
             days = <int64_t>load_i32(p) + EPOCH_ORDINAL
@@ -1511,13 +1524,16 @@ cdef inline PyObject* field_of(
                     return remembered(cache, &cache.columns[column], spec, p, size, at, column)
                 civil(days, &year, &month, &day)
                 return new_date(year, month, day)
-    elif kind == KIND_STR and spec.call != NULL:
-        pass
-    elif kind == KIND_NUMERIC or kind == KIND_STR or KIND_TIMESTAMP <= kind <= KIND_TIMESTAMPTZ or kind == KIND_UUID:
+    elif kind == KIND_STR:
+        if spec.call == NULL:
+            if cache != NULL and may_repeat(KIND_STR, p, size) and looks(&cache.columns[column]):
+                return remembered(cache, &cache.columns[column], spec, p, size, at, column)
+            return new_ref(text_of(p, size, at, column))
+    elif kind == KIND_NUMERIC or kind == KIND_TIMESTAMP or kind == KIND_TIMESTAMPTZ or kind == KIND_UUID:
         if cache != NULL and may_repeat(kind, p, size) and looks(&cache.columns[column]):
             return remembered(cache, &cache.columns[column], spec, p, size, at, column)
-        if kind == KIND_NUMERIC or kind == KIND_STR:
-            return new_ref(decode_scalar(kind, NULL, p, size, at, column))
+        if kind == KIND_NUMERIC:
+            return new_ref(numeric_of(p, size, at, column))
     return other_of(spec, p, size, at, column, tracked)
 
 

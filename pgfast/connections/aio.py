@@ -140,8 +140,9 @@ class AsyncConnection(BaseConnection):
     ) -> Pending:
         """The execution, written and not answered yet."""
         session = self._session
-        self._check_task()
-        if self.closed:
+        if self._user is not None or os.getpid() != self._pid or asyncio.get_running_loop() is not self._link.loop:
+            self._check_task()
+        if self._closed or session.dead is not None:
             self._check()
         pending = operations.add_now(session, pipeline, query, params, registry)
         if pending is not None and session.out.size_bytes < const.COPY_BLOCK_SIZE:

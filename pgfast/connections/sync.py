@@ -88,7 +88,11 @@ class Connection(BaseConnection):
     def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it begins with the session at rest."""
         deadline = NEVER if timeout is None else Deadline(timeout)
-        self._begin_turn(deadline)
+        if os.getpid() != self._pid:
+            self._check_process()
+        if not self._lock.acquire(False):
+            self._wait_for_turn(deadline)
+        self._holder = threading.get_ident()
         try:
             if self._pipeline is not None:
                 self._drain(self._pipeline, deadline)
@@ -96,7 +100,8 @@ class Connection(BaseConnection):
                 self._check()
             return self._link.run(operation, deadline)
         finally:
-            self._end_turn()
+            self._holder = 0
+            self._lock.release()
 
     def _step(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it goes on with what is under way."""
@@ -148,7 +153,7 @@ class Connection(BaseConnection):
         session = self._session
         self._begin_turn(deadline)
         try:
-            if self.closed:
+            if self._closed or session.dead is not None:
                 self._check()
             pending = operations.add_now(session, pipeline, query, params, registry)
             if pending is None:

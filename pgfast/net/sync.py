@@ -254,8 +254,21 @@ class Link:
             self._sending = False
             if self._send(blocks, False, deadline):
                 return blocks
-        if not self._receive(deadline):
+        if not self._flags or not deadline.unlimited:
+            if not self._receive(deadline):
+                raise session.lost()
+            return blocks
+        received = session.received
+        view = received.get_buffer()
+        self._waiting = True
+        try:
+            size = sock.recv_into(view)
+        except OSError as exc:
+            raise session.lost(exc) from exc
+        self._waiting = False
+        if not size:
             raise session.lost()
+        received.commit(size)
         return blocks
 
     def _receive(self, deadline: Deadline) -> int:

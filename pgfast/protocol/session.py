@@ -184,7 +184,7 @@ class Session:
     @property
     def copying(self) -> bool:
         """Whether a COPY is under way."""
-        return State.COPY_IN <= self.state <= State.COPY_OUT_DONE
+        return bool(self._expected) and State.COPY_IN <= self._expected[0] <= State.COPY_OUT_DONE
 
     @property
     def executing(self) -> bool:

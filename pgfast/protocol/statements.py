@@ -79,7 +79,10 @@ class Query:
 
         Raises ProgrammingError where they are not those the query asks for.
         """
-        if self.names is not None:
+        if self.names is None:
+            if (type(params) is tuple or type(params) is list) and len(params) == self.count:
+                return params
+        else:
             if not isinstance(params, Mapping):
                 raise ProgrammingError(
                     f"the query has named parameters, so a mapping is needed, not {type(params).__name__}"

@@ -24,8 +24,7 @@ from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQ
 from ..plans import StatementPlan, plan_of
 from ..session import Done, Event, Session
 from .binding import is_out_of_date, is_stale, write_execution
-from .extended import prepared_plan
-from .queries import Params, read_query
+from .queries import Params, make_ready, read_query, ready_for
 from .simple import Outcome
 from .steps import READ, Operation, Reply, answer, send
 from .transactions import ensure_begin
@@ -102,12 +101,10 @@ class Pipeline(Reply):
         self.aborted = False
         self.forget_unnamed()  # a pooler may give the session another server now, which has never seen it
 
-    def plan_for(self, session: Session, sql: str, registry: Registry) -> StatementPlan | None:
-        """The plan of a statement that the server has at hand; None where it must be asked first."""
+    def unnamed_plan(self, sql: str, registry: Registry) -> StatementPlan | None:
+        """The plan of the statement that the server has without a name, where it is this one."""
         found = self._unnamed
-        if found is not None and found[0] == sql and found[1].rules is registry.rules:
-            return found[1]
-        return prepared_plan(session, sql, registry)
+        return found[1] if found is not None and found[0] == sql and found[1].rules is registry.rules else None
 
     def keep_unnamed(self, sql: str, plan: StatementPlan) -> None:
         """The statement that the server has without a name."""
@@ -231,12 +228,19 @@ def add_now(
     """The execution, written; None where the server must be asked something first (`add_asking`)."""
     if session.copying:
         session.check_usable()
+    begun = session.autocommit or session.transaction_status != "I"
+    ready = ready_for(session, sql, params, registry)
+    if ready is not None and begun:
+        return pipeline.add(session, ready[2], params or ())  # type: ignore[arg-type]  # no mapping
     found, values = read_query(session, sql, params)
     if found.copies or (params is None and found.several):
         raise ProgrammingError("a pipeline takes neither COPY nor several statements in one query; leave it for these")
-    if not session.autocommit and session.transaction_status == "I":
+    if not begun:
         return None
-    plan = pipeline.plan_for(session, found.sql, registry)
+    plan = pipeline.unnamed_plan(found.sql, registry)
+    if plan is None:
+        ready = make_ready(session, sql, found, params, registry)
+        plan = None if ready is None else ready.plan
     return None if plan is None else pipeline.add(session, plan, values)
 
 

@@ -44,7 +44,7 @@ def _text(sql: str | bytes) -> str:
     return sql
 
 
-def _ready(session: Session, sql: str | bytes, params: Params, registry: Registry) -> Ready | None:
+def ready_for(session: Session, sql: str | bytes, params: Params, registry: Registry) -> Ready | None:
     """The statement, where it is prepared and the parameters are its values as they stand; the quick way to it."""
     prepared = session.prepared
     if type(sql) is not str:
@@ -64,10 +64,10 @@ def _ready(session: Session, sql: str | bytes, params: Params, registry: Registr
     return found
 
 
-def _make_ready(
+def make_ready(
     session: Session, sql: str | bytes, found: statements.Query, params: Params, registry: Registry
 ) -> Ready | None:
-    """The statement, where it is prepared; found by `_ready` from now on where its parameters are a sequence."""
+    """The statement, where it is prepared; found by `ready_for` from now on where its parameters are a sequence."""
     plan = None if found.copies or (params is None and found.several) else prepared_plan(session, found.sql, registry)
     if plan is None:
         return None
@@ -91,7 +91,7 @@ def execute_query(
     the session's where none is given.
     """
     taken = session.registry if registry is None else registry
-    ready, found = _ready(session, sql, params, taken), None
+    ready, found = ready_for(session, sql, params, taken), None
     values: Any = params or ()  # of a statement that is ready no mapping
     if ready is None:
         found, values = read_query(session, sql, params)
@@ -100,7 +100,7 @@ def execute_query(
     if not session.autocommit:
         yield from ensure_begin(session)
     if found is not None:
-        ready = _make_ready(session, sql, found, params, taken)
+        ready = make_ready(session, sql, found, params, taken)
         if ready is None:
             return (yield from _execute_asking(session, found, params is None, values, prepare, taken))
     assert ready is not None, "it was found or made"
