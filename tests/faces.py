@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import pgfast
 from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncTransaction
 from pgfast.connections.aio import AsyncPipelineBlock, AsyncTypes
+from pgfast.replication import (
+    AsyncBaseBackup,
+    AsyncReplicationConnection,
+    AsyncReplicationStream,
+    ReplicationConnection,
+)
 
 NAMES = ("sync", "asyncio", "uvloop")
-_WRAPPED = (AsyncConnection, AsyncCursor, AsyncCopy, AsyncPipelineBlock, AsyncTransaction, AsyncTypes)
+_WRAPPED = (
+    *(AsyncConnection, AsyncCursor, AsyncCopy, AsyncPipelineBlock, AsyncTransaction, AsyncTypes),
+    *(AsyncReplicationConnection, AsyncReplicationStream, AsyncBaseBackup),
+)
 
 
 class Face:
@@ -47,6 +56,15 @@ class Face:
         self._opened.append(made)
         return made
 
+    def replicate(self, conninfo: str = "", **settings: Any) -> Any:
+        """A new connection to a walsender, closed at the end of the test."""
+        if self._loop is None:
+            made: Any = ReplicationConnection.connect(conninfo, **settings)
+        else:
+            made = self.run(AsyncReplicationConnection.connect(conninfo, **settings))
+        self._opened.append(made)
+        return made
+
     def run(self, value: Any) -> Any:
         """The value, awaited where it wants to be, wrapped where it is of the asynchronous face."""
         if self._loop is not None and inspect.isawaitable(value):
@@ -62,12 +80,20 @@ class Face:
         return value
 
     def _iterate(self, items: AsyncIterator[Any]) -> Iterator[Any]:
-        while True:
-            try:
-                item = self.run(items.__anext__())
-            except StopAsyncIteration:
-                return
-            yield item
+        try:
+            while True:
+                try:
+                    item = self.run(items.__anext__())
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            if isinstance(items, AsyncGenerator):
+                self.run(items.aclose())
+
+    def forget(self) -> None:
+        """Let go of the connections that were opened, which the test has closed."""
+        self._opened.clear()
 
     def close(self) -> None:
         """Close what is still open, and the event loop."""

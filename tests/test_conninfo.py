@@ -6,8 +6,10 @@ import contextlib
 import getpass
 import os
 import socket
+import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,9 +17,17 @@ from hypothesis import strategies as st
 
 from pgfast.errors import NotSupportedError, ProgrammingError
 from pgfast.net import conninfo as module
-from pgfast.net.conninfo import ConnInfo, parse
+from pgfast.net.conninfo import ConnInfo
+from pgfast.protocol.oauth import OAuth
+from pgfast.protocol.operations.login import METHODS
 
 SECRET = "s3cr3t"
+
+
+def parse(*args: Any, **keywords: Any) -> ConnInfo:
+    """The settings of the one host there is."""
+    (info,) = module.parse(*args, **keywords)
+    return info
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +128,8 @@ def test_any_text_is_read_or_refused_with_a_pgfast_error(text: str) -> None:
     for candidate in (text, "postgresql://" + text):
         # Whatever else comes out fails the test.
         with contextlib.suppress(ProgrammingError, NotSupportedError):
-            assert isinstance(parse(candidate, environ={}), ConnInfo)
+            for info in module.parse(candidate, environ={}):
+                assert isinstance(info, ConnInfo)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,7 @@ def test_any_text_is_read_or_refused_with_a_pgfast_error(text: str) -> None:
         ("connect_timeout=soon", "not a number of seconds"),
         ("connect_timeout=nan", "not a number of seconds"),
         ("keepalives=yes", "keepalives='yes' is not one of"),
-        ("ssl_min_protocol_version=TLSv1", "is not one of TLSv1.2, TLSv1.3"),
+        ("ssl_min_protocol_version=SSLv3", "is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
         ("sslrootcert=system sslmode=require", "verify-full"),
         ("postgresql://h:x1", "character 16: the port is not a number"),
         ("postgresql://[::1", "IPv6"),
@@ -159,17 +170,8 @@ def test_bad_setting_is_refused_by_name_or_position(text: str, error: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "host=a,b",
-        "port=1,2",
-        "postgresql://a:1,b:2/d",
-        "channel_binding=require",
         "gssencmode=require",
-        "service=prod",
-        "target_session_attrs=read-write",
-        "sslnegotiation=direct",
-        "replication=database",
         "client_encoding=latin1",
-        "max_protocol_version=3.2",
     ],
 )
 def test_what_libpq_can_and_pgfast_cannot_is_refused(text: str) -> None:
@@ -182,8 +184,93 @@ def test_harmless_values_of_unsupported_keywords_are_taken() -> None:
 
 
 def test_unsupported_variable_is_named() -> None:
-    with pytest.raises(NotSupportedError, match="PGSERVICE"):
-        parse(environ={"PGSERVICE": "x"})
+    with pytest.raises(NotSupportedError, match="PGGSSENCMODE"):
+        parse(environ={"PGGSSENCMODE": "require"})
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("host=a,b", [("a", None, 5432), ("b", None, 5432)]),
+        ("host=a,b port=1,2", [("a", None, 1), ("b", None, 2)]),
+        ("host=a,b,c port=7", [("a", None, 7), ("b", None, 7), ("c", None, 7)]),
+        ("host=a,b port=,2", [("a", None, 5432), ("b", None, 2)]),
+        ("hostaddr=127.0.0.1,::1", [("", "127.0.0.1", 5432), ("", "::1", 5432)]),
+        ("host=a,b hostaddr=127.0.0.1,", [("a", "127.0.0.1", 5432), ("b", None, 5432)]),
+        ("postgresql://a:1,b:2/d", [("a", None, 1), ("b", None, 2)]),
+        ("postgresql://a,[::1]:2/d", [("a", None, 5432), ("::1", None, 2)]),
+        ("postgresql://u:p@a,b/d?port=9", [("a", None, 9), ("b", None, 9)]),
+    ],
+)
+def test_several_hosts_are_settings_of_each(text: str, found: list[tuple[str, str | None, int]]) -> None:
+    infos = module.parse(text, environ={}, user="u")
+    assert [(info.host, info.hostaddr, info.port) for info in infos] == found
+
+
+@pytest.mark.parametrize("text", ["host=a,b port=1,2,3", "host=a,b hostaddr=127.0.0.1", "host=a port=1,2"])
+def test_lists_of_hosts_that_do_not_fit_are_refused(text: str) -> None:
+    with pytest.raises(ProgrammingError, match="entries for"):
+        module.parse(text, environ={})
+
+
+def test_each_host_has_its_own_password_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text("a:1:*:*:first\nb:*:*:*:second\n")
+    file.chmod(0o600)
+    infos = module.parse("host=a,b,c port=1", environ={}, user="u", passfile=str(file))
+    assert [info.password for info in infos] == ["first", "second", None]
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "value"),
+    [
+        ({}, "max_protocol_version", (3, 0)),
+        ({"max_protocol_version": "latest"}, "max_protocol_version", (3, 2)),
+        ({"max_protocol_version": "3.2", "min_protocol_version": "3.2"}, "min_protocol_version", (3, 2)),
+        ({"max_protocol_version": "2.0"}, "min_protocol_version", (2, 0)),
+        ({"require_auth": "md5, password"}, "require_auth", frozenset(("md5", "password"))),
+        ({"require_auth": "!none,!gss"}, "require_auth", frozenset(METHODS) - {"none", "gss"}),
+        ({"channel_binding": "require"}, "channel_binding", "require"),
+        ({"sslnegotiation": "direct"}, "sslmode", "require"),
+        ({"scram_max_iterations": "4096"}, "scram_max_iterations", 4096),
+        ({"sslsni": "0"}, "sslsni", False),
+        ({"replication": "database"}, "replication", "database"),
+        ({"replication": "on"}, "replication", "true"),
+        ({"replication": "0"}, "replication", None),
+        (
+            {"oauth_token": "abc", "oauth_issuer": "https://i", "oauth_scope": "s"},
+            "oauth",
+            OAuth("abc", "https://i", "s"),
+        ),
+    ],
+)
+def test_demands_on_the_log_in_are_read(settings: dict[str, Any], field: str, value: Any) -> None:
+    assert getattr(parse(host="h", user="u", environ={}, **settings), field) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"min_protocol_version": "3.2"}, "newer than max_protocol_version"),
+        ({"max_protocol_version": "3.1"}, "not one of 2.0, 3.0, 3.2, latest"),
+        ({"require_auth": "md5,!none"}, "use one way"),
+        ({"require_auth": "md5,md5"}, "lists md5 twice"),
+        ({"require_auth": "magic"}, "'magic' is not one of none, password"),
+        ({"sslnegotiation": "direct", "sslmode": "prefer"}, "wants sslmode=require or more"),
+        ({"scram_max_iterations": "0"}, "integer from 1"),
+        ({"oauth_token": 5}, "str or a callable, not int"),
+        ({"ssl_context": "context"}, "an ssl.SSLContext, not str"),
+        ({"ssl_context": ssl.create_default_context(), "sslrootcert": "f"}, "exclude each other"),
+    ],
+)
+def test_demands_that_contradict_themselves_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ProgrammingError, match=words):
+        parse(host="h", user="u", environ={}, **settings)
+
+
+def test_secrets_do_not_show() -> None:
+    info = parse(host="h", user="u", environ={}, password=lambda: SECRET, oauth_token=SECRET)
+    assert SECRET not in repr(info) and SECRET not in str(info)
 
 
 def test_unknown_python_keyword_is_refused() -> None:

@@ -13,10 +13,16 @@ from typing import Any
 import pytest
 
 from pgfast.errors import OperationalError
-from pgfast.net import tls
-from pgfast.net.conninfo import parse
+from pgfast.net import conninfo, tls
+from pgfast.net.conninfo import ConnInfo
 
 from .servers import Authority, TlsServer
+
+
+def parse(**keywords: Any) -> ConnInfo:
+    """The settings of the one host there is."""
+    (info,) = conninfo.parse(**keywords)
+    return info
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,10 @@ from tools import npm
 
 #: Major version -> version of the packages with its programs.
 VERSIONS: Final[dict[int, str]] = {
+    10: "10.23.0-beta.6",
+    11: "11.22.1-beta.11",
+    12: "12.22.0-beta.15",
+    13: "13.23.0-beta.16",
     14: "14.23.0-beta.17",
     15: "15.18.0-beta.17",
     16: "16.14.0-beta.17",

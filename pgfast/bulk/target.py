@@ -246,7 +246,7 @@ def describe(session: Session, table: str) -> Operation[Target]:
             typmod,
             kind,
             generated,
-            rules.encode_spec(oid),
+            None if session.simple_only else rules.encode_spec(oid),  # protocol 2.0 copies text only
             rules.renderer(oid),
             # Another connection may have altered the type in this moment: then it goes as text.
             rules.info(oid) or Named(kind, oid, 0, kind).by_form(None),

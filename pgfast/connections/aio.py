@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .. import const
 from ..errors import InterfaceError, ProgrammingError, TimeoutError
 from ..net import aio as driver
+from ..net import aio_connect
 from ..net import conninfo as settings
 from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
@@ -24,7 +25,7 @@ from . import docstrings
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .copying import BaseCopy
 from .inbox import Inbox
-from .results import BaseCursor, Row
+from .results import STREAM_ROWS, BaseCursor, Row
 from .transactions import BaseTransaction
 from .types import BaseTypes
 
@@ -51,14 +52,13 @@ class AsyncConnection(BaseConnection):
         prepare_threshold: int | None = 5,
         **kwargs: Any,
     ) -> C:
-        info = settings.parse(conninfo, **kwargs)
+        infos = settings.parse(conninfo, **kwargs)
         inbox = Inbox()
-        deadline = Deadline(info.connect_timeout if timeout is None else timeout)
 
         def make_session() -> Session:
             return new_session(inbox, autocommit, prepare_threshold)
 
-        return cls(await driver.connect(info, make_session, deadline), inbox)
+        return cls(await aio_connect.connect(infos, make_session, timeout), inbox)
 
     # ------------------------------------------------------------ running operations
 
@@ -279,6 +279,9 @@ class AsyncConnection(BaseConnection):
         finally:
             self._inbox.listeners -= 1
 
+    async def call_function(self, oid: int, *arguments: bytes | None, timeout: float | None = None) -> bytes | None:
+        return await self._run(operations.call_function(self._session, oid, arguments), timeout)
+
     async def cancel(self, *, timeout: float | None = CANCEL_S) -> None:
         self._check_process()
         if not self.closed and not self._session.at_rest:
@@ -358,6 +361,34 @@ class AsyncCursor(BaseCursor):
         operation = operations.execute_many(connection._session, query, params_seq, returning, prepare, self._registry)
         total, results = await connection._run(operation, timeout)
         self._show(results, None if returning else total)
+
+    async def stream(
+        self,
+        query: str | bytes,
+        params: Params = None,
+        *,
+        size: int = STREAM_ROWS,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Row]:
+        self._reset()
+        connection, session = self._connection, self._connection._session
+        if connection._pipeline is not None:
+            raise ProgrammingError("a pipeline has no streams; leave it for one")
+        opening = operations.open_portal(session, query, params, size, prepare, self._registry)
+        portal = await connection._run(opening, timeout)
+        self._show_portal(portal)
+        try:
+            while True:
+                for row in portal.ready:
+                    yield row
+                if portal.done:
+                    break
+                await connection._step(operations.next_rows(session, portal), timeout)
+        finally:
+            if not portal.done and not connection.closed and not session.at_rest:
+                await connection._step(operations.close_portal(session), timeout)
+            self._show_portal(portal)
 
     async def _arrive(self) -> None:
         """Wait for the answer of the pipeline where there is none yet."""

@@ -62,6 +62,12 @@ ProgrammingError for COPY and for several statements in one query. (docs: libpq,
 It ends when `timeout` seconds have passed since its beginning, or when `stop_after` have been given out; without
 either it waits for ever. While it waits, the connection is in use. Send LISTEN, and commit it, first.
 """,
+    "call_function": """What the function with this OID gives, in the binary form of its type; None for NULL.
+
+The arguments are the binary forms of theirs, bytes or None. It is the protocol's fast path (docs: Function Call), for
+large objects and the like; SQL calls functions better.
+"""
+    + _TIMEOUT,
     "cancel": """Ask the server to cancel what this connection is doing; whatever waits for it gets QueryCanceled.
 
 It goes over a connection of its own, and may be called while another thread or task waits for this one. It does
@@ -86,6 +92,13 @@ fit, ProgrammingError for placeholders that do not.
 
 In autocommit mode, outside a transaction, all executions succeed or none. `rowcount` is the sum of them all. With
 `returning` every execution has a result with its rows, see `nextset`.
+"""
+    + _TIMEOUT,
+    "stream": """An iterator over the rows of one statement, of which at most `size` are in memory.
+
+They are fetched through a portal, without a cursor being declared and without a transaction; until the last row has
+come, or the iterator is closed, the connection can do nothing else. `description` is there from the first row on,
+`rowcount` after the last. Raises ProgrammingError for several statements, COPY and inside a pipeline.
 """
     + _TIMEOUT,
     "fetchone": """The next row as a tuple, None where no rows are left.

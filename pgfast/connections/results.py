@@ -8,10 +8,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from .. import const
 from ..errors import InterfaceError, ProgrammingError
 from ..protocol.backend import CommandComplete, Field, rows_of
-from ..protocol.operations import Answers, Outcome, Pending, Result
+from ..protocol.operations import Answers, Outcome, Pending, Portal, Result
 
 Row: TypeAlias = tuple[Any, ...]
 
+#: Rows of one portion of a stream.
+STREAM_ROWS: Final = 1000
 #: Types whose typmod is a length in characters, 4 more (server: VARHDRSZ).
 _LENGTHS: Final = (const.OID_VARCHAR, const.OID_BPCHAR)
 _HEADER: Final = 4
@@ -111,6 +113,9 @@ class BaseCursor:
 
     def _show_copied(self, complete: CommandComplete) -> None:
         self._show([Result(complete.tag, complete.rows)])
+
+    def _show_portal(self, portal: Portal) -> None:
+        self._show([Result(portal.tag, portal.row_count, portal.fields)], portal.row_count)
 
     def _look(self) -> None:
         """Show the answer of a pipeline where it has come."""

@@ -13,6 +13,7 @@ from .. import const
 from ..errors import InterfaceError, ProgrammingError, TimeoutError
 from ..net import conninfo as settings
 from ..net import sync as driver
+from ..net import sync_connect
 from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import CommandComplete, Notification
@@ -24,7 +25,7 @@ from . import docstrings
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .copying import BaseCopy
 from .inbox import Inbox
-from .results import BaseCursor, Row
+from .results import STREAM_ROWS, BaseCursor, Row
 from .transactions import BaseTransaction
 from .types import BaseTypes
 
@@ -52,14 +53,13 @@ class Connection(BaseConnection):
         prepare_threshold: int | None = 5,
         **kwargs: Any,
     ) -> C:
-        info = settings.parse(conninfo, **kwargs)
+        infos = settings.parse(conninfo, **kwargs)
         inbox = Inbox()
-        deadline = Deadline(info.connect_timeout if timeout is None else timeout)
 
         def make_session() -> Session:
             return new_session(inbox, autocommit, prepare_threshold)
 
-        return cls(driver.connect(info, make_session, deadline), inbox)
+        return cls(sync_connect.connect(infos, make_session, timeout), inbox)
 
     # ------------------------------------------------------------ running operations
 
@@ -290,6 +290,9 @@ class Connection(BaseConnection):
         finally:
             self._inbox.listeners -= 1
 
+    def call_function(self, oid: int, *arguments: bytes | None, timeout: float | None = None) -> bytes | None:
+        return self._run(operations.call_function(self._session, oid, arguments), timeout)
+
     def cancel(self, *, timeout: float | None = CANCEL_S) -> None:
         self._check_process()
         if not self.closed and not self._session.at_rest:
@@ -369,6 +372,33 @@ class Cursor(BaseCursor):
         operation = operations.execute_many(connection._session, query, params_seq, returning, prepare, self._registry)
         total, results = connection._run(operation, timeout)
         self._show(results, None if returning else total)
+
+    def stream(
+        self,
+        query: str | bytes,
+        params: Params = None,
+        *,
+        size: int = STREAM_ROWS,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Row]:
+        self._reset()
+        connection, session = self._connection, self._connection._session
+        if connection._pipeline is not None:
+            raise ProgrammingError("a pipeline has no streams; leave it for one")
+        opening = operations.open_portal(session, query, params, size, prepare, self._registry)
+        portal = connection._run(opening, timeout)
+        self._show_portal(portal)
+        try:
+            while True:
+                yield from portal.ready
+                if portal.done:
+                    break
+                connection._step(operations.next_rows(session, portal), timeout)
+        finally:
+            if not portal.done and not connection.closed and not session.at_rest:
+                connection._step(operations.close_portal(session), timeout)
+            self._show_portal(portal)
 
     def _arrive(self) -> None:
         """Wait for the answer of the pipeline where there is none yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import sqlstates
 from .base import (
+    AuthenticationError,
     DatabaseError,
     DataError,
     Diagnostic,
@@ -24,6 +25,7 @@ from .faults import fault, reason, shorten
 from .sqlstates import *  # noqa: F403
 
 __all__ = [
+    "AuthenticationError",
     "DataError",
     "DatabaseError",
     "Diagnostic",

@@ -96,6 +96,10 @@ class ProtocolError(OperationalError):
     """The peer sent bytes that the protocol does not allow. The connection is closed."""
 
 
+class AuthenticationError(OperationalError):
+    """The client itself has refused to log in: a secret is missing, or the server did not what the settings demand."""
+
+
 class TimeoutError(OperationalError):  # noqa: A001  (read as pgfast.errors.TimeoutError)
     """A wait outlasted the timeout the caller gave."""
 

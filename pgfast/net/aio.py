@@ -8,15 +8,15 @@ included, leaves the session at rest or the transport closed. The Link is the pr
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 from .. import const
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Block, Operation, Pull, Read, Step, Write
+from ..protocol.operations import Ask, Block, Call, Hangup, Layer, Operation, Pull, Read, Step, Wrap, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -44,9 +44,10 @@ class Link(asyncio.BufferedProtocol):
         self.loop = loop
         self.unsent: list[Block] = []
         self._transport: asyncio.Transport | None = None
-        self._tls: tuple[ssl.SSLContext, str | None] | None = None
+        self._tls: tls.Settings | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._raw: bytearray | None = bytearray()
+        self._layer: Layer | None = None
         self._scratch = memoryview(bytearray(_RAW_BYTES))
         self._fresh = 0
         self._reading_paused = False
@@ -63,7 +64,9 @@ class Link(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go: the free tail of the session's block."""
-        return self._scratch if self._raw is not None else self.session.received.get_buffer(sizehint)
+        if self._raw is not None or self._layer is not None:
+            return self._scratch
+        return self.session.received.get_buffer(sizehint)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come; after a block's worth that nobody has asked for the peer must wait."""
@@ -71,13 +74,31 @@ class Link(asyncio.BufferedProtocol):
             self._raw += self._scratch[:nbytes]
             self._pause_reading()
         else:
-            self.session.received.commit(nbytes)
-            self._fresh += nbytes
+            if self._layer is None:
+                self.session.received.commit(nbytes)
+                self._fresh += nbytes
+            else:
+                self._take_through(self._layer, self._scratch[:nbytes])
             if self._fresh >= const.READ_BLOCK_SIZE:
                 self._pause_reading()
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def _take_through(self, layer: Layer, data: memoryview | bytes) -> None:
+        """Bytes that have come, as the layer reads them, into the session's buffer."""
+        try:
+            coming = memoryview(layer.incoming(data))
+        except Error as exc:
+            self._cause = self.session.die(exc)
+            return
+        while coming:
+            view = self.session.received.get_buffer(len(coming))
+            size = min(len(view), len(coming))
+            view[:size] = coming[:size]
+            self.session.received.commit(size)
+            self._fresh += size
+            coming = coming[size:]
 
     def eof_received(self) -> bool:
         """The peer sends no more; the transport closes itself."""
@@ -126,6 +147,10 @@ class Link(asyncio.BufferedProtocol):
         return self._tls is not None
 
     @property
+    def _direct(self) -> bool:
+        return self._tls is not None and self._tls.direct
+
+    @property
     def closed(self) -> bool:
         """Whether the transport is closed or closing."""
         return self._transport is None or self._transport.is_closing()
@@ -147,7 +172,7 @@ class Link(asyncio.BufferedProtocol):
         if self.session.dead is None:
             goodbye = operations.terminate(self.session)
             if not self.unsent and not self.closed:
-                self._transport.write(goodbye)
+                self._write(self._transport, goodbye)
         self._transport.close()
         left = deadline.remaining()
         done, _ = await asyncio.wait(
@@ -171,7 +196,8 @@ class Link(asyncio.BufferedProtocol):
                 if type(step) is Ask:  # the commonest beginning, and often all of it
                     transport = self._transport
                     left: list[Block] = []
-                    if transport is None or self._raw is not None or self._writing_paused or not deadline.unlimited:
+                    roundabout = self._raw is not None or self._layer is not None
+                    if transport is None or roundabout or self._writing_paused or not deadline.unlimited:
                         left = await self._ask(deadline)
                     else:  # as `_ask`, without another coroutine
                         self.unsent = left
@@ -216,7 +242,12 @@ class Link(asyncio.BufferedProtocol):
             if type(step) is Ask:
                 answer = await self._ask(deadline)
             elif type(step) is Read:
-                answer = await (self._receive_raw(deadline) if step.raw else self._receive(deadline))
+                if step.raw:
+                    answer = await self._receive_raw(deadline)
+                elif step.patience is not None:
+                    answer = await self._receive_patiently(step.patience, deadline)
+                else:
+                    answer = await self._receive(deadline)
             elif type(step) is Write:
                 answer = await self._send(step.blocks, step.listen, deadline)
             elif type(step) is Pull:
@@ -224,9 +255,18 @@ class Link(asyncio.BufferedProtocol):
                     answer = await self._pull(step.source, deadline)
                 except Exception as exc:  # the operation ends what it has begun, then it comes back
                     advance, answer = operation.throw, exc
-            else:
-                await self._upgrade(step.tls, deadline)
+            elif type(step) is Wrap:
+                self._layer, answer = step.layer, None
+            elif type(step) is Hangup:
+                self.close()
                 answer = None
+            elif type(step) is Call:
+                try:
+                    answer = await _value_of(step.function, deadline)
+                except Exception as exc:
+                    advance, answer = operation.throw, exc
+            else:
+                answer = await self._upgrade(step.tls, deadline)
             step = None
 
     async def come_to_rest(self, was_idle: bool) -> None:
@@ -270,10 +310,10 @@ class Link(asyncio.BufferedProtocol):
 
     async def cancel(self, deadline: Deadline) -> None:
         """Ask the server, over a connection of its own, to cancel what the session is doing."""
-        link = await _connected(self.address, self.info, Session(), deadline)
+        link = await connected(self.address, self.info, Session(), deadline)
         try:
             request = operations.request_cancel(
-                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted
+                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted, self._direct
             )
             await link._drive(request, deadline)
         finally:
@@ -317,6 +357,15 @@ class Link(asyncio.BufferedProtocol):
             await self._wait(deadline)
         return self._take_fresh()
 
+    async def _receive_patiently(self, patience: float, deadline: Deadline) -> int:
+        """As `_receive`, -1 where nothing has come in so many seconds."""
+        left = deadline.remaining()
+        try:
+            return await self._receive(Deadline(patience if left is None else min(patience, left)))
+        except TimeoutError:
+            deadline.remaining()
+            return -1
+
     def _take_fresh(self) -> int:
         size, self._fresh = self._fresh, 0
         if self._reading_paused:
@@ -326,7 +375,9 @@ class Link(asyncio.BufferedProtocol):
     def _leave_raw(self) -> None:
         """Go on with the session's own buffer, which gets what was put aside."""
         raw, self._raw = self._raw, None
-        if raw:
+        if raw and self._layer is not None:
+            self._take_through(self._layer, bytes(raw))
+        elif raw:
             self.session.received.get_buffer()[: len(raw)] = raw
             self.session.received.commit(len(raw))
             self._fresh += len(raw)
@@ -348,7 +399,7 @@ class Link(asyncio.BufferedProtocol):
             if self._ended or self._transport is None:
                 raise self._lost()
             if not self._writing_paused:
-                self._transport.write(blocks.pop(0))
+                self._write(self._transport, blocks.pop(0))
             elif self._fresh:
                 self._take_fresh()
                 return blocks
@@ -359,6 +410,9 @@ class Link(asyncio.BufferedProtocol):
             await asyncio.sleep(0)
             self._take_fresh()
         return blocks
+
+    def _write(self, transport: asyncio.Transport, block: Block) -> None:
+        transport.write(block if self._layer is None else self._layer.outgoing(block))
 
     async def _pull(self, source: Any, deadline: Deadline) -> Any:
         """The next item of the source, None at its end."""
@@ -378,8 +432,8 @@ class Link(asyncio.BufferedProtocol):
                 raise deadline.passed() from exc
             raise  # the source's own
 
-    async def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:
-        context, hostname = settings
+    async def _upgrade(self, settings: tls.Settings, deadline: Deadline) -> bytes | None:
+        """The server's certificate in DER."""
         left = deadline.remaining()
         if self._transport is None:
             raise self._lost()
@@ -389,7 +443,11 @@ class Link(asyncio.BufferedProtocol):
             )
         self._reading_paused = False
         handshake = self.loop.start_tls(
-            self._transport, self, context, server_hostname=hostname, ssl_handshake_timeout=_HANDSHAKE_S
+            self._transport,
+            self,
+            settings.context,
+            server_hostname=settings.hostname,
+            ssl_handshake_timeout=_HANDSHAKE_S,
         )
         try:
             transport = await asyncio.wait_for(handshake, left)
@@ -400,6 +458,21 @@ class Link(asyncio.BufferedProtocol):
         assert transport is not None
         self._transport = transport
         self._tls = settings
+        return settings.finish(transport.get_extra_info("ssl_object"))
+
+
+async def _value_of(function: Callable[[], Any], deadline: Deadline) -> Any:
+    """What a function of the program's gives, awaited where that is wanted."""
+    value = function()
+    if inspect.isawaitable(value):
+        try:
+            return await asyncio.wait_for(value, deadline.remaining())
+        except asyncio.TimeoutError as exc:
+            if deadline.expired:
+                raise deadline.passed() from exc
+            raise  # the function's own
+    deadline.remaining()
+    return value
 
 
 def _expire(waiter: asyncio.Future[None], deadline: Deadline) -> None:
@@ -410,35 +483,21 @@ def _expire(waiter: asyncio.Future[None], deadline: Deadline) -> None:
 # ---------------------------------------------------------------- connecting
 
 
-async def connect(info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline) -> Link:
-    """A link whose session is ready for queries. The deadline covers name lookup, connecting, TLS and authentication.
-
-    Each address of the host is tried until one takes the connection; what the server then says is final. Raises
-    OperationalError or the server's refusal.
-    """
-    try:
-        addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), deadline.remaining())
-    except asyncio.TimeoutError as exc:
-        raise deadline.passed() from exc
-    failures: list[OperationalError] = []
-    for index, address in enumerate(addresses):
-        try:
-            link = await _connected(address, info, make_session(), deadline.part(len(addresses) - index))
-        except OperationalError as exc:
-            failures.append(exc)
-            continue
-        return await _begin(link, make_session, deadline)
-    raise sockets.all_failed(failures)
-
-
-async def _connected(address: Address, info: ConnInfo, session: Session, deadline: Deadline) -> Link:
+async def connected(address: Address, info: ConnInfo, session: Session, deadline: Deadline) -> Link:
     """A link connected to the address, with nothing said yet. Raises OperationalError, TimeoutError among them."""
     loop = asyncio.get_running_loop()
-    sock = sockets.open_socket(address, info)
+    if address.given:
+        sock = sockets.prepared(address.given.pop(), info)
+    elif address.source is not None:
+        sock = sockets.prepared(await _value_of(address.source, deadline), info)
+    else:
+        sock = sockets.open_socket(address, info)
     link = Link(session, info, address, loop)
     try:
-        await asyncio.wait_for(loop.sock_connect(sock, address.sockaddr), deadline.remaining())
-        if address.family == getattr(socket, "AF_UNIX", None):
+        if address.sockaddr is not None and address.source is None and not _is_connected(sock):
+            await asyncio.wait_for(loop.sock_connect(sock, address.sockaddr), deadline.remaining())
+        sockets.check_peer(sock, info)
+        if sock.family == getattr(socket, "AF_UNIX", None):
             await loop.create_unix_connection(lambda: link, sock=sock)
         else:
             await loop.create_connection(lambda: link, sock=sock)
@@ -453,32 +512,9 @@ async def _connected(address: Address, info: ConnInfo, session: Session, deadlin
     return link
 
 
-async def _begin(link: Link, make_session: Callable[[], Session], deadline: Deadline) -> Link:
-    """The link with its session begun, by a second connection where sslmode allows another attempt."""
-    address, info = link.address, link.info
-    *earlier, last = sockets.encryptions(info)
-    for encrypted in earlier:
-        try:
-            return await _attempt(link, encrypted, deadline)
-        except OperationalError as exc:
-            if not sockets.may_try_other_encryption(exc):
-                raise
-            link = await _connected(address, info, make_session(), deadline)
-    return await _attempt(link, last, deadline)
-
-
-async def _attempt(link: Link, encrypted: bool, deadline: Deadline) -> Link:
-    info = link.info
+def _is_connected(sock: socket.socket) -> bool:
     try:
-        settings = (tls.context(info), tls.server_hostname(info)) if encrypted else None
-        begin = operations.connect(
-            link.session, info.startup_parameters, info.password, settings, sockets.tls_required(info)
-        )
-        await link.run(begin, deadline)
-    except TimeoutError as exc:
-        link.close()
-        raise TimeoutError(f"could not connect to {link.address.name}: {exc}") from exc
-    except BaseException:
-        link.close()
-        raise
-    return link
+        sock.getpeername()
+    except OSError:
+        return False
+    return True

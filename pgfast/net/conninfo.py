@@ -1,78 +1,47 @@
 """Where and how to connect: keywords, a URI, a keyword=value string and the PG* variables, made into one ConnInfo.
 
-Law of this file: text in, settings out. It opens no socket and reads no file but the password file. A word that could
+Law of this file: text in, settings out. It opens no socket and reads no files but the password file and the
+service file. A word that could
 be part of a password never comes into an error; positions do. Names and meanings: PostgreSQL docs, "Database
 Connection Control Functions".
 """
 
 from __future__ import annotations
 
-import difflib
 import getpass
 import os
+import socket
+import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import unquote_to_bytes
+from typing import Any, Final, TypeAlias
 
 from ..errors import NotSupportedError, ProgrammingError, shorten
+from ..protocol.oauth import OAuth, TokenSource
+from ..protocol.operations.login import METHODS, PasswordSource
+from ..protocol.scram import MAX_ITERATIONS
+from .conntext import parse_text
+from .keywords import OBJECTS, ONLY, SETTINGS, VARIABLES, check_keyword
 from .passfile import find_password
+from .service import read_service
 
 SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-TLS_VERSIONS: Final = ("TLSv1.2", "TLSv1.3")
+TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+#: Protocol versions that can be asked for.
+VERSIONS: Final = {"2.0": (2, 0), "3.0": (3, 0), "3.2": (3, 2), "latest": (3, 2)}
+#: What target_session_attrs may ask for.
+TARGETS: Final = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 #: Where servers put their Unix socket by default: Debian's place, then the one of the source code.
 SOCKET_DIRECTORIES: Final = ("/var/run/postgresql", "/tmp")
 
-#: Keywords that have a field of their own in ConnInfo, and the variable each one falls back to.
-_VARIABLES: Final[dict[str, str | None]] = {
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "dbname": "PGDATABASE",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "passfile": "PGPASSFILE",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "client_encoding": "PGCLIENTENCODING",
-    "application_name": "PGAPPNAME",
-    "fallback_application_name": None,
-    "options": "PGOPTIONS",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslpassword": None,
-    "sslcrl": "PGSSLCRL",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "keepalives": None,
-    "keepalives_idle": None,
-    "keepalives_interval": None,
-    "keepalives_count": None,
-    "tcp_user_timeout": None,
-}
-#: Keywords libpq knows whose other values would change what happens: only the harmless ones are taken.
-_ONLY: Final[dict[str, tuple[str | None, tuple[str, ...]]]] = {
-    "channel_binding": ("PGCHANNELBINDING", ("prefer", "disable")),
-    "gssencmode": ("PGGSSENCMODE", ("prefer", "disable")),
-    "load_balance_hosts": ("PGLOADBALANCEHOSTS", ("disable",)),
-    "max_protocol_version": ("PGMAXPROTOCOLVERSION", ("3.0",)),
-    "min_protocol_version": ("PGMINPROTOCOLVERSION", ("3.0",)),
-    "replication": (None, ("false", "off", "no", "0")),
-    "require_auth": ("PGREQUIREAUTH", ()),
-    "requirepeer": ("PGREQUIREPEER", ()),
-    "service": ("PGSERVICE", ()),
-    "sslcertmode": ("PGSSLCERTMODE", ("allow",)),
-    "sslcompression": ("PGSSLCOMPRESSION", ("0",)),
-    "sslcrldir": ("PGSSLCRLDIR", ()),
-    "sslnegotiation": ("PGSSLNEGOTIATION", ("postgres",)),
-    "sslsni": ("PGSSLSNI", ("1",)),
-    "target_session_attrs": ("PGTARGETSESSIONATTRS", ("any",)),
-}
-#: Variables that libpq turns into server settings of the session.
-_SETTINGS: Final = {"PGDATESTYLE": "datestyle", "PGTZ": "timezone", "PGGEQO": "geqo"}
-_SECRET: Final = ("password", "sslpassword")
+_YES: Final = ("on", "true", "yes", "1")
+_NO: Final = ("off", "false", "no", "0")
+_TLS_LIMITS: Final = ("ssl_min_protocol_version", "ssl_max_protocol_version")
+#: What a keyword may be given: text and numbers, a callable for the password, and the objects of `OBJECTS`.
+Setting: TypeAlias = "str | float | bool | PasswordSource | TokenSource | ssl.SSLContext | socket.socket | None"
+#: A function that gives a connected socket.
+SocketSource: TypeAlias = Callable[[], "socket.socket | Awaitable[socket.socket]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +57,7 @@ class ConnInfo:
     dbname: str
     user: str
     hostaddr: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | PasswordSource | None = field(default=None, repr=False)
     connect_timeout: float | None = None
     application_name: str | None = None
     options: str | None = None
@@ -105,6 +74,22 @@ class ConnInfo:
     keepalives_interval: int | None = None
     keepalives_count: int | None = None
     tcp_user_timeout_ms: int | None = None
+    max_protocol_version: tuple[int, int] = (3, 0)
+    min_protocol_version: tuple[int, int] = (3, 0)
+    require_auth: frozenset[str] = frozenset(METHODS)
+    channel_binding: str = "prefer"
+    scram_max_iterations: int = MAX_ITERATIONS
+    oauth: OAuth | None = None
+    sslcrldir: str | None = None
+    sslnegotiation: str = "postgres"
+    sslsni: bool = True
+    sslcertmode: str = "allow"
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    target_session_attrs: str = "any"
+    load_balance_hosts: bool = False
+    requirepeer: str | None = None
+    sock: socket.socket | SocketSource | None = field(default=None, repr=False)
+    replication: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -118,7 +103,11 @@ class ConnInfo:
     @property
     def startup_parameters(self) -> dict[str, str]:
         """What the StartupMessage carries, in order (docs: StartupMessage)."""
-        known = {"application_name": self.application_name, "options": self.options}
+        known = {
+            "application_name": self.application_name,
+            "options": self.options,
+            "replication": self.replication,
+        }
         return {
             "user": self.user,
             "database": self.dbname,
@@ -137,49 +126,83 @@ class ConnInfo:
 
 
 def parse(
-    conninfo: str | None = None, *, environ: Mapping[str, str] | None = None, **keywords: str | float | None
-) -> ConnInfo:
-    """The ConnInfo of a call.
+    conninfo: str | None = None, *, environ: Mapping[str, str] | None = None, **keywords: Setting
+) -> tuple[ConnInfo, ...]:
+    """The ConnInfo of each host that may be tried, in the order given.
 
     Each setting comes from the first place that has it: the keywords, the string (a URI or keyword=value pairs), the
-    PG* variable, the default. Keywords that are None count as not given.
+    service, the PG* variable, the default. Keywords that are None count as not given.
 
     Raises ProgrammingError naming the keyword or the position in the string, NotSupportedError for what libpq can do
     and pgfast cannot.
     """
-    text = conninfo or ""
-    given = _parse_uri(text) if text.startswith(("postgresql://", "postgres://")) else _parse_pairs(text)
+    given = parse_text(conninfo or "")
+    objects = {name: keywords.pop(name, None) for name in OBJECTS}
+    if callable(keywords.get("password")):
+        objects["password"] = keywords.pop("password")
     for name, value in keywords.items():
-        _check_keyword(name)
+        check_keyword(name)
         if value is not None:
             given[name] = ("1" if value else "0") if isinstance(value, bool) else str(value)
     variables = os.environ if environ is None else environ
-    for name, variable in {**_VARIABLES, **{name: only[0] for name, only in _ONLY.items()}}.items():
+    service = given.get("service") or variables.get("PGSERVICE")
+    if service:
+        file = given.get("servicefile") or variables.get("PGSERVICEFILE")
+        given = {**read_service(service, file, variables), **given}
+    known = dict(VARIABLES)
+    known.update({name: only[0] for name, only in ONLY.items()})
+    for name, variable in known.items():
         if variable and name not in given and variables.get(variable):
             given[name] = variables[variable]
     for name, value in given.items():
         if "\0" in value:
             raise ProgrammingError(f"connection setting {name} holds a NUL character")
     _refuse_unsupported(given)
-    extra = {setting: variables[name] for name, setting in _SETTINGS.items() if variables.get(name)}
-    return _build({name: value for name, value in given.items() if value or name == "password"}, extra)
+    extra = {setting: variables[name] for name, setting in SETTINGS.items() if variables.get(name)}
+    whole = {name: value for name, value in given.items() if value or name == "password"}
+    return tuple([_build(one, extra, objects) for one in _hosts(whole)])
 
 
-def _build(given: dict[str, str], extra: dict[str, str]) -> ConnInfo:
+def _hosts(given: dict[str, str]) -> list[dict[str, str]]:
+    """The settings of each host: the entries of host, hostaddr and port that belong together.
+
+    As in libpq, an empty entry is the default, and one port is the port of all.
+    """
+    lists = {name: given[name].split(",") for name in ("host", "hostaddr", "port") if name in given}
+    count = max((len(entries) for entries in lists.values()), default=1)
+    places = max((len(lists[name]) for name in ("host", "hostaddr") if name in lists), default=1)
+    for name, entries in lists.items():
+        if len(entries) == count == places or (name == "port" and len(entries) == 1):
+            continue
+        raise ProgrammingError(f"connection setting {name} has {len(entries)} entries for {places} hosts")
+    rest = {name: value for name, value in given.items() if name not in lists}
+    made = []
+    for at in range(count):
+        one = dict(rest)
+        for name, entries in lists.items():
+            entry = entries[at if len(entries) > 1 else 0].strip()
+            if entry:
+                one[name] = entry
+        made.append(one)
+    return made
+
+
+def _build(given: dict[str, str], extra: dict[str, str], objects: Mapping[str, Any]) -> ConnInfo:
     """The ConnInfo of checked settings, with defaults for those that are absent."""
     port = _integer(given, "port", 1, 65535) or 5432
     hostaddr = given.get("hostaddr")
     host = given.get("host") or ("" if hostaddr else _default_host(port))
     user = given.get("user") or _operating_system_user()
     dbname = given.get("dbname") or user
-    password = given.get("password")
+    password = objects.get("password") or given.get("password")
     if not password:
         password = find_password(given.get("passfile"), "localhost" if _is_default(host) else host, port, dbname, user)
-    sslrootcert = given.get("sslrootcert")
-    system = sslrootcert == "system"
-    sslmode = _choice(given, "sslmode", SSLMODES, "verify-full" if system else "prefer")
-    if system and sslmode != "verify-full":
-        raise ProgrammingError("sslrootcert=system trusts every public authority, so it wants sslmode=verify-full")
+    context = objects.get("ssl_context")
+    negotiation = _choice(given, "sslnegotiation", ("postgres", "direct"), "postgres")
+    newest = VERSIONS[_choice(given, "max_protocol_version", tuple(VERSIONS), "3.0")]
+    oldest = VERSIONS[_choice(given, "min_protocol_version", tuple(VERSIONS), "2.0" if newest[0] == 2 else "3.0")]
+    if newest < oldest:
+        raise ProgrammingError("min_protocol_version is newer than max_protocol_version (default: 3.0)")
     return ConnInfo(
         host=host,
         port=port,
@@ -190,8 +213,8 @@ def _build(given: dict[str, str], extra: dict[str, str]) -> ConnInfo:
         connect_timeout=_seconds(given, "connect_timeout"),
         application_name=given.get("application_name") or given.get("fallback_application_name"),
         options=given.get("options"),
-        sslmode=sslmode,
-        sslrootcert=sslrootcert,
+        sslmode=_sslmode(given, context, negotiation),
+        sslrootcert=given.get("sslrootcert"),
         sslcert=given.get("sslcert"),
         sslkey=given.get("sslkey"),
         sslpassword=given.get("sslpassword"),
@@ -203,174 +226,97 @@ def _build(given: dict[str, str], extra: dict[str, str]) -> ConnInfo:
         keepalives_interval=_integer(given, "keepalives_interval", 0, 2**31 - 1),
         keepalives_count=_integer(given, "keepalives_count", 0, 2**31 - 1),
         tcp_user_timeout_ms=_integer(given, "tcp_user_timeout", 0, 2**31 - 1),
+        max_protocol_version=newest,
+        min_protocol_version=oldest,
+        require_auth=_methods(given.get("require_auth")),
+        channel_binding=_choice(given, "channel_binding", ("disable", "prefer", "require"), "prefer"),
+        scram_max_iterations=_integer(given, "scram_max_iterations", 1, 2**31 - 1) or MAX_ITERATIONS,
+        oauth=_oauth(given, objects.get("oauth_token")),
+        sslcrldir=given.get("sslcrldir"),
+        sslnegotiation=negotiation,
+        sslsni=_choice(given, "sslsni", ("0", "1"), "1") == "1",
+        sslcertmode=given.get("sslcertmode", "allow"),
+        ssl_context=context,
+        target_session_attrs=_choice(given, "target_session_attrs", TARGETS, "any"),
+        load_balance_hosts=_choice(given, "load_balance_hosts", ("disable", "random"), "disable") == "random",
+        requirepeer=given.get("requirepeer"),
+        sock=_sock(objects.get("sock")),
+        replication=_replication(given),
         extra=extra,
     )
 
 
-# ---------------------------------------------------------------- keyword=value
+def _sslmode(given: dict[str, str], context: Any, negotiation: str) -> str:
+    """The sslmode, of which other settings want a least degree."""
+    system = given.get("sslrootcert") == "system"
+    default = "verify-full" if system else "require" if context is not None or negotiation == "direct" else "prefer"
+    sslmode = _choice(given, "sslmode", SSLMODES, default)
+    if system and sslmode != "verify-full":
+        raise ProgrammingError("sslrootcert=system trusts every public authority, so it wants sslmode=verify-full")
+    if negotiation == "direct" and sslmode in SSLMODES[:3]:
+        raise ProgrammingError(
+            f"sslnegotiation=direct begins with TLS, so it wants sslmode=require or more, not {sslmode}"
+        )
+    if context is not None:
+        _check_context(context, given)
+    elif sslmode == "verify-full" and given.get("sslsni") == "0":
+        raise ProgrammingError("sslsni=0 and sslmode=verify-full exclude each other: the name is checked as it is sent")
+    return sslmode
 
 
-def _parse_pairs(text: str) -> dict[str, str]:
-    """Settings of a keyword=value string: blanks around `=` allowed, values may be quoted by `'`, backslash escapes."""
-    given: dict[str, str] = {}
-    at = _skip_blanks(text, 0)
-    previous = ""
-    while at < len(text):
-        start = at
-        while at < len(text) and not text[at].isspace() and text[at] != "=":
-            at += 1
-        keyword = text[start:at]
-        at = _skip_blanks(text, at)
-        # The word may be the second half of a password with a blank, so it is not shown after one.
-        unquoted_secret = previous in _SECRET
-        if at >= len(text) or text[at] != "=":
-            hint = "; a value with blanks must stand in quotes: password='...'" if unquoted_secret else ""
-            raise ProgrammingError(f"connection string, character {start + 1}: '=' is missing after the keyword{hint}")
-        if unquoted_secret and not _is_known(keyword):
-            raise ProgrammingError(
-                f"connection string, character {start + 1}: not a known keyword; "
-                "a value with blanks must stand in quotes: password='...'"
-            )
-        _check_keyword(keyword, f", character {start + 1} of the connection string")
-        value, at = _read_value(text, _skip_blanks(text, at + 1))
-        given[keyword] = value
-        previous = keyword
-        at = _skip_blanks(text, at)
-    return given
+def _replication(given: Mapping[str, str]) -> str | None:
+    """What the StartupMessage says about replication: "database", "true", or None for an ordinary session."""
+    wanted = _choice(given, "replication", (*_YES, *_NO, "database"), "off").lower()
+    return "database" if wanted == "database" else "true" if wanted in _YES else None
 
 
-def _skip_blanks(text: str, at: int) -> int:
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at
+def _sock(sock: Any) -> Any:
+    """The program's own socket, or what makes one."""
+    if sock is None or isinstance(sock, socket.socket) or callable(sock):
+        return sock
+    raise ProgrammingError(f"sock is a connected socket or a callable that gives one, not {type(sock).__name__}")
 
 
-def _read_value(text: str, at: int) -> tuple[str, int]:
-    """(value, position after it) of the value that begins at `at`."""
-    quoted = at < len(text) and text[at] == "'"
-    start = at
-    at += quoted
-    out: list[str] = []
-    while at < len(text):
-        char = text[at]
-        if quoted and char == "'":
-            return "".join(out), at + 1
-        if not quoted and char.isspace():
-            break
-        if char == "\\" and at + 1 < len(text):
-            at += 1
-            char = text[at]
-        out.append(char)
-        at += 1
-    if quoted:
-        raise ProgrammingError(f"connection string, character {start + 1}: the quote that begins here is not closed")
-    return "".join(out), at
+def _methods(text: str | None) -> frozenset[str]:
+    """The methods that require_auth allows: those it lists, or all but those it lists behind `!`."""
+    if text is None:
+        return frozenset(METHODS)
+    listed = [word.strip() for word in text.split(",")]
+    negated = [word.startswith("!") for word in listed]
+    if any(negated) and not all(negated):
+        raise ProgrammingError("require_auth lists methods with and without '!'; use one way")
+    names = [word.removeprefix("!") for word in listed]
+    for name in names:
+        if name not in METHODS:
+            raise ProgrammingError(f"require_auth: {shorten(name)} is not one of {', '.join(METHODS)}")
+        if names.count(name) > 1:
+            raise ProgrammingError(f"require_auth lists {name} twice")
+    return frozenset(METHODS).difference(names) if any(negated) else frozenset(names)
 
 
-# ---------------------------------------------------------------- URI
+def _oauth(given: Mapping[str, str], token: str | TokenSource | None) -> OAuth | None:
+    """How tokens are got, None where none is given."""
+    if token is None:
+        return None
+    if not callable(token) and not isinstance(token, str):
+        raise ProgrammingError(f"oauth_token is a str or a callable, not {type(token).__name__}")
+    return OAuth(token, given.get("oauth_issuer"), given.get("oauth_scope"))
 
 
-def _parse_uri(uri: str) -> dict[str, str]:
-    """Settings of `postgresql://user:password@host:port/dbname?keyword=value&...`; every part may be absent."""
-    start = uri.index("://") + 3
-    main, mark, query = uri[start:].partition("?")
-    authority, _, dbname = main.partition("/")
-    userinfo, at_sign, hostspec = authority.rpartition("@")
-    if "@" in userinfo or "@" in dbname:
-        raise ProgrammingError("connection URI: an '@' or '/' in the user name or password must be written %40 or %2F")
-    given: dict[str, str] = {}
-    if at_sign:
-        user, colon, password = userinfo.partition(":")
-        given["user"] = _unquote(user, uri, start)
-        if colon:
-            given["password"] = _unquote(password, uri, start + len(user) + 1)
-    host_at = start + (len(userinfo) + 1 if at_sign else 0)
-    given.update(_parse_hostspec(hostspec, uri, host_at))
-    given["dbname"] = _unquote(dbname, uri, start + len(authority) + 1)
-    if mark:
-        # Without '@' before it, the '?' may stand in a password: `user:what?secret@host`.
-        given.update(_parse_query(query, uri, start + len(main) + 1, bool(at_sign) or "@" not in query))
-    return {name: value for name, value in given.items() if value or name == "password"}
-
-
-def _parse_hostspec(hostspec: str, uri: str, at: int) -> dict[str, str]:
-    """host and port of `name:port`, `[v6 address]:port` or a percent-encoded socket directory."""
-    if "," in hostspec:
-        raise NotSupportedError("connection URI: several hosts are not supported, name one")
-    if hostspec.startswith("["):
-        host, closed, rest = hostspec[1:].partition("]")
-        if not closed or not host or (rest and not rest.startswith(":")):
-            raise ProgrammingError(
-                f"connection URI, character {at + 1}: not an IPv6 address in brackets, [address]:port"
-            )
-        port = rest[1:]
-    else:
-        host, _, port = hostspec.partition(":")
-    if port and not (port.isascii() and port.isdigit()):
-        # Not shown: with an unescaped '/' in the password, its first half stands where the port is.
-        where = at + len(hostspec) - len(port) + 1
-        raise ProgrammingError(f"connection URI, character {where}: the port is not a number")
-    return {"host": _unquote(host, uri, at), "port": port}
-
-
-def _parse_query(query: str, uri: str, at: int, showable: bool) -> dict[str, str]:
-    """Settings of `keyword=value&...`; a keyword that is not known is shown when it is surely one."""
-    given: dict[str, str] = {}
-    for pair in query.split("&"):
-        keyword, equals, value = pair.partition("=")
-        if not equals or "=" in value:
-            problem = "'=' is missing" if not equals else "an '=' in a value must be written %3D"
-            raise ProgrammingError(f"connection URI, character {at + 1}: {problem} in this query parameter")
-        name, decoded = _unquote(keyword, uri, at), _unquote(value, uri, at + len(keyword) + 1)
-        if (name, decoded) == ("ssl", "true"):  # as JDBC writes it
-            name, decoded = "sslmode", "require"
-        if not showable and not _is_known(name):
-            raise ProgrammingError(
-                f"connection URI, character {at + 1}: not a known keyword; a '?' in a password must be written %3F"
-            )
-        _check_keyword(name, f", character {at + 1} of the connection URI")
-        given[name] = decoded
-        at += len(pair) + 1
-    return given
-
-
-def _unquote(text: str, uri: str, at: int) -> str:
-    """The text with %XX resolved; errors tell the position in `uri`, where the text begins at `at`."""
-    mark = text.find("%")
-    while mark >= 0:
-        digits = text[mark + 1 : mark + 3]
-        if len(digits) < 2 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
-            raise ProgrammingError(f"connection URI, character {at + mark + 1}: '%' without two hexadecimal digits")
-        if digits == "00":
-            raise ProgrammingError(f"connection URI, character {at + mark + 1}: %00 is not allowed")
-        mark = text.find("%", mark + 3)
-    try:
-        return unquote_to_bytes(text).decode("utf-8")
-    except UnicodeDecodeError:
-        # The exception quotes the bytes, which may be a password's, so it must not be chained.
-        raise ProgrammingError(f"connection URI, character {at + 1}: not UTF-8 after decoding '%'") from None
+def _check_context(context: Any, given: Mapping[str, str]) -> None:
+    """Refuse an ssl_context together with settings of which it is the bearer."""
+    if not isinstance(context, ssl.SSLContext):
+        raise ProgrammingError(f"ssl_context is an ssl.SSLContext, not {type(context).__name__}")
+    for name in (*("sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslcrldir"), *_TLS_LIMITS):
+        if name in given:
+            raise ProgrammingError(f"{name} and ssl_context exclude each other: set up the context")
 
 
 # ---------------------------------------------------------------- checks and defaults
 
 
-def _is_known(keyword: str) -> bool:
-    return keyword in _VARIABLES or keyword in _ONLY
-
-
-def _check_keyword(keyword: str, where: str = "") -> None:
-    if _is_known(keyword):
-        return
-    close = difflib.get_close_matches(keyword, [*_VARIABLES, *_ONLY, "database"], 1)
-    meant = "" if not close else f"; did you mean {'dbname' if close[0] == 'database' else close[0]}?"
-    raise ProgrammingError(f"unknown connection keyword {shorten(keyword)}{where}{meant}")
-
-
 def _refuse_unsupported(given: Mapping[str, str]) -> None:
-    for name in ("host", "hostaddr", "port"):
-        if "," in given.get(name, ""):
-            raise NotSupportedError(f"connection setting {name}: several hosts are not supported, name one")
-    for name, (variable, allowed) in _ONLY.items():
+    for name, (variable, allowed) in ONLY.items():
         value = given.get(name)
         if value and value not in allowed:
             instead = f"only {' or '.join(allowed)} is" if allowed else "leave it out"

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import struct
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import Error, NotSupportedError, OperationalError
-from .conninfo import ConnInfo
+from ..protocol.oauth import OAuth
+from ..protocol.operations import Credentials, Opening
+from .conninfo import ConnInfo, SocketSource
+from .tls import Settings, TlsError
 
 #: How long, in seconds, an interrupted operation may take to cancel what the server does and to bring the session to
 #: rest. Then the connection is closed.
@@ -29,15 +34,16 @@ _REFUSED: Final = "28000"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One place to connect to: a socket's family and address, and how to name it in an error."""
+    """One place to connect to: a socket's family and address, and how to name it in an error.
+
+    `given` holds the program's own socket until it is taken, `source` is its function that makes one each time.
+    """
 
     family: int
     sockaddr: Any
     name: str
-
-
-class TlsError(OperationalError):
-    """The TLS handshake failed."""
+    given: list[socket.socket] = field(default_factory=list, compare=False)
+    source: SocketSource | None = None
 
 
 def resolve(info: ConnInfo) -> Future[list[Address]]:
@@ -49,7 +55,14 @@ def resolve(info: ConnInfo) -> Future[list[Address]]:
     future: Future[list[Address]] = Future()
     path = info.socket_path
     host = info.hostaddr or info.host
-    if path is not None:
+    if isinstance(info.sock, socket.socket):
+        try:
+            future.set_result([Address(info.sock.family, info.sock.getpeername(), str(info), [info.sock])])
+        except OSError as exc:
+            raise OperationalError(f"sock is not connected: {exc.strerror or exc}") from exc
+    elif info.sock is not None:
+        future.set_result([Address(socket.AF_UNSPEC, None, str(info), source=info.sock)])
+    elif path is not None:
         if not hasattr(socket, "AF_UNIX"):
             raise NotSupportedError(f"host {info.host!r} means a Unix socket, which this platform does not have")
         future.set_result([Address(socket.AF_UNIX, path, str(info))])
@@ -89,10 +102,14 @@ def _look_up(future: Future[list[Address]], host: str, info: ConnInfo) -> None:
 
 def open_socket(address: Address, info: ConnInfo) -> socket.socket:
     """A non-blocking socket for the address, its options set and not connected yet."""
-    made = socket.socket(address.family, socket.SOCK_STREAM)
+    return prepared(socket.socket(address.family, socket.SOCK_STREAM), info)
+
+
+def prepared(made: socket.socket, info: ConnInfo) -> socket.socket:
+    """The socket, non-blocking and with its options set; closed where that fails."""
     try:
         made.setblocking(False)
-        if address.family in (socket.AF_INET, socket.AF_INET6):
+        if made.family in (socket.AF_INET, socket.AF_INET6):
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for level, option, value in _keepalive(info):
                 made.setsockopt(level, option, value)
@@ -145,6 +162,24 @@ def may_try_other_encryption(exc: Error) -> bool:
     return isinstance(exc, TlsError) or exc.sqlstate == _REFUSED
 
 
+def check_peer(sock: socket.socket, info: ConnInfo) -> None:
+    """Raise OperationalError where the server at the other end of a Unix socket runs as another user than
+    requirepeer."""
+    if info.requirepeer is None or sock.family != getattr(socket, "AF_UNIX", None):
+        return
+    if not hasattr(socket, "SO_PEERCRED"):
+        raise OperationalError("requirepeer: this platform does not tell who is at the other end of a socket")
+    import pwd
+
+    _pid, user_id, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    try:
+        name = pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        name = str(user_id)
+    if name != info.requirepeer:
+        raise OperationalError(f"requirepeer is {info.requirepeer!r}, but the server runs as user {name!r}")
+
+
 def connect_failed(address: Address, exc: OSError) -> OperationalError:
     """The exception for a socket that could not be connected."""
     hint = ""
@@ -153,7 +188,7 @@ def connect_failed(address: Address, exc: OSError) -> OperationalError:
     return OperationalError(f"could not connect to {address.name}: {exc.strerror or exc}{hint}")
 
 
-def all_failed(failures: list[OperationalError]) -> OperationalError:
+def all_failed(failures: Sequence[Error]) -> Error:
     """One exception for an attempt at every address."""
     if len(failures) == 1:
         return failures[0]
@@ -170,3 +205,41 @@ def handshake_failed(exc: OSError, sslmode: str) -> TlsError:
     if verify:
         hint = f"; sslmode={sslmode} checks the server's certificate: give the authority that signed it as sslrootcert"
     return TlsError(f"the TLS handshake failed: {reason}{hint}")
+
+
+def private(address: Address) -> bool:
+    """Whether what goes to this address stays on this machine: a Unix socket, a loopback address."""
+    if address.family not in (socket.AF_INET, socket.AF_INET6):
+        return address.source is None
+    return ipaddress.ip_address(address.sockaddr[0].partition("%")[0]).is_loopback
+
+
+def opening(
+    info: ConnInfo,
+    address: Address,
+    settings: Settings | None,
+    version: tuple[int, int] | None = None,
+    oauth: OAuth | None = None,
+) -> Opening:
+    """How a session with this server is to begin, over TLS where there are settings for it.
+
+    `version` and `oauth` take the places of what the ConnInfo has.
+    """
+    credentials = Credentials(
+        user=info.user,
+        password=info.password,
+        require_auth=info.require_auth,
+        channel_binding=info.channel_binding,
+        scram_max_iterations=info.scram_max_iterations,
+        oauth=oauth or info.oauth,
+    )
+    return Opening(
+        parameters=info.startup_parameters,
+        credentials=credentials,
+        version=version or info.max_protocol_version,
+        least_version=info.min_protocol_version,
+        tls=settings,
+        tls_required=tls_required(info),
+        tls_direct=settings is not None and settings.direct,
+        private=private(address),
+    )

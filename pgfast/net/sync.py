@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import math
 import os
 import select
 import socket
 import ssl
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final, TypeVar
 
-from ..errors import Error, OperationalError, TimeoutError
+from ..errors import Error, InterfaceError, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Block, Operation, Pull, Read, Step, Write
+from ..protocol.operations import Ask, Block, Call, Hangup, Layer, Operation, Pull, Read, Step, Wrap, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
 from .deadline import Deadline
+from .layers import LayeredSocket
 from .sockets import Address
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ _DONT_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _IN_PROGRESS: Final = (errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS))
 
 
-def _wait_for(sock: socket.socket, events: int, deadline: Deadline) -> None:
+def _wait_for(sock: socket.socket | LayeredSocket, events: int, deadline: Deadline) -> None:
     """Return when the socket is ready for one of the events, or broken. Raises TimeoutError."""
     left = deadline.remaining()
     if hasattr(select, "poll"):
@@ -74,15 +75,19 @@ class Link:
         self.unsent: list[Block] = []
         self._sending = False  # from a call that sends until it is noted what it has sent
         self._waiting = False  # until bytes, room or the caller's source come: nothing is half done then
-        self._sock: socket.socket = sock
+        self._sock: socket.socket | LayeredSocket = sock
         self._flags = _DONT_WAIT
         sock.setblocking(bool(_DONT_WAIT))
-        self._tls: tuple[ssl.SSLContext, str | None] | None = None
+        self._tls: tls.Settings | None = None
 
     @property
     def encrypted(self) -> bool:
         """Whether TLS is on."""
         return self._tls is not None
+
+    @property
+    def _direct(self) -> bool:
+        return self._tls is not None and self._tls.direct
 
     @property
     def closed(self) -> bool:
@@ -167,7 +172,12 @@ class Link:
             if type(step) is Ask:
                 answer = self._ask(deadline)
             elif type(step) is Read:
-                answer = self._receive_raw(deadline) if step.raw else self._receive(deadline)
+                if step.raw:
+                    answer = self._receive_raw(deadline)
+                elif step.patience is not None:
+                    answer = self._receive_patiently(step.patience, deadline)
+                else:
+                    answer = self._receive(deadline)
             elif type(step) is Write:
                 answer = self._send(step.blocks, step.listen, deadline)
             elif type(step) is Pull:
@@ -178,9 +188,22 @@ class Link:
                     advance, answer = operation.throw, exc
                 deadline.remaining()
                 self._waiting = False
-            else:
-                self._upgrade(step.tls, deadline)
+            elif type(step) is Wrap:
+                self._wrap(step.layer)
                 answer = None
+            elif type(step) is Hangup:
+                self.close()
+                answer = None
+            elif type(step) is Call:
+                self._waiting = True
+                try:
+                    answer = _value_of(step.function)
+                except Exception as exc:
+                    advance, answer = operation.throw, exc
+                deadline.remaining()
+                self._waiting = False
+            else:
+                answer = self._upgrade(step.tls, deadline)
             step = None
 
     def come_to_rest(self, was_idle: bool) -> None:
@@ -224,11 +247,11 @@ class Link:
 
     def cancel(self, deadline: Deadline) -> None:
         """Ask the server, over a connection of its own, to cancel what the session is doing. Any thread may call it."""
-        sock = _connected(self.address, self.info, deadline)
+        sock = connected(self.address, self.info, deadline)
         link = Link(sock, Session(), self.info, self.address)
         try:
             request = operations.request_cancel(
-                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted
+                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted, self._direct
             )
             link._drive(request, deadline)
         finally:
@@ -287,6 +310,16 @@ class Link:
         received.commit(size)
         return size
 
+    def _receive_patiently(self, patience: float, deadline: Deadline) -> int:
+        """As `_receive`, -1 where nothing has come in so many seconds."""
+        left = deadline.remaining()
+        try:
+            return self._receive(Deadline(patience if left is None else min(patience, left)))
+        except TimeoutError:
+            self._waiting = False
+            deadline.remaining()
+            return -1
+
     def _receive_raw(self, deadline: Deadline) -> bytes:
         data = bytearray(_RAW_BYTES)
         return bytes(data[: self._receive_into(memoryview(data), deadline)])
@@ -311,6 +344,8 @@ class Link:
         """
         if self.closed:
             raise self.session.lost()
+        if isinstance(self._sock, LayeredSocket) and self._sock.pending:
+            events |= _WRITE
         self._waiting = True
         _wait_for(self._sock, events, deadline)
         self._waiting = False
@@ -360,12 +395,21 @@ class Link:
             raise self.session.lost()
         return blocks
 
-    def _upgrade(self, settings: tuple[ssl.SSLContext, str | None], deadline: Deadline) -> None:
-        context, hostname = settings
+    def _wrap(self, layer: Layer) -> None:
+        assert not isinstance(self._sock, LayeredSocket), "there is one layer at most"
+        self._flags = 0
+        self._sock.setblocking(False)
+        self._sock = LayeredSocket(self._sock, layer)
+
+    def _upgrade(self, settings: tls.Settings, deadline: Deadline) -> bytes | None:
+        """The server's certificate in DER."""
+        assert isinstance(self._sock, socket.socket), "TLS lies below any layer"
         self._flags = 0
         self._sock.setblocking(False)
         try:
-            wrapped = context.wrap_socket(self._sock, server_hostname=hostname, do_handshake_on_connect=False)
+            wrapped = settings.context.wrap_socket(
+                self._sock, server_hostname=settings.hostname, do_handshake_on_connect=False
+            )
             self._sock = wrapped
             while True:
                 try:
@@ -378,34 +422,28 @@ class Link:
         except OSError as exc:  # ssl.SSLError is one
             raise sockets.handshake_failed(exc, self.info.sslmode) from exc
         self._tls = settings
+        return settings.finish(wrapped)
+
+
+def _value_of(function: Callable[[], Any]) -> Any:
+    """What a function of the program's gives."""
+    value = function()
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise InterfaceError("this connection cannot await: give it a function that is not async, or AsyncConnection")
+    return value
 
 
 # ---------------------------------------------------------------- connecting
 
 
-def connect(info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline) -> Link:
-    """A link whose session is ready for queries. The deadline covers name lookup, connecting, TLS and authentication.
-
-    Each address of the host is tried until one takes the connection; what the server then says is final. Raises
-    OperationalError or the server's refusal.
-    """
-    try:
-        addresses = sockets.resolve(info).result(deadline.remaining())
-    except FutureTimeoutError as exc:
-        raise deadline.passed() from exc
-    failures: list[OperationalError] = []
-    for index, address in enumerate(addresses):
-        try:
-            sock = _connected(address, info, deadline.part(len(addresses) - index))
-        except OperationalError as exc:
-            failures.append(exc)
-            continue
-        return _begin(sock, address, info, make_session, deadline)
-    raise sockets.all_failed(failures)
-
-
-def _connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.socket:
+def connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.socket:
     """A socket connected to the address. Raises OperationalError, TimeoutError among them."""
+    if address.given:
+        return sockets.prepared(address.given.pop(), info)
+    if address.source is not None:
+        return sockets.prepared(_value_of(address.source), info)
     sock = sockets.open_socket(address, info)
     try:
         code = sock.connect_ex(address.sockaddr)
@@ -414,9 +452,13 @@ def _connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.s
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
+        sockets.check_peer(sock, info)
     except TimeoutError as exc:
         sock.close()
         raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
+    except OperationalError:
+        sock.close()
+        raise
     except OSError as exc:
         sock.close()
         raise sockets.connect_failed(address, exc) from exc
@@ -424,37 +466,3 @@ def _connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.s
         sock.close()
         raise
     return sock
-
-
-def _begin(
-    sock: socket.socket, address: Address, info: ConnInfo, make_session: Callable[[], Session], deadline: Deadline
-) -> Link:
-    """The link over this socket with its session begun, by a second connection where sslmode allows another attempt."""
-    *earlier, last = sockets.encryptions(info)
-    for encrypted in earlier:
-        try:
-            return _attempt(sock, address, info, make_session(), encrypted, deadline)
-        except OperationalError as exc:
-            if not sockets.may_try_other_encryption(exc):
-                raise
-            sock = _connected(address, info, deadline)
-    return _attempt(sock, address, info, make_session(), last, deadline)
-
-
-def _attempt(
-    sock: socket.socket, address: Address, info: ConnInfo, session: Session, encrypted: bool, deadline: Deadline
-) -> Link:
-    link = Link(sock, session, info, address)
-    try:
-        settings = (tls.context(info), tls.server_hostname(info)) if encrypted else None
-        begin = operations.connect(
-            session, info.startup_parameters, info.password, settings, sockets.tls_required(info)
-        )
-        link.run(begin, deadline)
-    except TimeoutError as exc:
-        link.close()
-        raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
-    except BaseException:
-        link.close()
-        raise
-    return link

@@ -18,13 +18,54 @@ import os
 import ssl
 import stat
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..errors import OperationalError
 from .conninfo import ConnInfo
 
-_VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_VERSIONS: Final = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+#: The protocol's name in application-layer protocol negotiation (docs: SSL Session Encryption).
+ALPN: Final = "postgresql"
+
+
+class TlsError(OperationalError):
+    """The TLS handshake failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the drivers need to put TLS on a connection, and whether that comes first on it."""
+
+    context: ssl.SSLContext
+    hostname: str | None
+    direct: bool = False
+
+    def finish(self, connection: ssl.SSLObject | ssl.SSLSocket) -> bytes | None:
+        """The server's certificate in DER, after the handshake.
+
+        Raises TlsError where the server speaks another protocol over it: without having been asked it must say that
+        it is PostgreSQL's.
+        """
+        found = connection.selected_alpn_protocol()
+        if found != ALPN and (self.direct or found is not None):
+            spoken = "none" if found is None else repr(found)
+            raise TlsError(f"the server's TLS is not for PostgreSQL (ALPN: {ALPN!r} is wanted, it names {spoken})")
+        return connection.getpeercert(binary_form=True)
+
+
+def settings(info: ConnInfo) -> Settings:
+    """The settings of a connection. Raises as `context`."""
+    made = context(info) if info.ssl_context is None else info.ssl_context
+    if info.ssl_context is None or info.sslnegotiation == "direct":
+        made.set_alpn_protocols([ALPN])
+    return Settings(made, server_hostname(info), info.sslnegotiation == "direct")
 
 
 def default_directory() -> Path:
@@ -60,7 +101,7 @@ def context(info: ConnInfo) -> ssl.SSLContext:
 
 def server_hostname(info: ConnInfo) -> str | None:
     """The name for server name indication and for the check of verify-full; None where there is no name."""
-    if info.socket_path is not None:
+    if info.socket_path is not None or (not info.sslsni and info.ssl_context is None):
         return None
     return info.host or info.hostaddr
 
@@ -92,14 +133,21 @@ def _load(made: ssl.SSLContext, path: str, setting: str) -> None:
 def _load_revocations(made: ssl.SSLContext, info: ConnInfo) -> None:
     """Certificate revocations: sslcrl, else root.crl in the default place when it exists."""
     default = default_directory() / "root.crl"
-    path = info.sslcrl or (str(default) if default.exists() else None)
+    path = info.sslcrl or (str(default) if default.exists() and info.sslcrldir is None else None)
     if path is not None:
         _load(made, path, "sslcrl")
+    if info.sslcrldir is not None:
+        if not os.path.isdir(info.sslcrldir):
+            raise OperationalError(f"sslcrldir {info.sslcrldir}: no such directory")
+        made.load_verify_locations(capath=info.sslcrldir)
+    if path is not None or info.sslcrldir is not None:
         made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
 
 def _load_client_certificate(made: ssl.SSLContext, info: ConnInfo) -> None:
     """The client's own certificate and key: those named, else the default ones when the certificate exists."""
+    if info.sslcertmode == "disable":
+        return
     directory = default_directory()
     certificate = info.sslcert or str(directory / "postgresql.crt")
     if info.sslcert is None and not os.path.exists(certificate):

@@ -28,6 +28,8 @@ _FIELD: Final = Struct("!IhIhih")
 AUTH_OK: Final = 0
 AUTH_CLEARTEXT_PASSWORD: Final = 3
 AUTH_MD5_PASSWORD: Final = 5
+AUTH_GSS: Final = 7
+AUTH_GSS_CONTINUE: Final = 8
 AUTH_SASL: Final = 10
 AUTH_SASL_CONTINUE: Final = 11
 AUTH_SASL_FINAL: Final = 12
@@ -97,6 +99,13 @@ class ErrorResponse:
     def fatal(self) -> bool:
         """Whether the server ends the session with it. Servers before 9.6 send the translated severity only."""
         return (self.diag.severity_nonlocalized or self.diag.severity) in ("FATAL", "PANIC")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCallResponse:
+    """What a function gave, None for NULL."""
+
+    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,7 @@ Message: TypeAlias = (
     | CommandComplete
     | CopyResponse
     | ErrorResponse
+    | FunctionCallResponse
     | NoticeResponse
     | NegotiateProtocolVersion
     | Notification
@@ -291,6 +301,14 @@ def _command_complete(payload: _Payload) -> CommandComplete:
     return CommandComplete(payload.string())
 
 
+def _function_call(payload: _Payload) -> FunctionCallResponse:
+    size = payload.integer(_I32)
+    value = payload.rest()
+    if size != (len(value) if value else size) or size < -1 or (size > 0 and not value):
+        raise ProtocolError(f"FunctionCallResponse announces {size} bytes and has {len(value)}")
+    return FunctionCallResponse(None if size < 0 else value)
+
+
 def _negotiate(payload: _Payload) -> NegotiateProtocolVersion:
     version = payload.integer(_I32)
     count = payload.count(_I32, 1)
@@ -361,6 +379,7 @@ _TABLE: Final[dict[int, tuple[str, Callable[[_Payload], Message]]]] = {
     const.COPY_BOTH_RESPONSE: ("CopyBothResponse", _copy_response(const.COPY_BOTH_RESPONSE)),
     const.EMPTY_QUERY_RESPONSE: ("EmptyQueryResponse", _acknowledgement(const.EMPTY_QUERY_RESPONSE)),
     const.ERROR_RESPONSE: ("ErrorResponse", lambda payload: ErrorResponse(_diagnostic(payload))),
+    const.FUNCTION_CALL_RESPONSE: ("FunctionCallResponse", _function_call),
     const.NEGOTIATE_PROTOCOL_VERSION: ("NegotiateProtocolVersion", _negotiate),
     const.NO_DATA: ("NoData", _acknowledgement(const.NO_DATA)),
     const.NOTICE_RESPONSE: ("NoticeResponse", lambda payload: NoticeResponse(_diagnostic(payload))),

@@ -22,6 +22,11 @@ SYNC: Final = bytes([const.SYNC]) + b"\0\0\0\x04"
 EXECUTE_AND_SYNC: Final = EXECUTE_ALL + SYNC
 
 
+def execute(most_rows: int) -> bytes:
+    """Execute of the unnamed portal for at most so many rows, ready for use."""
+    return bytes([const.EXECUTE]) + b"\0\0\0\x09\0" + most_rows.to_bytes(4, "big")
+
+
 def text(value: str, what: str) -> bytes:
     """The text in UTF-8, for a message that ends it with a NUL. Raises ProgrammingError where it cannot be sent."""
     if "\0" in value:
@@ -32,14 +37,14 @@ def text(value: str, what: str) -> bytes:
         raise ProgrammingError(f"{what} cannot be encoded in UTF-8: position {exc.start + 1}, {exc.reason}") from exc
 
 
-def startup(buffer: WriteBuffer, parameters: Mapping[str, str]) -> None:
-    """StartupMessage, protocol 3.0."""
+def startup(buffer: WriteBuffer, parameters: Mapping[str, str], version: tuple[int, int] = (3, 0)) -> None:
+    """StartupMessage."""
     pairs = [
         (text(name, "a startup parameter"), text(value, f"startup parameter {name}"))
         for name, value in parameters.items()
     ]
     buffer.begin(0)
-    buffer.put_i32(const.PROTOCOL_3_0)
+    buffer.put_i32(version[0] << 16 | version[1])
     for name, value in pairs:
         buffer.put_cstr(name)
         buffer.put_cstr(value)
@@ -139,6 +144,21 @@ def _codes(formats: bytes) -> bytes:
     """Format codes with their count; one where all are the same, which then holds for each."""
     codes = formats[:2] if formats and formats == formats[:2] * (len(formats) // 2) else formats
     return (len(codes) // 2).to_bytes(2, "big") + codes
+
+
+def function_call(buffer: WriteBuffer, oid: int, arguments: Sequence[bytes | None]) -> None:
+    """FunctionCall, arguments and result in binary. ProgrammingError for too many of them."""
+    if not 0 <= oid < 2**32:
+        raise ProgrammingError(f"{oid} is not the OID of a function")
+    if len(arguments) > const.MAX_PARAMETERS:
+        raise ProgrammingError(f"a function takes at most {const.MAX_PARAMETERS} arguments, not {len(arguments)}")
+    buffer.begin(const.FUNCTION_CALL)
+    buffer.put_bytes(oid.to_bytes(4, "big") + b"\0\1\0\1" + len(arguments).to_bytes(2, "big"))
+    for argument in arguments:
+        buffer.put_i32(-1 if argument is None else len(argument))
+        buffer.put_bytes(argument or b"")
+    buffer.put_i16(const.BINARY)
+    buffer.end()
 
 
 def copy_fail(buffer: WriteBuffer, reason: str) -> None:

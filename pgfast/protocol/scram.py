@@ -1,4 +1,4 @@
-"""Proofs of a password: SCRAM-SHA-256 (RFC 5802, RFC 7677) and the older md5 answer.
+"""Proofs of a password: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677) and the older md5 answer.
 
 Law of this file: no bytes are read or sent here and no secret leaves: `repr` shows none, and errors name what the
 server did, not what the client knows. The server's word is distrusted until its signature has been compared.
@@ -15,27 +15,45 @@ import stringprep
 import unicodedata
 from typing import Final
 
-from ..errors import InterfaceError, OperationalError
+from ..errors import AuthenticationError, InterfaceError
 
-#: SASL mechanism name (docs: SCRAM-SHA-256 Authentication).
+#: SASL mechanism names (docs: SCRAM-SHA-256 Authentication); the second one binds the exchange to the TLS channel.
 MECHANISM: Final = "SCRAM-SHA-256"
+MECHANISM_PLUS: Final = "SCRAM-SHA-256-PLUS"
 #: Iterations beyond this are refused before any hashing: the server names the count before it has proved anything, so a
 #: false one could keep the client busy for minutes. PostgreSQL's own default is 4096 (server: scram_iterations).
 MAX_ITERATIONS: Final = 10_000_000
-#: "n,,": no channel binding, no authorisation identity (RFC 5802, gs2-header).
-_GS2_HEADER: Final = b"n,,"
+#: No channel binding; none, because the server is not known to do it although this client does; by the server's
+#: certificate. No authorisation identity in any (RFC 5802, gs2-header).
+UNBOUND: Final = b"n,,"
+UNOFFERED: Final = b"y,,"
+BOUND: Final = b"p=tls-server-end-point,,"
 _NONCE_BYTES: Final = 18
 
 
 class ScramClient:
-    """The client's side of one SCRAM-SHA-256 exchange: `first`, `final`, `verify`, in that order and once each.
+    """The client's side of one SCRAM exchange: `first`, `final`, `verify`, in that order and once each.
 
-    The user name in the exchange stays empty, as libpq leaves it: the server takes it from the startup packet.
+    `header` is the gs2-header, `binding` what follows it for BOUND: the hash of the server's certificate. The user name
+    in the exchange stays empty, as libpq leaves it: the server takes it from the startup packet.
     """
 
-    __slots__ = ("_first_bare", "_nonce", "_password", "_server_key", "_signed", "_state")
+    __slots__ = (
+        *("_binding", "_first_bare", "_header", "_most_iterations"),
+        *("_nonce", "_password", "_server_key", "_signed", "_state"),
+    )
 
-    def __init__(self, password: str, nonce: str | None = None) -> None:
+    def __init__(
+        self,
+        password: str,
+        nonce: str | None = None,
+        header: bytes = UNBOUND,
+        binding: bytes = b"",
+        most_iterations: int = MAX_ITERATIONS,
+    ) -> None:
+        self._header = header
+        self._binding = binding
+        self._most_iterations = most_iterations
         self._password = _prepare(password)
         self._nonce = base64.b64encode(secrets.token_bytes(_NONCE_BYTES)) if nonce is None else nonce.encode("ascii")
         self._first_bare = b"n=,r=" + self._nonce
@@ -54,22 +72,22 @@ class ScramClient:
     def first(self) -> bytes:
         """The client-first-message, for SASLInitialResponse."""
         self._step("first", "final")
-        return _GS2_HEADER + self._first_bare
+        return self._header + self._first_bare
 
     def final(self, server_first: bytes) -> bytes:
         """The client-final-message, for SASLResponse.
 
-        Raises OperationalError for a server-first-message that is malformed, answers another nonce or wants an
+        Raises AuthenticationError for a server-first-message that is malformed, answers another nonce or wants an
         absurd number of iterations.
         """
         self._step("final", "verify")
-        nonce, salt, iterations = _parse_first(server_first)
+        nonce, salt, iterations = _parse_first(server_first, self._most_iterations)
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
-            raise OperationalError("SCRAM exchange: the server's nonce does not extend the client's")
+            raise AuthenticationError("SCRAM exchange: the server's nonce does not extend the client's")
         salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
         self._password = b""
         client_key = _hmac(salted, b"Client Key")
-        without_proof = b"c=" + base64.b64encode(_GS2_HEADER) + b",r=" + nonce
+        without_proof = b"c=" + base64.b64encode(self._header + self._binding) + b",r=" + nonce
         self._signed = b",".join((self._first_bare, server_first, without_proof))
         signature = _hmac(hashlib.sha256(client_key).digest(), self._signed)
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
@@ -77,17 +95,17 @@ class ScramClient:
         return without_proof + b",p=" + base64.b64encode(proof)
 
     def verify(self, server_final: bytes) -> None:
-        """Returns when the server has proved that it knows the password too; raises OperationalError otherwise."""
+        """Returns when the server has proved that it knows the password too; raises AuthenticationError otherwise."""
         self._step("verify", "nothing")
         attributes = server_final.split(b",")
         if attributes[0].startswith(b"e="):
             reason = attributes[0][2:].decode("ascii", "replace")[:60]
-            raise OperationalError(f"SCRAM exchange: the server reports {reason!r}")
+            raise AuthenticationError(f"SCRAM exchange: the server reports {reason!r}")
         if not attributes[0].startswith(b"v="):
-            raise OperationalError("SCRAM exchange: the server's final message holds no signature")
+            raise AuthenticationError("SCRAM exchange: the server's final message holds no signature")
         expected = _hmac(self._server_key, self._signed)
         if not hmac.compare_digest(_unbase64(attributes[0][2:], "signature"), expected):
-            raise OperationalError("SCRAM exchange: the server's signature is wrong, it does not know the password")
+            raise AuthenticationError("SCRAM exchange: the server's signature is wrong, it does not know the password")
 
 
 def md5_password(user: str, password: str, salt: bytes) -> bytes:
@@ -100,7 +118,7 @@ def _md5(data: bytes) -> bytes:
     try:
         return hashlib.md5(data, usedforsecurity=False).hexdigest().encode("ascii")
     except ValueError as exc:  # a FIPS build of OpenSSL may refuse even so
-        raise OperationalError("the server asks for an md5 password, and this Python's hashlib refuses md5") from exc
+        raise AuthenticationError("the server asks for an md5 password, and this Python's hashlib refuses md5") from exc
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
@@ -111,20 +129,22 @@ def _unbase64(data: bytes, what: str) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
     except binascii.Error as exc:
-        raise OperationalError(f"SCRAM exchange: the server's {what} is not valid base64") from exc
+        raise AuthenticationError(f"SCRAM exchange: the server's {what} is not valid base64") from exc
 
 
-def _parse_first(server_first: bytes) -> tuple[bytes, bytes, int]:
+def _parse_first(server_first: bytes, most_iterations: int) -> tuple[bytes, bytes, int]:
     """(nonce, salt, iterations) of a server-first-message, `r=...,s=...,i=...` and extensions, which are left alone."""
     fields = server_first.split(b",")
     if fields[0].startswith(b"m="):
-        raise OperationalError("SCRAM exchange: the server demands an extension that is not known here")
+        raise AuthenticationError("SCRAM exchange: the server demands an extension that is not known here")
     if [field[:2] for field in fields[:3]] != [b"r=", b"s=", b"i="]:
-        raise OperationalError("SCRAM exchange: the server's first message is not nonce, salt and iteration count")
+        raise AuthenticationError("SCRAM exchange: the server's first message is not nonce, salt and iteration count")
     nonce, salt, count = (field[2:] for field in fields[:3])
-    if not count.isdigit() or len(count) > 10 or not 1 <= int(count) <= MAX_ITERATIONS:
+    if not count.isdigit() or len(count) > 10 or not 1 <= int(count) <= most_iterations:
         shown = count[:20].decode("ascii", "replace")
-        raise OperationalError(f"SCRAM exchange: {shown!r} iterations are not between 1 and {MAX_ITERATIONS}")
+        raise AuthenticationError(
+            f"SCRAM exchange: {shown!r} iterations are not between 1 and {most_iterations} (scram_max_iterations)"
+        )
     return nonce, _unbase64(salt, "salt"), int(count)
 
 

@@ -50,6 +50,10 @@ class State(enum.IntEnum):
     EXECUTE = 13
     CLOSE = 14
     SYNC = 15
+    FUNCTION = 16
+    FUNCTION_DONE = 17
+    COPY_BOTH = 18
+    COPY_BOTH_DONE = 19
 
 
 TRANSITIONS: Final[dict[State, dict[int, State]]] = {
@@ -62,19 +66,34 @@ TRANSITIONS: Final[dict[State, dict[int, State]]] = {
         const.EMPTY_QUERY_RESPONSE: State.QUERY,
         const.COPY_IN_RESPONSE: State.COPY_IN,
         const.COPY_OUT_RESPONSE: State.COPY_OUT,
+        const.COPY_BOTH_RESPONSE: State.COPY_BOTH,
         const.READY_FOR_QUERY: State.DONE,
     },
     State.QUERY_ROWS: {const.COMMAND_COMPLETE: State.QUERY},
     State.COPY_IN: {const.COMMAND_COMPLETE: State.QUERY},
     State.COPY_OUT: {const.COPY_DONE: State.COPY_OUT_DONE},
-    State.COPY_OUT_DONE: {const.COMMAND_COMPLETE: State.QUERY},
+    State.COPY_OUT_DONE: {
+        const.COMMAND_COMPLETE: State.QUERY,
+        # A base backup has several, and a result behind the last.
+        const.COPY_OUT_RESPONSE: State.COPY_OUT,
+        const.ROW_DESCRIPTION: State.QUERY_ROWS,
+    },
     State.PARSE: {const.PARSE_COMPLETE: State.DONE},
     State.BIND: {const.BIND_COMPLETE: State.DONE},
     State.DESCRIBE: {const.PARAMETER_DESCRIPTION: State.DESCRIBE_ROWS},
     State.DESCRIBE_ROWS: {const.ROW_DESCRIPTION: State.DONE, const.NO_DATA: State.DONE},
-    State.EXECUTE: {const.COMMAND_COMPLETE: State.DONE, const.EMPTY_QUERY_RESPONSE: State.DONE},
+    State.EXECUTE: {
+        const.COMMAND_COMPLETE: State.DONE,
+        const.EMPTY_QUERY_RESPONSE: State.DONE,
+        const.PORTAL_SUSPENDED: State.DONE,
+    },
     State.CLOSE: {const.CLOSE_COMPLETE: State.DONE},
     State.SYNC: {const.READY_FOR_QUERY: State.DONE},
+    State.FUNCTION: {const.FUNCTION_CALL_RESPONSE: State.FUNCTION_DONE},
+    State.FUNCTION_DONE: {const.READY_FOR_QUERY: State.DONE},
+    State.COPY_BOTH: {const.COPY_DONE: State.COPY_BOTH_DONE, const.COMMAND_COMPLETE: State.QUERY},
+    # A walsender may have a sign of life on its way yet; where a timeline has ended, the next one is told.
+    State.COPY_BOTH_DONE: {const.COMMAND_COMPLETE: State.QUERY, const.ROW_DESCRIPTION: State.QUERY_ROWS},
 }
 
 #: States in which messages come in runs, and their tag.
@@ -82,6 +101,8 @@ RUNS: Final[dict[State, int]] = {
     State.QUERY_ROWS: const.DATA_ROW,
     State.EXECUTE: const.DATA_ROW,
     State.COPY_OUT: const.COPY_DATA,
+    State.COPY_BOTH: const.COPY_DATA,
+    State.COPY_BOTH_DONE: const.COPY_DATA,
 }
 
 #: Requests that the server answers without a Sync, and that therefore need one (docs: Extended Query).
@@ -98,6 +119,8 @@ _MANY: Final = 64
 _FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
 #: Commands of which the session takes notice.
 _HEEDED: Final = HEEDED | _FORGETTING
+#: Bytes of the longest key in BackendKeyData (docs: BackendKeyData).
+_LONGEST_KEY: Final = 256
 #: The payloads of ReadyForQuery.
 _STATUSES: Final = {b"I": "I", b"T": "T", b"E": "E"}
 
@@ -149,6 +172,8 @@ class Session:
         self.parameters: dict[str, str] = {}
         self.standard_strings = True
         self.transaction_status = "I"
+        self.protocol_version = (3, 0)
+        self.walsender = False
         self.backend_pid = 0
         self.secret_key = b""
         self.dead: str | None = None
@@ -190,6 +215,11 @@ class Session:
     def executing(self) -> bool:
         """Whether an execution has begun that `take_executions` has not seen the end of."""
         return self._replies.bound
+
+    @property
+    def simple_only(self) -> bool:
+        """Whether there are simple queries alone, without parameters: in protocol 2.0 and in a walsender."""
+        return self.protocol_version[0] == 2 or self.walsender
 
     @property
     def usable(self) -> bool:
@@ -390,6 +420,11 @@ class Session:
             case backend.Authentication(backend.AUTH_OK):
                 self._expected[0] = State.STARTING
             case backend.BackendKeyData(process_id, secret_key):
+                least, most = (4, 4) if self.protocol_version < (3, 2) else (4, _LONGEST_KEY)
+                if not least <= len(secret_key) <= most:
+                    raise ProtocolError(
+                        f"BackendKeyData has a key of {len(secret_key)} bytes, {least} to {most} are allowed"
+                    )
                 self.backend_pid, self.secret_key = process_id, secret_key
             case backend.ErrorResponse():
                 self._fail(message)
@@ -409,7 +444,7 @@ class Session:
         self._replies.reset()
         if response.fatal or state in (State.STARTUP, State.STARTING):
             self._end(response.diag.message_primary or "the server ended the session")
-        elif State.QUERY <= state <= State.COPY_OUT_DONE:
+        elif State.QUERY <= state <= State.COPY_OUT_DONE or state >= State.FUNCTION:
             self._expected[0] = State.SYNC
         elif state is State.IDLE and not self._unsynced:
             raise ProtocolError(f"ErrorResponse came while nothing was asked: {response.diag.message_primary}")

@@ -45,6 +45,8 @@ _PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "w
 #: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
 _KEPT: Final = 512
 _KEPT_LENGTH: Final = 16_384
+#: Words by which a statement is told from others.
+_LEADING_WORDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,23 @@ def with_parameters(sql: str, standard_strings: bool = True) -> Query:
     Raises ProgrammingError, with the position, for placeholders that make no sense.
     """
     return (_kept_convert if len(sql) <= _KEPT_LENGTH else _convert)(sql, standard_strings)
+
+
+def leading_words(sql: str, standard_strings: bool = True) -> list[list[str]]:
+    """The first words of every statement in the text, in lower case; none of a statement that begins with no word."""
+    found: list[list[str]] = []
+    begun = ended = False
+    for kind, text in _tokens(sql, _STANDARD if standard_strings else _BACKSLASH):
+        if kind == "semicolon":
+            begun = False
+        elif kind != "space" and kind != "comment" and not text.startswith("--"):
+            if not begun:
+                found.append([])
+                begun, ended = True, False
+            ended = ended or kind != "word" or len(found[-1]) == _LEADING_WORDS
+            if not ended:
+                found[-1].append(text.lower())
+    return found
 
 
 def _convert(sql: str, standard_strings: bool) -> Query:

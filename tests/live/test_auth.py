@@ -256,7 +256,7 @@ def test_a_server_that_hangs_up_during_the_startup_is_told_of(cut: int) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"Ecould not fork new process for connection\n\0", "either it could not start a process"),
+        (b"Ecould not fork new process for connection\n\0", "refused the connection: could not fork new process"),
         (b"HTTP/1.0 400 Bad Request\r\n\r\n", "instead of a message"),
         (m.authentication(9), "SSPI"),
         (m.authentication(10, b"SCRAM-SHA-1\0\0"), "SCRAM-SHA-1"),

@@ -13,7 +13,7 @@ from pgfast import const
 from pgfast.errors import DataError, InterfaceError, OperationalError, ProgrammingError, ProtocolError
 from pgfast.errors.sqlstates import DivisionByZero, InvalidPassword, InvalidSqlStatementName
 from pgfast.protocol import operations
-from pgfast.protocol.operations import Block, Pull, Read, Upgrade, Write
+from pgfast.protocol.operations import Block, Call, Credentials, Opening, Pull, Read, Upgrade, Write
 from pgfast.protocol.session import Session
 
 from . import messages as m
@@ -29,6 +29,7 @@ class Peer:
         self.script = list(script)
         self.sent = b""
         self.upgraded: list[Any] = []
+        self.certificate: bytes | None = None
         self.room = room
         self.late = late
 
@@ -47,6 +48,12 @@ class Peer:
                 answer = self._write(step.blocks, session)
             elif isinstance(step, Upgrade):
                 self.upgraded.append(step.tls)
+                answer = self.certificate
+            elif isinstance(step, Call):
+                try:
+                    answer = step.function()
+                except Exception as exc:
+                    raised = exc
             else:
                 assert isinstance(step, Pull)
                 try:
@@ -86,10 +93,19 @@ PARAMETERS = {"user": "u", "database": "d"}
 
 
 def connect(
-    session: Session, *script: bytes, password: str | None = "pw", tls: Any = None, required: bool = False
+    session: Session,
+    *script: bytes,
+    password: Any = "pw",
+    tls: Any = None,
+    required: bool = False,
+    opening: dict[str, Any] | None = None,
+    **demands: Any,
 ) -> Peer:
+    """A log-in over this script; `opening` and `demands` are further fields of Opening and Credentials."""
     peer = Peer(*script)
-    peer.run(operations.connect(session, PARAMETERS, password, tls, required), session)
+    credentials = Credentials("u", password, **demands)
+    wanted = Opening(PARAMETERS, credentials, tls=tls, tls_required=required, **(opening or {}))
+    peer.run(operations.connect(session, wanted), session)
     return peer
 
 
@@ -121,7 +137,11 @@ def test_an_md5_password_is_sent_when_asked_for(session: Session) -> None:
     ("script", "error", "words"),
     [
         ([m.authentication(5, b"\1\2\3")], ProtocolError, "salt of 3 bytes"),
+        ([m.authentication(2)], OperationalError, "Kerberos V5"),
+        ([m.authentication(6)], OperationalError, "SCM credentials"),
         ([m.authentication(7)], OperationalError, "GSSAPI"),
+        ([m.authentication(8, b"token")], ProtocolError, "GSSAPI exchange that was not begun"),
+        ([m.authentication(9)], OperationalError, "SSPI"),
         ([m.authentication(99)], OperationalError, "method 99"),
         ([m.authentication(10, b"SCRAM-SHA-1\0\0")], OperationalError, "SCRAM-SHA-1"),
         ([m.authentication(11, b"r=x")], ProtocolError, "not begun"),
@@ -129,7 +149,9 @@ def test_an_md5_password_is_sent_when_asked_for(session: Session) -> None:
         ([m.authentication(10, b"SCRAM-SHA-256\0\0"), m.WELCOME], OperationalError, "without proving"),
         ([m.error("FATAL", "28P01", "password authentication failed")], InvalidPassword, "authentication failed"),
         ([m.message(b"E", b"Mtoo many\0\0")], OperationalError, "too many"),
-        ([b"Ecould not fork new process\n\0"], OperationalError, "either it could not start a process"),
+        ([b"Ecould not fork new process\n\0"], OperationalError, "refused the connection: could not fork new process"),
+        ([b"E", b"cou", b"ld not", b" fork", b"\n"], OperationalError, "refused the connection: could not fork"),
+        ([b"Ex\0"], OperationalError, "refused the connection: x"),
         ([b"HTTP/1.1 400 Bad Request\r\n"], OperationalError, "'.TTP/...'"),
         ([m.authentication(0), m.message(b"Z", b"?")], ProtocolError, "transaction status"),
         ([m.ready()], ProtocolError, "in the state STARTUP"),

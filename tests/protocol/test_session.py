@@ -240,6 +240,7 @@ MESSAGES = {
     const.COPY_OUT_RESPONSE: m.copy_out_response(),
     const.DATA_ROW: m.data_row(b"x"),
     const.EMPTY_QUERY_RESPONSE: m.EMPTY_QUERY,
+    const.FUNCTION_CALL_RESPONSE: m.message(b"V", b"\xff\xff\xff\xff"),
     const.NEGOTIATE_PROTOCOL_VERSION: m.message(b"v", bytes(8)),
     const.NO_DATA: m.NO_DATA,
     const.PARAMETER_DESCRIPTION: m.parameter_description(),
@@ -267,8 +268,18 @@ REACHED: dict[State, tuple[tuple[State, ...], bytes]] = {
     State.EXECUTE: ((State.EXECUTE,), b""),
     State.CLOSE: ((State.CLOSE,), b""),
     State.SYNC: ((State.SYNC,), b""),
+    State.FUNCTION: ((State.FUNCTION,), b""),
+    State.FUNCTION_DONE: ((State.FUNCTION,), m.message(b"V", b"\xff\xff\xff\xff")),
+    State.COPY_BOTH: ((State.QUERY,), m.message(b"W", b"\0\0\0")),
+    State.COPY_BOTH_DONE: ((State.QUERY,), m.message(b"W", b"\0\0\0") + m.COPY_DONE),
 }
-RUN_TAGS = {State.QUERY_ROWS: const.DATA_ROW, State.EXECUTE: const.DATA_ROW, State.COPY_OUT: const.COPY_DATA}
+RUN_TAGS = {
+    State.QUERY_ROWS: const.DATA_ROW,
+    State.EXECUTE: const.DATA_ROW,
+    State.COPY_OUT: const.COPY_DATA,
+    State.COPY_BOTH: const.COPY_DATA,
+    State.COPY_BOTH_DONE: const.COPY_DATA,
+}
 
 
 def test_every_state_is_reached_by_a_test() -> None:

@@ -10,12 +10,24 @@ from __future__ import annotations
 from .binding import Consumer, Rows, fetch
 from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
 from .extended import execute, executemany
+from .functions import call_function
 from .listening import await_notification
+from .login import Credentials
 from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
+from .portals import Portal, close_portal, next_rows, open_portal
 from .queries import Params, execute_many, execute_query, read_query, with_literals
+from .replication import (
+    end_replication,
+    next_backup_event,
+    next_copied,
+    start_backup,
+    start_replication,
+    tell,
+)
 from .simple import Answers, Outcome, Result, command
-from .startup import connect, request_cancel, terminate
-from .steps import Ask, Block, Operation, Pull, Read, Step, Upgrade, Write, settle
+from .startup import Opening, connect, request_cancel, terminate
+from .steps import Ask, Block, Call, Hangup, Layer, Operation, Pull, Read, Step, Upgrade, Wrap, Write, settle
+from .target import why_not
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
 from .types import find_types, load_types, query, resolve
 
@@ -23,24 +35,33 @@ __all__ = [
     "Answers",
     "Ask",
     "Block",
+    "Call",
     "Consumer",
     "CopyConsumer",
+    "Credentials",
+    "Hangup",
+    "Layer",
+    "Opening",
     "Operation",
     "Outcome",
     "Params",
     "Pending",
     "Pipeline",
+    "Portal",
     "Pull",
     "Read",
     "Result",
     "Rows",
     "Step",
     "Upgrade",
+    "Wrap",
     "Write",
     "add_asking",
     "add_now",
     "await_answer",
     "await_notification",
+    "call_function",
+    "close_portal",
     "command",
     "commit",
     "connect",
@@ -51,6 +72,7 @@ __all__ = [
     "copy_next",
     "copy_out",
     "copy_send",
+    "end_replication",
     "ensure_begin",
     "execute",
     "execute_many",
@@ -59,6 +81,10 @@ __all__ = [
     "fetch",
     "find_types",
     "load_types",
+    "next_backup_event",
+    "next_copied",
+    "next_rows",
+    "open_portal",
     "query",
     "read_query",
     "recover",
@@ -70,8 +96,12 @@ __all__ = [
     "savepoint",
     "send_more",
     "settle",
+    "start_backup",
     "start_copy",
+    "start_replication",
     "sync",
+    "tell",
     "terminate",
+    "why_not",
     "with_literals",
 ]

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from ... import const
 from ...codec import Plan, decode_rows, encode_binds
-from ...errors import DatabaseError, DataError, ProgrammingError, ProtocolError, faults, reason
+from ...errors import DatabaseError, DataError, NotSupportedError, ProgrammingError, ProtocolError, faults, reason
 from ...types.coerce import cast_to_write
 from ...types.registry import PLAIN, Rules, UnknownInRecord
 from .. import frontend
@@ -24,7 +24,9 @@ from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescript
 from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
 from ..session import Done, Event, Run, Session, State
-from .simple import Answers, Outcome, Result
+from ..statements import with_parameters
+from .literals import in_place
+from .simple import Answers, Outcome, Result, Results, run_query
 from .steps import Block, Operation, Reply, Write, answer, exchange, settle
 
 T = TypeVar("T")
@@ -156,6 +158,12 @@ def prepare_statement(session: Session, sql: str, name: bytes) -> Operation[Prep
 
 
 def find_statement(session: Session, sql: str, prepare: bool | None) -> Operation[Prepared]:
+    if session.simple_only:
+        raise NotSupportedError(
+            "protocol 2.0 has neither prepared statements nor pipelines nor binary results; connect by protocol 3.0"
+            if not session.walsender
+            else "a replication connection takes simple queries alone; use an ordinary one for everything else"
+        )
     found = session.prepared.find(sql)
     if found is None:
         found = yield from prepare_statement(session, sql, session.prepared.name_for(sql, prepare))
@@ -402,6 +410,10 @@ def execute_described(
 
 def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[list[tuple[Any, ...]]]:
     """All rows of one statement of the driver's own with `$1` parameters, whatever is registered for their types."""
+    if session.simple_only:
+        found = Results(PLAIN.rules)
+        yield from run_query(session, in_place(with_parameters(sql, session.standard_strings), params), found)
+        return found.results[0].rows
 
     def run() -> Operation[list[tuple[Any, ...]]]:
         rows = Rows()

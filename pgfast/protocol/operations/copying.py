@@ -18,7 +18,7 @@ from .. import frontend
 from ..backend import CommandComplete, CopyResponse, RowDescription
 from ..session import Event, Run, Session, State
 from .queries import Params, with_literals
-from .steps import Block, Operation, Pull, Reply, Write, answer, exchange, receive, send, settle
+from .steps import Block, Operation, Pull, Reply, Write, answer, exchange, give_up_copy, receive, send, settle
 from .transactions import ensure_begin
 
 
@@ -119,7 +119,7 @@ def copy_in(session: Session, sql: str, source: Iterator[memoryview] | AsyncIter
             block = yield Pull(source)
         except Exception as exc:  # raised again below, when the server knows
             failure = exc
-            frontend.copy_fail(session.out, f"{type(exc).__name__} in the client's source of data")
+            yield from give_up_copy(session, f"{type(exc).__name__} in the client's source of data")
             break
         if block is None:
             frontend.copy_done(session.out)
@@ -179,7 +179,7 @@ def copy_end(session: Session) -> Operation[CommandComplete]:
 def copy_abort(session: Session, reason: str) -> Operation[None]:
     """End a COPY FROM STDIN so that it leaves nothing; the server's error, which repeats the reason, is dropped."""
     if session.state is State.COPY_IN:
-        frontend.copy_fail(session.out, reason)
+        yield from give_up_copy(session, reason)
     yield from answer(session, _Copy())
 
 

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 from ...errors import DatabaseError, DataError, ProgrammingError
 from ...types.registry import Registry
-from ...types.render import render_any
 from .. import frontend, statements
 from ..plans import StatementPlan
 from ..prepared import Ready
 from ..session import Session
 from .binding import Rows, execute_described, fetch, take_piecemeal, write_execution
 from .extended import described_plan, execute, executemany, may_execute_again, prepared_plan
+from .literals import in_place, texts_of
 from .simple import Answers, Outcome, Result
 from .steps import ASK, Operation
 from .transactions import ensure_begin
@@ -134,6 +134,8 @@ def _execute_asking(
     """`execute_query` of what is not prepared; `alone` says that it came without parameters."""
     if found.copies or (alone and found.several):
         return (yield from query(session, found.sql, registry))
+    if session.simple_only:
+        return (yield from query(session, in_place(found, values), registry))
     plan = described_plan(session, found.sql, prepare, registry) if found.planned else None
     if plan is not None:
         executed = yield from _execute_described(session, found.sql, plan, values)
@@ -175,8 +177,27 @@ def execute_many(
     if found.copies:
         raise ProgrammingError("COPY cannot be executed many times over; use cursor.copy()")
     yield from ensure_begin(session)
+    if session.simple_only:
+        return (yield from _execute_each(session, found, params_rows, returning, registry))
     rows: Iterable[Any] = params_rows if found.names is None else map(found.arrange, params_rows)
     return (yield from executemany(session, found.sql, rows, returning, prepare, registry, found.arrange))
+
+
+def _execute_each(
+    session: Session,
+    found: statements.Query,
+    params_rows: Iterable[Sequence[Any] | Mapping[str, Any]],
+    returning: bool,
+    registry: Registry | None,
+) -> Operation[tuple[int, list[Result]]]:
+    """`execute_many` without parameters: one query after the other."""
+    touched, results = 0, []
+    for params in params_rows:
+        for result in (yield from query(session, in_place(found, found.arrange(params)), registry)):
+            touched += max(result.row_count, 0)
+            if returning:
+                results.append(result)
+    return touched, results
 
 
 def with_literals(session: Session, sql: str | bytes, params: Params) -> Operation[str]:
@@ -184,12 +205,9 @@ def with_literals(session: Session, sql: str | bytes, params: Params) -> Operati
     found, values = read_query(session, sql, params)
     if not values:
         return found.sql
-    texts = []
-    for number, value in enumerate(values):
-        try:
-            texts.append(None if value is None else render_any(value))
-        except TypeError as exc:
-            raise ProgrammingError(f"parameter ${number + 1}: {exc}") from exc
+    if session.simple_only:
+        return in_place(found, values)
+    texts = texts_of(values)
     asked = ", ".join(f"pg_catalog.quote_nullable(${number + 1}::text)" for number in range(len(texts)))
     rows = yield from fetch(session, f"SELECT {asked}", texts)
     return found.with_literals(rows[0])

@@ -1,43 +1,80 @@
-"""Beginning a session: the request for TLS, the startup packet, authentication; and the request that cancels another
-session's work.
+"""Beginning a session: TLS, the startup packet, the protocol's version, authentication; and the request that cancels
+another session's work.
 
-Law of this file: nothing secret is sent before the server's consent to TLS where TLS is required, and nothing the
-server says is believed before its proof has been checked where the method has one. Sources: PostgreSQL docs, "Message
-Flow: Start-up" and "SASL Authentication".
+Law of this file: nothing secret is sent before the server's consent to TLS where TLS is required, and what comes before
+TLS is never believed. Sources: PostgreSQL docs, "Message Flow: Start-up" and "Protocol Versions".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ...codec import WriteBuffer
 from ...errors import InterfaceError, OperationalError, ProtocolError, faults
-from .. import backend, frontend, scram
-from ..session import Event, Session, State
-from .simple import command
-from .steps import Block, Operation, Read, Reply, Upgrade, Write, exchange
+from ...types.registry import PLAIN
+from .. import backend, frontend, v2
+from ..session import Session, State
+from .literals import literal
+from .login import Credentials, Login
+from .simple import Results, command, run_query
+from .steps import Block, Operation, Read, Upgrade, Wrap, Write, receive
 
-#: Methods this client cannot do, by name, for the error.
-_UNSUPPORTED: Final = {2: "Kerberos V5", 6: "SCM credentials", 7: "GSSAPI", 9: "SSPI"}
+#: The settings that a server reports by itself (docs: Asynchronous Operations), as protocol 2.0 must ask for them.
+_REPORTED: Final = (
+    "SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ('server_version', 'server_encoding', "
+    "'client_encoding', 'application_name', 'is_superuser', 'session_authorization', 'DateStyle', 'IntervalStyle', "
+    "'TimeZone', 'integer_datetimes', 'standard_conforming_strings')"
+)
+#: Settings that the startup packet of protocol 2.0 has room for.
+_PACKED: Final = ("user", "database", "options")
+#: A first message longer than this is none: it is the text of a server that knows no better (server: fork_process and
+#: protocol 2.0 write errors without a length).
+_LONGEST_FIRST: Final = 30_000
 #: Room for Terminate.
 _GOODBYE_BYTES: Final = 16
 
 
-def connect(
-    session: Session, parameters: Mapping[str, str], password: str | None, tls: Any = None, tls_required: bool = False
-) -> Operation[None]:
-    """Begin the session, over TLS where `tls` is not None and the server consents. It ends idle, speaking UTF-8.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a session is to begin.
 
-    `parameters` is what the StartupMessage carries. Raises the server's refusal, or OperationalError where TLS or a
-    password is missing.
+    `parameters` is what the StartupMessage carries, `version` the newest protocol to ask for and `least_version` the
+    oldest to take. `tls` are settings that only the driver understands, None for no TLS; with `tls_direct` it begins
+    without asking. `private` says that nobody on the way can read what goes without TLS: a Unix socket, this machine.
     """
-    if tls is not None:
-        yield from _request_tls(session, tls, tls_required)
-    frontend.startup(session.out, parameters)
+
+    parameters: Mapping[str, str]
+    credentials: Credentials = field(repr=False)
+    version: tuple[int, int] = (3, 0)
+    least_version: tuple[int, int] = (3, 0)
+    tls: Any = None
+    tls_required: bool = False
+    tls_direct: bool = False
+    private: bool = False
+
+
+def connect(session: Session, opening: Opening) -> Operation[None]:
+    """Begin the session. It ends idle, speaking UTF-8.
+
+    Raises the server's refusal, or OperationalError where TLS, a password or whatever the settings demand is missing.
+    """
+    encrypted, certificate = False, None
+    if opening.tls is not None:
+        encrypted, certificate = yield from _begin_tls(session, opening.tls, opening.tls_required, opening.tls_direct)
+    login = Login(opening.credentials, opening.private or encrypted, encrypted, certificate)
+    if opening.version[0] == 2:
+        yield from _connect_v2(session, opening, login)
+        return
+    session.protocol_version = opening.version
+    session.walsender = "replication" in opening.parameters
+    frontend.startup(session.out, opening.parameters, opening.version)
+    yield from _post(session)
+    yield from _first_answer(session)
     session.expect(State.STARTUP)
     try:
-        yield from exchange(session, _Login(session, parameters["user"], password))
+        yield from _log_in(session, login, opening)
     except ProtocolError as exc:
         raise _explain(exc) from exc
     # A pooler may have ignored the setting in the startup packet. Absent means that the server does not report it at
@@ -46,15 +83,113 @@ def connect(
         yield from command(session, "SET client_encoding TO 'UTF8'")
 
 
+def _connect_v2(session: Session, opening: Opening, login: Login) -> Operation[None]:
+    """As `connect`, by protocol 2.0, whose startup packet has room for user, database and options alone.
+
+    Everything else is set by SQL, and what a server of 3.0 reports of itself is asked for.
+    """
+    yield Wrap(v2.Translator())
+    session.protocol_version = opening.version
+    parameters = opening.parameters
+    frontend.startup(session.out, {name: value for name, value in parameters.items() if name in _PACKED})
+    session.expect(State.STARTUP)
+    yield from _log_in(session, login, opening)
+    for name, value in parameters.items():
+        if name not in _PACKED:
+            yield from command(session, f"SELECT pg_catalog.set_config({literal(name)}, {literal(value)}, false)")
+    found = Results(PLAIN.rules)
+    yield from run_query(session, _REPORTED, found)
+    session.parameters.update(found.results[0].rows)
+    session.standard_strings = session.parameters.get("standard_conforming_strings") != "off"
+
+
+def _log_in(session: Session, login: Login, opening: Opening) -> Operation[None]:
+    """Everything from the startup packet to the first ReadyForQuery."""
+    negotiated = begun = False
+    while True:
+        yield from _post(session)
+        event = yield from receive(session)
+        match event:
+            case backend.Authentication(code, data):
+                begun = True
+                try:
+                    yield from login.answer(session.out, code, data)
+                except (OperationalError, ProtocolError) as exc:
+                    session.die(exc)  # the server would wait for an answer that never comes
+                    raise
+            case backend.NegotiateProtocolVersion():
+                if negotiated or begun:
+                    raise session.die(ProtocolError("NegotiateProtocolVersion came a second time, or too late"))
+                negotiated = True
+                _negotiate(session, opening, event)
+            case backend.ReadyForQuery():
+                return
+
+
+def _negotiate(session: Session, opening: Opening, event: backend.NegotiateProtocolVersion) -> None:
+    """Go on with the version that the server names, or not."""
+    version = (event.version >> 16, event.version & 0xFFFF)
+    named = f"{version[0]}.{version[1]}"
+    if version > opening.version or version < (3, 0):
+        raise session.die(
+            ProtocolError(f"the server answers with protocol {named}, which is not one that was asked for")
+        )
+    if event.options:
+        raise session.die(
+            ProtocolError(f"the server refuses protocol options nobody asked for: {event.options!r:.200}")
+        )
+    if version < opening.least_version:
+        least = "{}.{}".format(*opening.least_version)
+        raise session.die(
+            OperationalError(f"the server speaks protocol {named} at most, and min_protocol_version is {least}")
+        )
+    session.protocol_version = version
+
+
+def _first_answer(session: Session) -> Operation[None]:
+    """Wait for the beginning of the server's first message, which goes to the session.
+
+    A server that could not start a process for the connection, or that speaks only protocol 2.0, writes an error
+    without a length word; it is raised as OperationalError with that text.
+    """
+    data: bytes = b""
+    while len(data) < 5:
+        more = yield Read(raw=True)
+        if not more:
+            break
+        data += more
+    if data[:1] == b"E" and (len(data) < 5 or int.from_bytes(data[1:5], "big") > _LONGEST_FIRST):
+        while b"\0" not in data and len(data) < _LONGEST_FIRST:
+            more = yield Read(raw=True)
+            if not more:
+                break
+            data += more
+        text = data[1:].partition(b"\0")[0].decode("utf-8", "replace").strip()
+        if text:
+            raise session.die(OperationalError(f"the server refused the connection: {text}"))
+    at = 0
+    while at < len(data):
+        view = session.received.get_buffer(len(data) - at)
+        size = min(len(view), len(data) - at)
+        view[:size] = data[at : at + size]
+        session.received.commit(size)
+        at += size
+
+
 def request_cancel(
-    session: Session, process_id: int, secret_key: bytes, tls: Any = None, tls_required: bool = False
+    session: Session,
+    process_id: int,
+    secret_key: bytes,
+    tls: Any = None,
+    tls_required: bool = False,
+    tls_direct: bool = False,
 ) -> Operation[None]:
     """Ask the server to cancel what another session is doing, over a connection made for this.
 
     It returns when the server has closed that connection, so the cancelling has then been passed on.
     """
     if tls is not None:
-        yield from _request_tls(session, tls, tls_required)
+        yield from _begin_tls(session, tls, tls_required, tls_direct)
     frontend.cancel_request(session.out, process_id, secret_key)
     yield from _post(session)
     while (yield Read(raw=True)):
@@ -74,42 +209,43 @@ def terminate(session: Session) -> memoryview:
 
 def _post(session: Session) -> Operation[None]:
     """Send `session.out` at a time when the server has nothing to say."""
-    blocks: list[Block] = [session.out.take()]
+    blocks: list[Block] = [session.out.take()] if session.out.size_bytes else []
     while blocks:
         blocks = yield Write(blocks)
 
 
-def _request_tls(session: Session, tls: Any, required: bool) -> Operation[None]:
-    """TLS on the connection if the server consents; OperationalError if it does not and TLS is required."""
+def _begin_tls(session: Session, tls: Any, required: bool, direct: bool) -> Operation[tuple[bool, bytes | None]]:
+    """(whether TLS is on, the server's certificate in DER); OperationalError where it is not and is required."""
+    if direct:
+        certificate = yield Upgrade(tls)
+        return True, certificate
     frontend.ssl_request(session.out)
     yield from _post(session)
     answer: bytes = yield Read(raw=True)
     if answer == b"S" and not session.received.pending:
-        yield Upgrade(tls)
-    elif answer == b"N":
+        certificate = yield Upgrade(tls)
+        return True, certificate
+    if answer == b"N":
         if required:
             raise OperationalError("the server does not offer TLS on this address, and sslmode demands it")
-    elif answer == b"":
+        return False, None
+    if answer == b"":
         raise session.lost()
-    elif answer[:1] == b"S":
+    if answer[:1] == b"S":
         raise OperationalError(
             "the server sent unencrypted bytes after its consent to TLS: they could come from someone in between, "
             "so the connection was closed"
         )
-    elif answer[:1] == b"E":
+    if answer[:1] == b"E":
         # Its text is not shown: nobody has vouched for it yet.
         raise OperationalError("the server answered the request for TLS with an error; its log tells which")
-    else:
-        raise OperationalError(
-            f"the server answered the request for TLS with {answer[:1]!r}: is this a PostgreSQL server?"
-        )
+    raise OperationalError(f"the server answered the request for TLS with {answer[:1]!r}: is this a PostgreSQL server?")
 
 
 def _explain(exc: ProtocolError) -> OperationalError:
     """A startup answer that is no message at all, said in words; any other ProtocolError as it is.
 
-    Servers that cannot start a process, that speak only protocol 2.0, or that are no PostgreSQL at all answer with text
-    where the length should be.
+    Servers that are no PostgreSQL at all answer with text where the length should be.
     """
     if exc.fault is None or exc.fault.code != faults.FAULT_FRAME_SIZE:
         return exc
@@ -119,70 +255,5 @@ def _explain(exc: ProtocolError) -> OperationalError:
     shown = word.decode("ascii")
     return OperationalError(
         f"the server answered the startup packet with text ('.{shown}...') instead of a message: "
-        "either it could not start a process, or it does not speak protocol 3.0"
+        "is it a PostgreSQL server?"
     )
-
-
-class _Login(Reply):
-    """The answers to what the server asks before it lets the user in."""
-
-    def __init__(self, session: Session, user: str, password: str | None) -> None:
-        super().__init__()
-        self._session = session
-        self._user = user
-        self._password = password
-        self._scram: scram.ScramClient | None = None
-        self._proved = True
-
-    def take(self, event: Event) -> None:
-        if not isinstance(event, backend.Authentication):
-            return
-        try:
-            self._answer(event.code, event.data)
-        except OperationalError as exc:
-            self._session.die(exc)  # the server would wait for an answer that never comes
-            raise
-
-    def _answer(self, code: int, data: bytes) -> None:
-        out = self._session.out
-        if code == backend.AUTH_OK:
-            if not self._proved:
-                raise OperationalError("the server let the user in without proving that it knows the password")
-        elif code == backend.AUTH_CLEARTEXT_PASSWORD:
-            frontend.password(out, frontend.text(self._secret(), "the password"))
-        elif code == backend.AUTH_MD5_PASSWORD:
-            if len(data) != 4:
-                raise ProtocolError(f"AuthenticationMD5Password has a salt of {len(data)} bytes, 4 are needed")
-            frontend.password(out, scram.md5_password(self._user, self._secret(), data))
-        elif code == backend.AUTH_SASL:
-            self._begin_scram(data)
-        elif code == backend.AUTH_SASL_CONTINUE:
-            frontend.sasl_response(out, self._exchange().final(data))
-        elif code == backend.AUTH_SASL_FINAL:
-            self._exchange().verify(data)
-            self._proved = True
-        else:
-            name = _UNSUPPORTED.get(code, f"method {code}")
-            raise OperationalError(f"the server asks for authentication by {name}, which pgfast does not know")
-
-    def _begin_scram(self, data: bytes) -> None:
-        names = [name.decode("ascii", "replace") for name in data.split(b"\0") if name]
-        if scram.MECHANISM not in names:
-            raise OperationalError(
-                f"the server offers the SASL mechanisms {', '.join(names) or 'none'}; pgfast knows {scram.MECHANISM}"
-            )
-        self._scram = scram.ScramClient(self._secret())
-        self._proved = False
-        frontend.sasl_initial_response(self._session.out, scram.MECHANISM, self._scram.first())
-
-    def _exchange(self) -> scram.ScramClient:
-        if self._scram is None:
-            raise ProtocolError("the server continues a SASL exchange that was not begun")
-        return self._scram
-
-    def _secret(self) -> str:
-        if self._password is None:
-            raise OperationalError(
-                "the server asks for a password and none is given: password=, PGPASSWORD or a password file"
-            )
-        return self._password

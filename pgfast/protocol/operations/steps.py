@@ -1,18 +1,18 @@
 """What an operation may ask of its driver, and the exchange that every operation is made of.
 
-Law of this file: an operation is a generator that yields only the five steps below, and the driver answers each with a
+Law of this file: an operation is a generator that yields only the steps below, and the driver answers each with a
 value. A driver never looks into a session, an operation never at a socket or a clock. They yield once per buffer, so
 rows do not pass through a generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from ... import const
-from ...errors import Error, ProgrammingError, ProtocolError
+from ...errors import Error, OperationalError, ProgrammingError, ProtocolError
 from .. import frontend
 from ..backend import CopyResponse, ErrorResponse
 from ..session import Event, Session, State
@@ -29,10 +29,11 @@ class Read:
     stream.
 
     With `raw` the answer is the bytes themselves and the ReadBuffer stays untouched: for the one byte that answers
-    SSLRequest.
+    SSLRequest. With `patience` the answer is -1 when nothing has come in so many seconds.
     """
 
     raw: bool = False
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,47 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """Put TLS on the connection, by settings that only the driver understands. Answer: None."""
+    """Put TLS on the connection, by settings that only the driver understands.
+
+    Answer: the server's certificate in DER, None where it has shown none.
+    """
 
     tls: Any
 
 
-Step: TypeAlias = Read | Write | Ask | Pull | Upgrade
+class Layer(Protocol):
+    """What stands between the bytes of the session and those on the wire, in both directions."""
+
+    def incoming(self, data: bytes | memoryview) -> bytes:
+        """What the session reads of bytes that have come; what is incomplete waits. Raises Error."""
+
+    def outgoing(self, data: bytes | memoryview) -> bytes:
+        """What goes out for bytes that the session has written. Raises Error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """From now on all bytes pass through the layer. Answer: None."""
+
+    layer: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function of the program's, which gives a value or, where the driver can wait for it, an awaitable of one.
+
+    Answer: the value. What the function raises is raised at the yield.
+    """
+
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Close the connection at once: nothing that could be said would help. Answer: None."""
+
+
+Step: TypeAlias = Read | Write | Ask | Pull | Upgrade | Wrap | Call | Hangup
 Operation: TypeAlias = Generator[Step, Any, T]
 
 READ: Final = Read()
@@ -108,7 +144,10 @@ class Reply:
         elif type(event) is CopyResponse and (self.failure is not None or not self.copies):
             self.failure = self.failure or ProgrammingError("COPY FROM STDIN or TO STDOUT: use cursor.copy() for it")
             if event.tag == const.COPY_IN_RESPONSE:
-                frontend.copy_fail(session.out, "COPY FROM STDIN was not asked for here")
+                if session.simple_only:
+                    session.die(_cannot_give_up())
+                else:
+                    frontend.copy_fail(session.out, "COPY FROM STDIN was not asked for here")
         elif self.failure is None:
             try:
                 self.take(event)
@@ -164,10 +203,27 @@ def settle(session: Session, unsent: list[Block] | None = None) -> Operation[Non
     if session.dead is not None:
         return
     if session.state is State.COPY_IN:
-        frontend.copy_fail(session.out, "the client gave up")
+        yield from give_up_copy(session, "the client gave up")
+    elif session.state is State.COPY_BOTH:
+        frontend.copy_done(session.out)
     if session.unsynced:
         session.write_sync()
     yield from answer(session, ignored)
+
+
+def _cannot_give_up() -> OperationalError:
+    return OperationalError(
+        "protocol 2.0 has no way to give up a COPY, so the connection was closed; nothing of it was kept"
+    )
+
+
+def give_up_copy(session: Session, reason: str) -> Operation[None]:
+    """End a COPY FROM STDIN so that it leaves nothing: by CopyFail, or by the end of the session in protocol 2.0."""
+    if session.simple_only:
+        session.die(_cannot_give_up())
+        yield Hangup()
+    else:
+        frontend.copy_fail(session.out, reason)
 
 
 def receive(session: Session) -> Operation[Event]:

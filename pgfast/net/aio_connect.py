@@ -1,0 +1,81 @@
+"""Connecting, for asyncio: carries out the attempts.
+
+Law of this file: every way out but the last leaves no transport open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from ..errors import Error, OperationalError, TimeoutError
+from ..protocol import operations
+from ..protocol.session import Session
+from . import attempts, sockets, tls
+from .aio import Link, connected
+from .attempts import Attempt
+from .conninfo import ConnInfo
+from .deadline import Deadline
+
+
+async def connect(infos: Sequence[ConnInfo], make_session: Callable[[], Session], timeout: float | None) -> Link:
+    """A link whose session is ready for queries, to the first host that is what is asked for.
+
+    Each host has its connect_timeout for name lookup, connecting, TLS and authentication; `timeout`, in seconds, is in
+    its place where it is given, and for all hosts together. Each address of a host is tried until one takes the
+    connection. Raises OperationalError or the server's refusal.
+    """
+    hosts = attempts.over_hosts(infos)
+    info, wanted = next(hosts)
+    whole = None if timeout is None else Deadline(timeout)
+    left = len(infos)
+    while True:
+        try:
+            deadline = Deadline(info.connect_timeout) if whole is None else whole.part(max(left, 1))
+            return await _at_host(info, wanted, make_session, deadline)
+        except Error as exc:
+            info, wanted = hosts.send(exc)
+            left -= 1
+
+
+async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Session], deadline: Deadline) -> Link:
+    try:
+        addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), deadline.remaining())
+    except asyncio.TimeoutError as exc:
+        raise deadline.passed() from exc
+    addresses = attempts.addresses_in_order(info, addresses)
+    failures: list[Error] = []
+    for index, address in enumerate(addresses):
+        try:
+            link = await connected(address, info, make_session(), deadline.part(len(addresses) - index))
+        except OperationalError as exc:
+            failures.append(exc)
+            continue
+        ways = attempts.at_server(info)
+        attempt = next(ways)
+        while True:
+            try:
+                await _begin(link, attempt, wanted, attempts.limit(attempt, info, deadline))
+                return link
+            except Error as exc:
+                attempt = ways.send(exc)
+                link = await connected(address, info, make_session(), deadline)
+    raise sockets.all_failed(failures)
+
+
+async def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) -> None:
+    """Begin the session as this attempt says; the link is closed where that fails."""
+    info, address = link.info, link.address
+    try:
+        settings = tls.settings(info) if attempt.encrypted else None
+        opening = sockets.opening(info, address, settings, attempt.version, attempt.oauth)
+        await link.run(operations.connect(link.session, opening), deadline)
+        reason = await link.run(operations.why_not(link.session, wanted), deadline)
+        if reason is not None:
+            raise attempts.WrongTarget(f"{address.name}: {reason}, and target_session_attrs={wanted}")
+    except TimeoutError as exc:
+        link.close()
+        raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
+    except BaseException:
+        link.close()
+        raise
