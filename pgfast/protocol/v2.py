@@ -16,6 +16,7 @@ server: printtup.c (printtup_20), copy.c, fastpath.c of version 13.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from struct import Struct
@@ -37,6 +38,7 @@ _UNREAD: Final = bytes(128)
 #: Most bytes of a string in a message. Without length words nothing else ends a server that never sends the NUL.
 _LONGEST_STRING: Final = 1 << 20
 _END_OF_COPY: Final = b"\\.\n"
+_NEWLINE: Final = re.compile(rb"\r\n|\n|\r")
 _STATUS_OF_TAG: Final = {
     **dict.fromkeys(("BEGIN", "START TRANSACTION", "SAVEPOINT", "RELEASE"), "T"),
     **dict.fromkeys(("COMMIT", "ROLLBACK", "PREPARE TRANSACTION"), "I"),
@@ -285,6 +287,7 @@ class Translator:
         self._written = bytearray()
         self._started = False
         self._line = b"\n"  # the last bytes of the data of a COPY: what its end mark would have to follow
+        self._newline = b""  # what the first line of it ended with
 
     def incoming(self, data: bytes | memoryview) -> bytes:
         """What the session reads of bytes that have come."""
@@ -334,9 +337,11 @@ class Translator:
         if tag == const.COPY_DATA:
             return self._copy_data(payload)
         if tag == const.COPY_DONE:
-            end = _END_OF_COPY if self._line.endswith(b"\n") else b"\n" + _END_OF_COPY
-            self._line = b"\n"
-            return end
+            # The server demands of the end mark's line what the first line ended with (copy.c, eol_type).
+            newline = self._newline or (b"\r" if self._line.endswith(b"\r") else b"\n")
+            begun = self._line.endswith(newline[-1:])
+            self._line, self._newline = b"\n", b""
+            return (b"" if begun else newline) + b"\\." + newline
         if tag == const.FUNCTION_CALL:
             return self._function_call(payload)
         if tag == const.TERMINATE:
@@ -350,6 +355,12 @@ class Translator:
             raise DataError(
                 "the data of the COPY has a line that is just \\. which ends it in protocol 2.0; nothing was copied"
             )
+        if not self._newline:
+            text = b"\r" + payload if self._line.endswith(b"\r") else payload
+            found = _NEWLINE.search(text)
+            # A carriage return at the end may be half of one.
+            if found is not None and (found.group() != b"\r" or found.end() < len(text)):
+                self._newline = found.group()
         self._line = joined[-3:]
         return payload
 

@@ -196,6 +196,10 @@ def test_the_data_of_a_copy_goes_raw_and_is_ended_on_a_line_of_its_own() -> None
     assert layer.outgoing(frame("d", b"1\n") + frame("d", b"2\n") + frame("c")) == b"1\n2\n\\.\n"
     assert layer.outgoing(frame("d", b"1") + frame("c")) == b"1\n\\.\n"
     assert layer.outgoing(frame("c")) == b"\\.\n"
+    assert layer.outgoing(frame("d", b"1\r\n2\r\n") + frame("c")) == b"1\r\n2\r\n\\.\r\n"
+    assert layer.outgoing(frame("d", b"1\r2") + frame("c")) == b"1\r2\r\\.\r"
+    assert layer.outgoing(frame("d", b"1\r") + frame("d", b"\n2\r\n") + frame("c")) == b"1\r\n2\r\n\\.\r\n"
+    assert layer.outgoing(frame("d", b"1\r") + frame("c")) == b"1\r\\.\r"
     assert layer.outgoing(frame("d", b"a\\.\n") + frame("d", b"\\.x\n") + frame("c")) == b"a\\.\n\\.x\n\\.\n"
 
 
