@@ -51,9 +51,10 @@ QUERY: Final = 0x51  # Q
 SYNC: Final = 0x53  # S
 TERMINATE: Final = 0x58  # X
 
-# First packets, which carry no tag (docs: StartupMessage, SSLRequest, CancelRequest).
+# First packets, which carry no tag (docs: StartupMessage, SSLRequest, GSSENCRequest, CancelRequest).
 PROTOCOL_3_0: Final = 0x0003_0000
 SSL_REQUEST: Final = 80877103
+GSSENC_REQUEST: Final = 80877104
 CANCEL_REQUEST: Final = 80877102
 
 # ---------------------------------------------------------------- limits

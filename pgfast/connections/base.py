@@ -31,7 +31,7 @@ class AnyLink(Protocol):
     @property
     def info(self) -> ConnInfo: ...
     @property
-    def encrypted(self) -> bool: ...
+    def encryption(self) -> str | None: ...
     @property
     def closed(self) -> bool: ...
     def fileno(self) -> int: ...
@@ -125,7 +125,7 @@ class BaseConnection:
     @property
     def info(self) -> ConnectionInfo:
         """Facts about the connection and its server."""
-        return ConnectionInfo(self._base_link.info, self._session, self._base_link.encrypted)
+        return ConnectionInfo(self._base_link.info, self._session, self._base_link.encryption)
 
     @property
     def autocommit(self) -> bool:

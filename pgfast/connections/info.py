@@ -26,12 +26,12 @@ _STATUS = {"I": TransactionStatus.IDLE, "T": TransactionStatus.INTRANS, "E": Tra
 class ConnectionInfo:
     """Facts about a connection: where it goes, and what the server has reported. Never the password."""
 
-    __slots__ = ("_encrypted", "_info", "_session")
+    __slots__ = ("_encryption", "_info", "_session")
 
-    def __init__(self, info: ConnInfo, session: Session, encrypted: bool) -> None:
+    def __init__(self, info: ConnInfo, session: Session, encryption: str | None) -> None:
         self._info = info
         self._session = session
-        self._encrypted = encrypted
+        self._encryption = encryption
 
     def __repr__(self) -> str:
         return f"<ConnectionInfo of {self._info}>"
@@ -68,8 +68,13 @@ class ConnectionInfo:
 
     @property
     def encrypted(self) -> bool:
-        """Whether TLS is on."""
-        return self._encrypted
+        """Whether nobody on the way can read what is sent: TLS is on, or GSSAPI encryption."""
+        return self._encryption is not None
+
+    @property
+    def gss_encrypted(self) -> bool:
+        """Whether GSSAPI encryption is on."""
+        return self._encryption == "gss"
 
     @property
     def backend_pid(self) -> int:

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 from .. import const
-from ..errors import Error, OperationalError, TimeoutError
+from ..errors import Error, OperationalError, ProtocolError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Block, Call, Hangup, Layer, Operation, Pull, Read, Step, Wrap, Write
+from ..protocol.operations import Ask, Block, Call, Consult, Hangup, Layer, Operation, Pull, Read, Step, Wrap, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
 from .deadline import Deadline
+from .layers import RAW_BYTES, Stacked
 from .sockets import Address
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Link(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._raw: bytearray | None = bytearray()
         self._layer: Layer | None = None
+        self._sealed = False
         self._scratch = memoryview(bytearray(_RAW_BYTES))
         self._fresh = 0
         self._reading_paused = False
@@ -71,7 +73,8 @@ class Link(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come; after a block's worth that nobody has asked for the peer must wait."""
         if self._raw is not None:
-            self._raw += self._scratch[:nbytes]
+            data: memoryview | bytes = self._scratch[:nbytes]
+            self._raw += data if self._layer is None else self._opened(self._layer, data)
             self._pause_reading()
         else:
             if self._layer is None:
@@ -87,11 +90,11 @@ class Link(asyncio.BufferedProtocol):
 
     def _take_through(self, layer: Layer, data: memoryview | bytes) -> None:
         """Bytes that have come, as the layer reads them, into the session's buffer."""
-        try:
-            coming = memoryview(layer.incoming(data))
-        except Error as exc:
-            self._cause = self.session.die(exc)
-            return
+        self._put(self._opened(layer, data))
+
+    def _put(self, data: bytes | bytearray) -> None:
+        """Bytes of the session's own encoding into its buffer."""
+        coming = memoryview(data)
         while coming:
             view = self.session.received.get_buffer(len(coming))
             size = min(len(view), len(coming))
@@ -99,6 +102,14 @@ class Link(asyncio.BufferedProtocol):
             self.session.received.commit(size)
             self._fresh += size
             coming = coming[size:]
+
+    def _opened(self, layer: Layer, data: memoryview | bytes) -> bytes:
+        """What the layer reads of bytes that have come; nothing where they cannot be, which ends the session."""
+        try:
+            return layer.incoming(data)
+        except Error as exc:
+            self._cause = self._cause or self.session.die(exc)
+            return b""
 
     def eof_received(self) -> bool:
         """The peer sends no more; the transport closes itself."""
@@ -142,13 +153,9 @@ class Link(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ what a connection asks
 
     @property
-    def encrypted(self) -> bool:
-        """Whether TLS is on."""
-        return self._tls is not None
-
-    @property
-    def _direct(self) -> bool:
-        return self._tls is not None and self._tls.direct
+    def encryption(self) -> str | None:
+        """What encrypts the connection: "gss", "tls" or nothing."""
+        return "gss" if self._sealed else "tls" if self._tls is not None else None
 
     @property
     def closed(self) -> bool:
@@ -256,13 +263,20 @@ class Link(asyncio.BufferedProtocol):
                 except Exception as exc:  # the operation ends what it has begun, then it comes back
                     advance, answer = operation.throw, exc
             elif type(step) is Wrap:
-                self._layer, answer = step.layer, None
+                self._wrap(step.layer)
+                self._sealed = self._sealed or step.encrypts
+                answer = None
             elif type(step) is Hangup:
                 self.close()
                 answer = None
             elif type(step) is Call:
                 try:
                     answer = await _value_of(step.function, deadline)
+                except Exception as exc:
+                    advance, answer = operation.throw, exc
+            elif type(step) is Consult:
+                try:
+                    answer = await self._consult(step.function, deadline)
                 except Exception as exc:
                     advance, answer = operation.throw, exc
             else:
@@ -312,8 +326,9 @@ class Link(asyncio.BufferedProtocol):
         """Ask the server, over a connection of its own, to cancel what the session is doing."""
         link = await connected(self.address, self.info, Session(), deadline)
         try:
+            encryption = sockets.same_encryption(self.info, self.encryption, self._tls)
             request = operations.request_cancel(
-                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted, self._direct
+                link.session, self.session.backend_pid, self.session.secret_key, encryption
             )
             await link._drive(request, deadline)
         finally:
@@ -334,7 +349,8 @@ class Link(asyncio.BufferedProtocol):
                 timer.cancel()
 
     def _lost(self) -> Error:
-        return self.session.lost(self._cause)
+        """The exception for a connection that is gone, or of which the layer can read no more."""
+        return self._cause if isinstance(self._cause, Error) else self.session.lost(self._cause)
 
     async def _ask(self, deadline: Deadline) -> list[Block]:
         """The blocks left over of what the session has written; where none are, bytes have come."""
@@ -375,15 +391,13 @@ class Link(asyncio.BufferedProtocol):
     def _leave_raw(self) -> None:
         """Go on with the session's own buffer, which gets what was put aside."""
         raw, self._raw = self._raw, None
-        if raw and self._layer is not None:
-            self._take_through(self._layer, bytes(raw))
-        elif raw:
-            self.session.received.get_buffer()[: len(raw)] = raw
-            self.session.received.commit(len(raw))
-            self._fresh += len(raw)
+        if raw:
+            self._put(raw)
 
     async def _receive_raw(self, deadline: Deadline) -> bytes:
         while not self._raw:
+            if self.session.dead is not None:
+                raise self._lost()
             if self._ended:
                 return b""
             self._resume_reading()
@@ -412,7 +426,16 @@ class Link(asyncio.BufferedProtocol):
         return blocks
 
     def _write(self, transport: asyncio.Transport, block: Block) -> None:
-        transport.write(block if self._layer is None else self._layer.outgoing(block))
+        try:
+            transport.write(block if self._layer is None else self._layer.outgoing(block))
+        except ProtocolError as exc:  # the layer is no longer of use
+            raise self.session.die(exc) from exc.__cause__
+
+    def _wrap(self, layer: Layer) -> None:
+        self._layer = layer if self._layer is None else Stacked(self._layer, layer)
+        self._scratch = memoryview(bytearray(RAW_BYTES))
+        if self._raw:
+            self._raw = bytearray(self._opened(layer, bytes(self._raw)))
 
     async def _pull(self, source: Any, deadline: Deadline) -> Any:
         """The next item of the source, None at its end."""
@@ -431,6 +454,11 @@ class Link(asyncio.BufferedProtocol):
             if deadline.expired:
                 raise deadline.passed() from exc
             raise  # the source's own
+
+    @staticmethod
+    async def _consult(function: Callable[[], Any], deadline: Deadline) -> Any:
+        """What the function gives, which runs in a thread. Raises what it raises, TimeoutError."""
+        return await _value_of(lambda: asyncio.wrap_future(sockets.in_thread(function)), deadline)
 
     async def _upgrade(self, settings: tls.Settings, deadline: Deadline) -> bytes | None:
         """The server's certificate in DER."""

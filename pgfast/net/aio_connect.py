@@ -46,19 +46,19 @@ async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Sessi
     addresses = attempts.addresses_in_order(info, addresses)
     failures: list[Error] = []
     for index, address in enumerate(addresses):
+        ways = attempts.at_server(info)
+        attempt = next(ways)
         try:
             link = await connected(address, info, make_session(), deadline.part(len(addresses) - index))
         except OperationalError as exc:
             failures.append(exc)
             continue
-        ways = attempts.at_server(info)
-        attempt = next(ways)
         while True:
             try:
                 await _begin(link, attempt, wanted, attempts.limit(attempt, info, deadline))
                 return link
             except Error as exc:
-                attempt = ways.send(exc)
+                attempt = ways.send((exc, link.encryption))
                 link = await connected(address, info, make_session(), deadline)
     raise sockets.all_failed(failures)
 
@@ -67,8 +67,8 @@ async def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) 
     """Begin the session as this attempt says; the link is closed where that fails."""
     info, address = link.info, link.address
     try:
-        settings = tls.settings(info) if attempt.encrypted else None
-        opening = sockets.opening(info, address, settings, attempt.version, attempt.oauth)
+        encryption = sockets.encryption(info, attempt.gss, tls.settings(info) if attempt.encrypted else None)
+        opening = sockets.opening(info, address, encryption, attempt.version, attempt.oauth)
         await link.run(operations.connect(link.session, opening), deadline)
         reason = await link.run(operations.why_not(link.session, wanted), deadline)
         if reason is not None:

@@ -11,15 +11,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ..errors import AuthenticationError, Error, OperationalError, ProtocolError
+from ..errors import AuthenticationError, Error, OperationalError, ProtocolError, TimeoutError
+from ..protocol.gss import GssError
 from ..protocol.oauth import OAuth, OAuthDiscovered
-from . import sockets
+from . import gss, sockets
 from .conninfo import ConnInfo
 from .deadline import Deadline
 from .sockets import Address
 from .tls import TlsError
 
-#: Seconds that a server may take to answer a protocol version it may not know, before an older one is tried.
+#: Seconds that a server may take to answer a request for encryption or for a protocol version that it may not know,
+#: before another is tried.
 VERSION_S: Final = 10.0
 #: The server is starting or shutting down; another host may be up (cannot_connect_now).
 _NOT_NOW: Final = "57P03"
@@ -34,33 +36,51 @@ class WrongTarget(OperationalError):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One way to begin a session: over TLS or not, by which version, with which OAuth token."""
+    """One way to begin a session: encrypted by GSSAPI where the server agrees, else over TLS or not; by which version,
+    with which OAuth token."""
 
+    gss: gss.Settings | None
     encrypted: bool
     version: tuple[int, int]
     oauth: OAuth | None
 
 
-def at_server(info: ConnInfo) -> Generator[Attempt, Error, None]:
-    """The attempts at one address of a server."""
-    encryptions = list(sockets.encryptions(info))
-    attempt = Attempt(encryptions.pop(0), info.max_protocol_version, info.oauth)
+def at_server(info: ConnInfo) -> Generator[Attempt, tuple[Error, str | None], None]:
+    """The attempts at one address of a server. It is sent what encrypted the connection that failed besides the error.
+
+    GSSAPI encryption comes first, as in libpq. A server that does not offer it goes on with the first choice of
+    sslmode on the same connection. Raises GssError where that encryption is required and impossible.
+    """
+    sealing = gss.for_encryption(info)
+    required = info.gssencmode == "require"
+    encryptions = [False] if required else list(sockets.encryptions(info))
+    attempt = Attempt(sealing, encryptions.pop(0), info.max_protocol_version, info.oauth)
     while True:
-        exc = yield attempt
+        exc, encryption = yield attempt
         if isinstance(exc, OAuthDiscovered) and attempt.oauth is not None:
             attempt = replace(attempt, oauth=replace(attempt.oauth, discovered=exc.request))
+        elif attempt.gss is not None and not required and _may_be_gss(exc, encryption):
+            attempt = replace(attempt, gss=None)
         elif encryptions and sockets.may_try_other_encryption(exc):
-            attempt = replace(attempt, encrypted=encryptions.pop(0))
+            attempt = replace(attempt, gss=None, encrypted=encryptions.pop(0))
         elif attempt.version > _THREE >= info.min_protocol_version and _may_be_the_version(exc):
             attempt = replace(attempt, version=_THREE)
         else:
             raise exc
 
 
+def _may_be_gss(exc: Error, encryption: str | None) -> bool:
+    """Whether the attempt may have failed by GSSAPI encryption: by its exchange, by pg_hba.conf, by a server that
+    does not know the request and waits for more."""
+    if encryption == "gss":
+        return sockets.may_try_other_encryption(exc)
+    return isinstance(exc, GssError) or (isinstance(exc, TimeoutError) and encryption is None)
+
+
 def _may_be_the_version(exc: Error) -> bool:
     """Whether the server may have meant the protocol version: it refused without a reason of another kind, it hung up,
     or it has not answered in time."""
-    if isinstance(exc, (AuthenticationError, TlsError)):
+    if isinstance(exc, (AuthenticationError, TlsError, GssError)):
         return False
     if exc.sqlstate is None:
         return isinstance(exc, (OperationalError, ProtocolError))
@@ -68,8 +88,9 @@ def _may_be_the_version(exc: Error) -> bool:
 
 
 def limit(attempt: Attempt, info: ConnInfo, deadline: Deadline) -> Deadline:
-    """The deadline of an attempt: sooner where an older version is left to try."""
-    if attempt.version > _THREE >= info.min_protocol_version:
+    """The deadline of an attempt: sooner where one without GSSAPI, or an older version, is left to try."""
+    asks_for_gss = attempt.gss is not None and info.gssencmode != "require"
+    if asks_for_gss or attempt.version > _THREE >= info.min_protocol_version:
         return deadline.part(2).sooner(VERSION_S)
     return deadline
 

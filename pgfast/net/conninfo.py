@@ -80,6 +80,9 @@ class ConnInfo:
     channel_binding: str = "prefer"
     scram_max_iterations: int = MAX_ITERATIONS
     oauth: OAuth | None = None
+    gssencmode: str = "prefer"
+    krbsrvname: str = "postgres"
+    gssdelegation: bool = False
     sslcrldir: str | None = None
     sslnegotiation: str = "postgres"
     sslsni: bool = True
@@ -232,6 +235,9 @@ def _build(given: dict[str, str], extra: dict[str, str], objects: Mapping[str, A
         channel_binding=_choice(given, "channel_binding", ("disable", "prefer", "require"), "prefer"),
         scram_max_iterations=_integer(given, "scram_max_iterations", 1, 2**31 - 1) or MAX_ITERATIONS,
         oauth=_oauth(given, objects.get("oauth_token")),
+        gssencmode=_choice(given, "gssencmode", ("disable", "prefer", "require"), "prefer"),
+        krbsrvname=given.get("krbsrvname", "postgres"),
+        gssdelegation=_choice(given, "gssdelegation", ("0", "1"), "0") == "1",
         sslcrldir=given.get("sslcrldir"),
         sslnegotiation=negotiation,
         sslsni=_choice(given, "sslsni", ("0", "1"), "1") == "1",

@@ -38,6 +38,9 @@ VARIABLES: Final[dict[str, str | None]] = {
     "keepalives_count": None,
     "tcp_user_timeout": None,
     "channel_binding": "PGCHANNELBINDING",
+    "gssdelegation": "PGGSSDELEGATION",
+    "gssencmode": "PGGSSENCMODE",
+    "krbsrvname": "PGKRBSRVNAME",
     "max_protocol_version": "PGMAXPROTOCOLVERSION",
     "min_protocol_version": "PGMINPROTOCOLVERSION",
     "oauth_issuer": None,
@@ -58,7 +61,7 @@ VARIABLES: Final[dict[str, str | None]] = {
 OBJECTS: Final = ("oauth_token", "sock", "ssl_context")
 #: Keywords libpq knows whose other values would change what happens: only the harmless ones are taken.
 ONLY: Final[dict[str, tuple[str | None, tuple[str, ...]]]] = {
-    "gssencmode": ("PGGSSENCMODE", ("prefer", "disable")),
+    "gsslib": ("PGGSSLIB", ("gssapi",)),
     "sslcertmode": ("PGSSLCERTMODE", ("allow", "disable")),
     "sslcompression": ("PGSSLCOMPRESSION", ("0",)),
 }

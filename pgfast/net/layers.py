@@ -10,21 +10,48 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final
 
+from ..errors import Error
 from ..protocol.operations import Layer
 
-_RAW_BYTES: Final = 1 << 16
+#: Bytes taken from a socket at once.
+RAW_BYTES: Final = 1 << 16
+
+
+class Stacked:
+    """Two layers as one: what the upper one makes passes through the lower one."""
+
+    def __init__(self, lower: Layer, upper: Layer) -> None:
+        self._lower = lower
+        self._upper = upper
+
+    def incoming(self, data: bytes | memoryview) -> bytes:
+        """What the session reads of bytes that have come."""
+        return self._upper.incoming(self._lower.incoming(data))
+
+    def outgoing(self, data: bytes | memoryview) -> bytes:
+        """What goes out for bytes that the session has written."""
+        return self._lower.outgoing(self._upper.outgoing(data))
 
 
 class LayeredSocket:
-    """Stands where a socket stands in the driver for threads; the methods are those that it uses."""
+    """Stands where a socket stands in the driver for threads; the methods are those that it uses.
 
-    def __init__(self, sock: socket.socket, layer: Layer) -> None:
+    `die` ends the session with an error of the layer: what comes after bytes that cannot be is not worth waiting for.
+    """
+
+    def __init__(self, sock: socket.socket, layer: Layer, die: Callable[[Error], Error]) -> None:
         self._sock = sock
         self._layer = layer
+        self._die = die
         self._coming = memoryview(b"")
         self._going = memoryview(b"")
+
+    def put_on(self, layer: Layer) -> None:
+        """Put another layer on the one that is there."""
+        self._layer = Stacked(self._layer, layer)
 
     @property
     def pending(self) -> bool:
@@ -48,10 +75,13 @@ class LayeredSocket:
         with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             self._flush()
         while not self._coming:
-            raw = self._sock.recv(_RAW_BYTES)
+            raw = self._sock.recv(RAW_BYTES)
             if not raw:
                 return 0
-            self._coming = memoryview(self._layer.incoming(raw))
+            try:
+                self._coming = memoryview(self._layer.incoming(raw))
+            except Error as exc:
+                raise self._die(exc) from exc.__cause__
         size = min(len(self._coming), len(view))
         view[:size] = self._coming[:size]
         self._coming = self._coming[size:]

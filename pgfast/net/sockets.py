@@ -11,16 +11,20 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import Error, NotSupportedError, OperationalError
+from ..protocol.gss import GssContext
 from ..protocol.oauth import OAuth
-from ..protocol.operations import Credentials, Opening
+from ..protocol.operations import Credentials, Encryption, Opening
+from . import gss
 from .conninfo import ConnInfo, SocketSource
 from .tls import Settings, TlsError
+
+T = TypeVar("T")
 
 #: How long, in seconds, an interrupted operation may take to cancel what the server does and to bring the session to
 #: rest. Then the connection is closed.
@@ -71,6 +75,27 @@ def resolve(info: ConnInfo) -> Future[list[Address]]:
         future.set_result([Address(family, (host, info.port), str(info))])
     else:
         threading.Thread(target=_look_up, args=(future, host, info), name="pgfast name lookup", daemon=True).start()
+    return future
+
+
+def in_thread(function: Callable[[], T]) -> Future[T]:
+    """What a function gives that may wait for the network by itself, as a future that a thread of its own fulfils.
+
+    Whoever waits may give up on it, as on a name lookup.
+    """
+    future: Future[T] = Future()
+
+    future.set_running_or_notify_cancel()  # from here on nobody can cancel it under the thread's hands
+
+    def work() -> None:
+        try:
+            value = function()
+        except BaseException as exc:  # whoever waits gets it
+            future.set_exception(exc)
+        else:
+            future.set_result(value)
+
+    threading.Thread(target=work, name="pgfast GSSAPI", daemon=True).start()
     return future
 
 
@@ -214,17 +239,38 @@ def private(address: Address) -> bool:
     return ipaddress.ip_address(address.sockaddr[0].partition("%")[0]).is_loopback
 
 
+def encryption(info: ConnInfo, sealing: gss.Settings | None, settings: Settings | None) -> Encryption:
+    """How a connection is to be encrypted, by GSSAPI or over TLS where there are settings for it."""
+    return Encryption(
+        gss=None if sealing is None else sealing.begin_sealing,
+        gss_required=info.gssencmode == "require",
+        tls=settings,
+        tls_required=tls_required(info),
+        tls_direct=settings is not None and settings.direct,
+    )
+
+
+def same_encryption(info: ConnInfo, kind: str | None, settings: Settings | None) -> Encryption:
+    """The encryption of a connection that is there, required of another to the same server."""
+    if kind == "gss":
+        return Encryption(gss=gss.settings(info).begin_sealing, gss_required=True)
+    if settings is None:
+        return Encryption()
+    return Encryption(tls=settings, tls_required=True, tls_direct=settings.direct)
+
+
 def opening(
     info: ConnInfo,
     address: Address,
-    settings: Settings | None,
+    encryption: Encryption,
     version: tuple[int, int] | None = None,
     oauth: OAuth | None = None,
 ) -> Opening:
-    """How a session with this server is to begin, over TLS where there are settings for it.
+    """How a session with this server is to begin. `version` and `oauth` take the places of what the ConnInfo has."""
 
-    `version` and `oauth` take the places of what the ConnInfo has.
-    """
+    def begin_gss() -> GssContext:
+        return gss.settings(info).begin()
+
     credentials = Credentials(
         user=info.user,
         password=info.password,
@@ -232,14 +278,13 @@ def opening(
         channel_binding=info.channel_binding,
         scram_max_iterations=info.scram_max_iterations,
         oauth=oauth or info.oauth,
+        gss=begin_gss,
     )
     return Opening(
         parameters=info.startup_parameters,
         credentials=credentials,
         version=version or info.max_protocol_version,
         least_version=info.min_protocol_version,
-        tls=settings,
-        tls_required=tls_required(info),
-        tls_direct=settings is not None and settings.direct,
+        encryption=encryption,
         private=private(address),
     )

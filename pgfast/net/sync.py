@@ -20,11 +20,12 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final, TypeVar
 
 from ..errors import Error, InterfaceError, OperationalError, TimeoutError
 from ..protocol import operations
-from ..protocol.operations import Ask, Block, Call, Hangup, Layer, Operation, Pull, Read, Step, Wrap, Write
+from ..protocol.operations import Ask, Block, Call, Consult, Hangup, Layer, Operation, Pull, Read, Step, Wrap, Write
 from ..protocol.session import Session
 from . import sockets, tls
 from .conninfo import ConnInfo
@@ -79,15 +80,12 @@ class Link:
         self._flags = _DONT_WAIT
         sock.setblocking(bool(_DONT_WAIT))
         self._tls: tls.Settings | None = None
+        self._sealed = False
 
     @property
-    def encrypted(self) -> bool:
-        """Whether TLS is on."""
-        return self._tls is not None
-
-    @property
-    def _direct(self) -> bool:
-        return self._tls is not None and self._tls.direct
+    def encryption(self) -> str | None:
+        """What encrypts the connection: "gss", "tls" or nothing."""
+        return "gss" if self._sealed else "tls" if self._tls is not None else None
 
     @property
     def closed(self) -> bool:
@@ -190,6 +188,7 @@ class Link:
                 self._waiting = False
             elif type(step) is Wrap:
                 self._wrap(step.layer)
+                self._sealed = self._sealed or step.encrypts
                 answer = None
             elif type(step) is Hangup:
                 self.close()
@@ -201,6 +200,13 @@ class Link:
                 except Exception as exc:
                     advance, answer = operation.throw, exc
                 deadline.remaining()
+                self._waiting = False
+            elif type(step) is Consult:
+                self._waiting = True
+                try:
+                    answer = self._consult(step.function, deadline)
+                except Exception as exc:
+                    advance, answer = operation.throw, exc
                 self._waiting = False
             else:
                 answer = self._upgrade(step.tls, deadline)
@@ -250,8 +256,9 @@ class Link:
         sock = connected(self.address, self.info, deadline)
         link = Link(sock, Session(), self.info, self.address)
         try:
+            encryption = sockets.same_encryption(self.info, self.encryption, self._tls)
             request = operations.request_cancel(
-                link.session, self.session.backend_pid, self.session.secret_key, self._tls, self.encrypted, self._direct
+                link.session, self.session.backend_pid, self.session.secret_key, encryption
             )
             link._drive(request, deadline)
         finally:
@@ -396,10 +403,23 @@ class Link:
         return blocks
 
     def _wrap(self, layer: Layer) -> None:
-        assert not isinstance(self._sock, LayeredSocket), "there is one layer at most"
+        if isinstance(self._sock, LayeredSocket):
+            self._sock.put_on(layer)
+            return
         self._flags = 0
         self._sock.setblocking(False)
-        self._sock = LayeredSocket(self._sock, layer)
+        self._sock = LayeredSocket(self._sock, layer, self.session.die)
+
+    @staticmethod
+    def _consult(function: Callable[[], Any], deadline: Deadline) -> Any:
+        """What the function gives, which runs in a thread. Raises what it raises, TimeoutError."""
+        future = sockets.in_thread(function)
+        try:
+            return future.result(deadline.remaining())
+        except FutureTimeoutError as exc:
+            if future.done():
+                raise  # the function's own
+            raise deadline.passed() from exc
 
     def _upgrade(self, settings: tls.Settings, deadline: Deadline) -> bytes | None:
         """The server's certificate in DER."""

@@ -46,20 +46,20 @@ def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Session], d
     addresses = attempts.addresses_in_order(info, addresses)
     failures: list[Error] = []
     for index, address in enumerate(addresses):
+        ways = attempts.at_server(info)
+        attempt = next(ways)
         try:
             sock = connected(address, info, deadline.part(len(addresses) - index))
         except OperationalError as exc:
             failures.append(exc)
             continue
-        ways = attempts.at_server(info)
-        attempt = next(ways)
         while True:
             link = Link(sock, make_session(), info, address)
             try:
                 _begin(link, attempt, wanted, attempts.limit(attempt, info, deadline))
                 return link
             except Error as exc:
-                attempt = ways.send(exc)
+                attempt = ways.send((exc, link.encryption))
                 sock = connected(address, info, deadline)
     raise sockets.all_failed(failures)
 
@@ -68,8 +68,8 @@ def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) -> Non
     """Begin the session as this attempt says; the link is closed where that fails."""
     info, address = link.info, link.address
     try:
-        settings = tls.settings(info) if attempt.encrypted else None
-        opening = sockets.opening(info, address, settings, attempt.version, attempt.oauth)
+        encryption = sockets.encryption(info, attempt.gss, tls.settings(info) if attempt.encrypted else None)
+        opening = sockets.opening(info, address, encryption, attempt.version, attempt.oauth)
         link.run(operations.connect(link.session, opening), deadline)
         reason = link.run(operations.why_not(link.session, wanted), deadline)
         if reason is not None:

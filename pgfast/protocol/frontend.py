@@ -59,6 +59,13 @@ def ssl_request(buffer: WriteBuffer) -> None:
     buffer.end()
 
 
+def gssenc_request(buffer: WriteBuffer) -> None:
+    """GSSENCRequest: the server answers with one byte, G or N."""
+    buffer.begin(0)
+    buffer.put_i32(const.GSSENC_REQUEST)
+    buffer.end()
+
+
 def cancel_request(buffer: WriteBuffer, process_id: int, secret_key: bytes) -> None:
     """CancelRequest: goes over a connection of its own, which the server then closes."""
     buffer.begin(0)

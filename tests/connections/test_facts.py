@@ -28,7 +28,7 @@ from pgfast.protocol.session import Session
 def test_the_servers_version_is_a_number(reported: str, number: int) -> None:
     session = Session()
     session.parameters["server_version"] = reported
-    info = ConnectionInfo(parse(host="h", user="u", password="top-secret")[0], session, encrypted=False)
+    info = ConnectionInfo(parse(host="h", user="u", password="top-secret")[0], session, encryption=None)
     assert info.server_version == number
     assert "top-secret" not in repr(info)
     assert (info.host, info.port, info.user, info.dbname, info.options, info.hostaddr) == (
@@ -42,7 +42,7 @@ def test_the_servers_version_is_a_number(reported: str, number: int) -> None:
 
 
 def test_a_server_that_reports_no_version_has_none() -> None:
-    assert ConnectionInfo(parse(host="h", user="u")[0], Session(), encrypted=False).server_version == 0
+    assert ConnectionInfo(parse(host="h", user="u")[0], Session(), encryption=None).server_version == 0
 
 
 def test_the_constructors_of_pep_249_make_ordinary_values() -> None:

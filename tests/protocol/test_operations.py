@@ -13,7 +13,7 @@ from pgfast import const
 from pgfast.errors import DataError, InterfaceError, OperationalError, ProgrammingError, ProtocolError
 from pgfast.errors.sqlstates import DivisionByZero, InvalidPassword, InvalidSqlStatementName
 from pgfast.protocol import operations
-from pgfast.protocol.operations import Block, Call, Credentials, Opening, Pull, Read, Upgrade, Write
+from pgfast.protocol.operations import Block, Call, Credentials, Encryption, Opening, Pull, Read, Upgrade, Write
 from pgfast.protocol.session import Session
 
 from . import messages as m
@@ -104,7 +104,8 @@ def connect(
     """A log-in over this script; `opening` and `demands` are further fields of Opening and Credentials."""
     peer = Peer(*script)
     credentials = Credentials("u", password, **demands)
-    wanted = Opening(PARAMETERS, credentials, tls=tls, tls_required=required, **(opening or {}))
+    encryption = Encryption(tls=tls, tls_required=required)
+    wanted = Opening(PARAMETERS, credentials, encryption=encryption, **(opening or {}))
     peer.run(operations.connect(session, wanted), session)
     return peer
 

@@ -25,8 +25,8 @@ from .replication import (
     tell,
 )
 from .simple import Answers, Outcome, Result, command
-from .startup import Opening, connect, request_cancel, terminate
-from .steps import Ask, Block, Call, Hangup, Layer, Operation, Pull, Read, Step, Upgrade, Wrap, Write, settle
+from .startup import Encryption, Opening, connect, request_cancel, terminate
+from .steps import Ask, Block, Call, Consult, Hangup, Layer, Operation, Pull, Read, Step, Upgrade, Wrap, Write, settle
 from .target import why_not
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
 from .types import find_types, load_types, query, resolve
@@ -36,9 +36,11 @@ __all__ = [
     "Ask",
     "Block",
     "Call",
+    "Consult",
     "Consumer",
     "CopyConsumer",
     "Credentials",
+    "Encryption",
     "Hangup",
     "Layer",
     "Opening",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ...codec import WriteBuffer
 from ...errors import AuthenticationError, ProtocolError
 from .. import backend, frontend, oauth, scram
 from ..endpoint import tls_server_end_point
-from .steps import Call, Operation
+from ..gss import GssContext, GssError
+from .steps import Call, Consult, Operation
 
 #: Methods as require_auth names them.
 METHODS: Final = ("none", "password", "md5", "gss", "sspi", "scram-sha-256", "oauth")
@@ -25,21 +26,13 @@ _UNSUPPORTED: Final = {2: "Kerberos V5", 4: "crypt", 6: "SCM credentials", 9: "S
 PasswordSource: TypeAlias = Callable[[], "str | Awaitable[str | None] | None"]
 
 
-class GssContext(Protocol):
-    """The client's side of a GSSAPI exchange."""
-
-    complete: bool
-
-    def step(self, token: bytes | None) -> bytes | None:
-        """The token that answers the server's (None at the beginning), None where there is none. Raises Error."""
-
-
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a client can show, and what it demands.
 
     `password` is the password, or a callable that gives it when the server asks for it. `require_auth` holds the
-    methods that are allowed. `gss` begins a GSSAPI exchange.
+    methods that are allowed. `gss` begins a GSSAPI exchange, or raises
+    GssError.
     """
 
     user: str
@@ -55,16 +48,23 @@ class Login:
     """One log-in, request by request.
 
     `private` says whether nobody on the way can read what is sent, `encrypted` whether TLS is on, `certificate` is the
-    server's in DER where it is.
+    server's in DER where it is. `sealed` says that GSSAPI encrypts the connection, for which both sides have shown who
+    they are.
     """
 
     def __init__(
-        self, credentials: Credentials, private: bool = False, encrypted: bool = False, certificate: bytes | None = None
+        self,
+        credentials: Credentials,
+        private: bool = False,
+        encrypted: bool = False,
+        certificate: bytes | None = None,
+        sealed: bool = False,
     ) -> None:
         self._credentials = credentials
         self._private = private
         self._encrypted = encrypted
         self._certificate = certificate
+        self._sealed = sealed
         self._scram: scram.ScramClient | None = None
         self._gss: GssContext | None = None
         self._bearing = False
@@ -82,9 +82,9 @@ class Login:
             yield from self._password(out, code, data)
         elif code == backend.AUTH_GSS:
             self._begin("gss")
-            self._begin_gss(out)
+            yield from self._begin_gss(out)
         elif code == backend.AUTH_GSS_CONTINUE:
-            self._continue_gss(out, data)
+            yield from self._continue_gss(out, data)
         elif code == backend.AUTH_SASL:
             yield from self._begin_sasl(out, data)
         elif code == backend.AUTH_SASL_CONTINUE:
@@ -122,7 +122,9 @@ class Login:
             raise ProtocolError("the server let the user in after it had refused the OAuth token")
         if self._credentials.channel_binding == "require" and not self._bound:
             raise AuthenticationError("channel_binding=require, but the server let the user in without channel binding")
-        if not self._asked and "none" not in self._credentials.require_auth:
+        allowed = self._credentials.require_auth
+        # The exchange that began the encryption is authentication by GSSAPI (libpq: check_expected_areq).
+        if not self._asked and "none" not in allowed and not (self._sealed and "gss" in allowed):
             raise AuthenticationError(
                 "the server let the user in without any authentication, which require_auth forbids"
             )
@@ -234,17 +236,33 @@ class Login:
 
     # ------------------------------------------------------------ GSSAPI
 
-    def _begin_gss(self, out: WriteBuffer) -> None:
-        if self._credentials.gss is None:
+    def _begin_gss(self, out: WriteBuffer) -> Operation[None]:
+        begin = self._credentials.gss
+        if begin is None:
             raise AuthenticationError(
                 "the server asks for authentication by GSSAPI, which this connection has not set up"
             )
-        self._gss = self._credentials.gss()
-        self._continue_gss(out, None)
+        try:
+            self._gss = yield Consult(begin)
+        except GssError as exc:
+            raise _gss_failed(exc) from exc
+        yield from self._step_gss(out, self._gss, None)
 
-    def _continue_gss(self, out: WriteBuffer, token: bytes | None) -> None:
+    def _continue_gss(self, out: WriteBuffer, token: bytes) -> Operation[None]:
         if self._gss is None:
             raise ProtocolError("the server continues a GSSAPI exchange that was not begun")
-        answer = self._gss.step(token)
+        if self._gss.complete:
+            raise ProtocolError("the server continues a GSSAPI exchange that has ended")
+        yield from self._step_gss(out, self._gss, token)
+
+    def _step_gss(self, out: WriteBuffer, context: GssContext, token: bytes | None) -> Operation[None]:
+        try:
+            answer = yield Consult(lambda: context.step(token))
+        except GssError as exc:
+            raise _gss_failed(exc) from exc
         if answer:
             frontend.sasl_response(out, answer)
+
+
+def _gss_failed(exc: GssError) -> AuthenticationError:
+    return AuthenticationError(f"the server asks for authentication by GSSAPI, which fails: {exc}")

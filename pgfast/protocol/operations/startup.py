@@ -1,25 +1,27 @@
-"""Beginning a session: TLS, the startup packet, the protocol's version, authentication; and the request that cancels
-another session's work.
+"""Beginning a session: encryption, the startup packet, the protocol's version, authentication; and the request that
+cancels another session's work.
 
-Law of this file: nothing secret is sent before the server's consent to TLS where TLS is required, and what comes before
-TLS is never believed. Sources: PostgreSQL docs, "Message Flow: Start-up" and "Protocol Versions".
+Law of this file: nothing secret is sent before the server's consent to encryption where that is required, and what
+comes before it is never believed. Sources: PostgreSQL docs, "Message Flow: Start-up" and "Protocol Versions".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from ...codec import WriteBuffer
 from ...errors import InterfaceError, OperationalError, ProtocolError, faults
 from ...types.registry import PLAIN
 from .. import backend, frontend, v2
+from ..gss import LENGTH_BYTES, MAX_TOKEN_BYTES, GssContext, GssError, Sealing, announced, framed
 from ..session import Session, State
 from .literals import literal
 from .login import Credentials, Login
 from .simple import Results, command, run_query
-from .steps import Block, Operation, Read, Upgrade, Wrap, Write, receive
+from .steps import Block, Consult, Operation, Read, Upgrade, Wrap, Write, receive
 
 #: The settings that a server reports by itself (docs: Asynchronous Operations), as protocol 2.0 must ask for them.
 _REPORTED: Final = (
@@ -32,8 +34,25 @@ _PACKED: Final = ("user", "database", "options")
 #: A first message longer than this is none: it is the text of a server that knows no better (server: fork_process and
 #: protocol 2.0 write errors without a length).
 _LONGEST_FIRST: Final = 30_000
+#: Tokens that the GSSAPI exchange may take; Kerberos takes one in each direction.
+_GSS_ROUNDS: Final = 10
 #: Room for Terminate.
 _GOODBYE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How a connection is encrypted: by GSSAPI, else by TLS, else not at all.
+
+    `gss` begins the exchange or raises GssError, None for no GSSAPI. `tls` are settings that only the driver
+    understands, None for no TLS; with `tls_direct` it begins without asking.
+    """
+
+    gss: Callable[[], GssContext] | None = None
+    gss_required: bool = False
+    tls: Any = None
+    tls_required: bool = False
+    tls_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +60,14 @@ class Opening:
     """How a session is to begin.
 
     `parameters` is what the StartupMessage carries, `version` the newest protocol to ask for and `least_version` the
-    oldest to take. `tls` are settings that only the driver understands, None for no TLS; with `tls_direct` it begins
-    without asking. `private` says that nobody on the way can read what goes without TLS: a Unix socket, this machine.
+    oldest to take. `private` says that nobody on the way can read what is not encrypted: a Unix socket, this machine.
     """
 
     parameters: Mapping[str, str]
     credentials: Credentials = field(repr=False)
     version: tuple[int, int] = (3, 0)
     least_version: tuple[int, int] = (3, 0)
-    tls: Any = None
-    tls_required: bool = False
-    tls_direct: bool = False
+    encryption: Encryption = Encryption()
     private: bool = False
 
 
@@ -60,10 +76,9 @@ def connect(session: Session, opening: Opening) -> Operation[None]:
 
     Raises the server's refusal, or OperationalError where TLS, a password or whatever the settings demand is missing.
     """
-    encrypted, certificate = False, None
-    if opening.tls is not None:
-        encrypted, certificate = yield from _begin_tls(session, opening.tls, opening.tls_required, opening.tls_direct)
-    login = Login(opening.credentials, opening.private or encrypted, encrypted, certificate)
+    begun = yield from _encrypt(session, opening.encryption)
+    private = opening.private or begun.tls or begun.sealed
+    login = Login(opening.credentials, private, begun.tls, begun.certificate, begun.sealed)
     if opening.version[0] == 2:
         yield from _connect_v2(session, opening, login)
         return
@@ -177,19 +192,13 @@ def _first_answer(session: Session) -> Operation[None]:
 
 
 def request_cancel(
-    session: Session,
-    process_id: int,
-    secret_key: bytes,
-    tls: Any = None,
-    tls_required: bool = False,
-    tls_direct: bool = False,
+    session: Session, process_id: int, secret_key: bytes, encryption: Encryption = Encryption()
 ) -> Operation[None]:
     """Ask the server to cancel what another session is doing, over a connection made for this.
 
     It returns when the server has closed that connection, so the cancelling has then been passed on.
     """
-    if tls is not None:
-        yield from _begin_tls(session, tls, tls_required, tls_direct)
+    yield from _encrypt(session, encryption)
     frontend.cancel_request(session.out, process_id, secret_key)
     yield from _post(session)
     while (yield Read(raw=True)):
@@ -209,9 +218,114 @@ def terminate(session: Session) -> memoryview:
 
 def _post(session: Session) -> Operation[None]:
     """Send `session.out` at a time when the server has nothing to say."""
-    blocks: list[Block] = [session.out.take()] if session.out.size_bytes else []
+    if session.out.size_bytes:
+        yield from _write([session.out.take()])
+
+
+def _write(blocks: list[Block]) -> Operation[None]:
     while blocks:
         blocks = yield Write(blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What encrypts a connection now: GSSAPI (`sealed`), or TLS with the server's certificate in DER."""
+
+    sealed: bool = False
+    tls: bool = False
+    certificate: bytes | None = None
+
+
+def _encrypt(session: Session, wanted: Encryption) -> Operation[_Begun]:
+    """Begin what encryption the server agrees to; OperationalError where none is begun and one is required."""
+    if wanted.gss is not None:
+        sealed = yield from _begin_gss(session, wanted.gss, wanted)
+        if sealed:
+            return _Begun(sealed=True)
+    if wanted.tls is not None:
+        tls, certificate = yield from _begin_tls(session, wanted.tls, wanted.tls_required, wanted.tls_direct)
+        return _Begun(tls=tls, certificate=certificate)
+    return _Begun()
+
+
+def _begin_gss(session: Session, begin: Callable[[], GssContext], wanted: Encryption) -> Operation[bool]:
+    """Whether GSSAPI encrypts the connection now.
+
+    Raises GssError where it does not and is required, and where only another connection can do without.
+    """
+    try:
+        context: GssContext = yield Consult(begin)
+    except GssError:
+        if wanted.gss_required:
+            raise
+        return False  # there is no ticket; the server has not been asked for anything
+    frontend.gssenc_request(session.out)
+    yield from _post(session)
+    answer: bytes = yield Read(raw=True)
+    if answer == b"G":
+        yield from _exchange(session, context)
+        yield Wrap(Sealing(context), encrypts=True)
+        return True
+    if answer == b"N":
+        if wanted.gss_required:
+            raise GssError("the server does not offer GSSAPI encryption on this address, and gssencmode demands it")
+        if wanted.tls_direct:
+            raise GssError("the server does not offer GSSAPI encryption, and direct TLS comes first on a connection")
+        return False
+    if answer[:1] == b"G":
+        raise OperationalError(
+            "the server sent unencrypted bytes after its consent to GSSAPI encryption: they could come from someone "
+            "in between, so the connection was closed"
+        )
+    if answer == b"":
+        raise GssError("the server closed the connection when it was asked for GSSAPI encryption")
+    if answer[:1] == b"E":
+        # Its text is not shown: nobody has vouched for it yet. Servers before PostgreSQL 12 do not know the request.
+        raise GssError("the server answered the request for GSSAPI encryption with an error; its log tells which")
+    raise OperationalError(
+        f"the server answered the request for GSSAPI encryption with {answer[:1]!r}: is this a PostgreSQL server?"
+    )
+
+
+def _exchange(session: Session, context: GssContext) -> Operation[None]:
+    """Exchange tokens, each behind its length, until both sides know each other.
+
+    Nothing may have come after the last one: the server waits for the startup packet.
+    """
+    coming = bytearray()
+    token: bytes | None = None
+    for _ in range(_GSS_ROUNDS):
+        answer: bytes | None = yield Consult(partial(context.step, token))
+        if answer:
+            yield from _write([framed(answer)])
+        if context.complete:
+            if coming:
+                raise OperationalError(
+                    "the server sent unencrypted bytes after the GSSAPI exchange: they could come from someone in "
+                    "between, so the connection was closed"
+                )
+            return
+        if not answer:
+            break
+        token = yield from _next_token(coming)
+    raise GssError("the GSSAPI exchange with the server does not come to an end")
+
+
+def _next_token(coming: bytearray) -> Operation[bytes]:
+    """The server's next token, taken away from `coming`, where what comes is gathered."""
+    while True:
+        if coming[:1] == b"E":
+            # No token is so long. What an error says is not shown, because nobody has vouched for it yet.
+            raise GssError("the server answered the GSSAPI exchange with an error; its log tells which")
+        size = announced(coming, MAX_TOKEN_BYTES)
+        if size is not None and len(coming) >= LENGTH_BYTES + size:
+            token = bytes(coming[LENGTH_BYTES : LENGTH_BYTES + size])
+            del coming[: LENGTH_BYTES + size]
+            return token
+        more: bytes = yield Read(raw=True)
+        if not more:
+            raise GssError("the server closed the connection in the GSSAPI exchange; its log tells why")
+        coming += more
 
 
 def _begin_tls(session: Session, tls: Any, required: bool, direct: bool) -> Operation[tuple[bool, bytes | None]]:

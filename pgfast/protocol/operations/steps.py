@@ -89,9 +89,13 @@ class Layer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wrap:
-    """From now on all bytes pass through the layer. Answer: None."""
+    """From now on all bytes pass through the layer, which stands above the one that is there. Answer: None.
+
+    `encrypts` says that nobody on the way can read what has passed through it.
+    """
 
     layer: Layer
+    encrypts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,22 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Consult:
+    """Call a function of a library's, which may wait for others than the server: in a thread of its own, so that the
+    deadline holds and an event loop goes on.
+
+    Answer: the value. What the function raises is raised at the yield.
+    """
+
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Hangup:
     """Close the connection at once: nothing that could be said would help. Answer: None."""
 
 
-Step: TypeAlias = Read | Write | Ask | Pull | Upgrade | Wrap | Call | Hangup
+Step: TypeAlias = Read | Write | Ask | Pull | Upgrade | Wrap | Call | Consult | Hangup
 Operation: TypeAlias = Generator[Step, Any, T]
 
 READ: Final = Read()
