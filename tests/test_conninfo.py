@@ -170,7 +170,7 @@ def test_bad_setting_is_refused_by_name_or_position(text: str, error: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "gssencmode=require",
+        "gsslib=sspi",
         "client_encoding=latin1",
     ],
 )
@@ -180,12 +180,12 @@ def test_what_libpq_can_and_pgfast_cannot_is_refused(text: str) -> None:
 
 
 def test_harmless_values_of_unsupported_keywords_are_taken() -> None:
-    parse("gssencmode=disable channel_binding=prefer target_session_attrs=any client_encoding=utf-8 sslsni=1")
+    parse("gsslib=gssapi channel_binding=prefer target_session_attrs=any client_encoding=utf-8 sslsni=1")
 
 
 def test_unsupported_variable_is_named() -> None:
-    with pytest.raises(NotSupportedError, match="PGGSSENCMODE"):
-        parse(environ={"PGGSSENCMODE": "require"})
+    with pytest.raises(NotSupportedError, match="PGGSSLIB"):
+        parse(environ={"PGGSSLIB": "sspi"})
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,12 @@ def test_each_host_has_its_own_password_in_the_file(tmp_path: Path) -> None:
         ({"require_auth": "md5, password"}, "require_auth", frozenset(("md5", "password"))),
         ({"require_auth": "!none,!gss"}, "require_auth", frozenset(METHODS) - {"none", "gss"}),
         ({"channel_binding": "require"}, "channel_binding", "require"),
+        ({}, "gssencmode", "prefer"),
+        ({"gssencmode": "require"}, "gssencmode", "require"),
+        ({}, "krbsrvname", "postgres"),
+        ({"krbsrvname": "pg"}, "krbsrvname", "pg"),
+        ({"gssdelegation": "1"}, "gssdelegation", True),
+        ({"gssdelegation": "0"}, "gssdelegation", False),
         ({"sslnegotiation": "direct"}, "sslmode", "require"),
         ({"scram_max_iterations": "4096"}, "scram_max_iterations", 4096),
         ({"sslsni": "0"}, "sslsni", False),
@@ -257,6 +263,8 @@ def test_demands_on_the_log_in_are_read(settings: dict[str, Any], field: str, va
         ({"require_auth": "md5,md5"}, "lists md5 twice"),
         ({"require_auth": "magic"}, "'magic' is not one of none, password"),
         ({"sslnegotiation": "direct", "sslmode": "prefer"}, "wants sslmode=require or more"),
+        ({"gssencmode": "allow"}, "gssencmode='allow' is not one of disable, prefer, require"),
+        ({"gssdelegation": "yes"}, "gssdelegation='yes' is not one of 0, 1"),
         ({"scram_max_iterations": "0"}, "integer from 1"),
         ({"oauth_token": 5}, "str or a callable, not int"),
         ({"ssl_context": "context"}, "an ssl.SSLContext, not str"),
@@ -266,6 +274,12 @@ def test_demands_on_the_log_in_are_read(settings: dict[str, Any], field: str, va
 def test_demands_that_contradict_themselves_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ProgrammingError, match=words):
         parse(host="h", user="u", environ={}, **settings)
+
+
+def test_the_variables_of_gssapi_are_read() -> None:
+    variables = {"PGGSSENCMODE": "require", "PGKRBSRVNAME": "pg", "PGGSSDELEGATION": "1", "PGGSSLIB": "gssapi"}
+    info = parse(host="h", user="u", environ=variables)
+    assert (info.gssencmode, info.krbsrvname, info.gssdelegation) == ("require", "pg", True)
 
 
 def test_secrets_do_not_show() -> None:

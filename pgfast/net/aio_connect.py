@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
+from ..protocol.gss import GssError
+from ..protocol.operations import Encryption
 from ..protocol.session import Session
 from . import attempts, sockets, tls
 from .aio import Link, connected
@@ -68,7 +70,8 @@ async def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) 
     info, address = link.info, link.address
     try:
         encryption = sockets.encryption(info, attempt.gss, tls.settings(info) if attempt.encrypted else None)
-        opening = sockets.opening(info, address, encryption, attempt.version, attempt.oauth)
+        sealed = await _seal(link, encryption, deadline)
+        opening = sockets.opening(info, address, encryption, sealed, attempt.version, attempt.oauth)
         await link.run(operations.connect(link.session, opening), deadline)
         reason = await link.run(operations.why_not(link.session, wanted), deadline)
         if reason is not None:
@@ -79,3 +82,15 @@ async def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) 
     except BaseException:
         link.close()
         raise
+
+
+async def _seal(link: Link, encryption: Encryption, deadline: Deadline) -> bool:
+    """Whether GSSAPI encrypts the connection now."""
+    if encryption.gss is None:
+        return False
+    try:
+        return await link.run(operations.seal(link.session, encryption), attempts.limit_of_gss(link.info, deadline))
+    except OperationalError as exc:
+        if not attempts.may_do_without_gss(link.info, exc, link.session.dead is not None):
+            raise
+        raise GssError(f"GSSAPI encryption could not be begun: {exc}") from exc

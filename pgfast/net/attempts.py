@@ -20,8 +20,8 @@ from .deadline import Deadline
 from .sockets import Address
 from .tls import TlsError
 
-#: Seconds that a server may take to answer a request for encryption or for a protocol version that it may not know,
-#: before another is tried.
+#: Seconds that a server may take to answer a protocol version it may not know, before an older one is tried; also
+#: those that GSSAPI may take before it is done without.
 VERSION_S: Final = 10.0
 #: The server is starting or shutting down; another host may be up (cannot_connect_now).
 _NOT_NOW: Final = "57P03"
@@ -70,11 +70,8 @@ def at_server(info: ConnInfo) -> Generator[Attempt, tuple[Error, str | None], No
 
 
 def _may_be_gss(exc: Error, encryption: str | None) -> bool:
-    """Whether the attempt may have failed by GSSAPI encryption: by its exchange, by pg_hba.conf, by a server that
-    does not know the request and waits for more."""
-    if encryption == "gss":
-        return sockets.may_try_other_encryption(exc)
-    return isinstance(exc, GssError) or (isinstance(exc, TimeoutError) and encryption is None)
+    """Whether GSSAPI encryption may be what has failed: its beginning, or pg_hba.conf does not let in over it."""
+    return isinstance(exc, GssError) or (encryption == "gss" and sockets.may_try_other_encryption(exc))
 
 
 def _may_be_the_version(exc: Error) -> bool:
@@ -88,11 +85,21 @@ def _may_be_the_version(exc: Error) -> bool:
 
 
 def limit(attempt: Attempt, info: ConnInfo, deadline: Deadline) -> Deadline:
-    """The deadline of an attempt: sooner where one without GSSAPI, or an older version, is left to try."""
-    asks_for_gss = attempt.gss is not None and info.gssencmode != "require"
-    if asks_for_gss or attempt.version > _THREE >= info.min_protocol_version:
+    """The deadline of an attempt: sooner where an older version is left to try."""
+    if attempt.version > _THREE >= info.min_protocol_version:
         return deadline.part(2).sooner(VERSION_S)
     return deadline
+
+
+def limit_of_gss(info: ConnInfo, deadline: Deadline) -> Deadline:
+    """The deadline of GSSAPI's part of an attempt: sooner where it can be done without."""
+    return deadline if info.gssencmode == "require" else deadline.part(2).sooner(VERSION_S)
+
+
+def may_do_without_gss(info: ConnInfo, exc: OperationalError, lost: bool) -> bool:
+    """Whether GSSAPI's part of an attempt was late or ended with the connection (`lost`), as with a server that does
+    not know the request."""
+    return info.gssencmode != "require" and (lost or isinstance(exc, TimeoutError))
 
 
 def over_hosts(infos: Sequence[ConnInfo]) -> Generator[tuple[ConnInfo, str], Error, None]:

@@ -263,10 +263,14 @@ def opening(
     info: ConnInfo,
     address: Address,
     encryption: Encryption,
+    sealed: bool = False,
     version: tuple[int, int] | None = None,
     oauth: OAuth | None = None,
 ) -> Opening:
-    """How a session with this server is to begin. `version` and `oauth` take the places of what the ConnInfo has."""
+    """How a session with this server is to begin, over a connection that GSSAPI encrypts already (`sealed`) or not.
+
+    `version` and `oauth` take the places of what the ConnInfo has.
+    """
 
     def begin_gss() -> GssContext:
         return gss.settings(info).begin()
@@ -286,5 +290,6 @@ def opening(
         version=version or info.max_protocol_version,
         least_version=info.min_protocol_version,
         encryption=encryption,
+        sealed=sealed,
         private=private(address),
     )

@@ -20,7 +20,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent import futures
 from typing import Any, Final, TypeVar
 
 from ..errors import Error, InterfaceError, OperationalError, TimeoutError
@@ -414,12 +414,10 @@ class Link:
     def _consult(function: Callable[[], Any], deadline: Deadline) -> Any:
         """What the function gives, which runs in a thread. Raises what it raises, TimeoutError."""
         future = sockets.in_thread(function)
-        try:
-            return future.result(deadline.remaining())
-        except FutureTimeoutError as exc:
-            if future.done():
-                raise  # the function's own
-            raise deadline.passed() from exc
+        futures.wait([future], deadline.remaining())
+        if not future.done():
+            raise deadline.passed()
+        return future.result()
 
     def _upgrade(self, settings: tls.Settings, deadline: Deadline) -> bytes | None:
         """The server's certificate in DER."""

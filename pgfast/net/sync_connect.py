@@ -10,6 +10,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from ..errors import Error, OperationalError, TimeoutError
 from ..protocol import operations
+from ..protocol.gss import GssError
+from ..protocol.operations import Encryption
 from ..protocol.session import Session
 from . import attempts, sockets, tls
 from .attempts import Attempt
@@ -69,7 +71,8 @@ def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) -> Non
     info, address = link.info, link.address
     try:
         encryption = sockets.encryption(info, attempt.gss, tls.settings(info) if attempt.encrypted else None)
-        opening = sockets.opening(info, address, encryption, attempt.version, attempt.oauth)
+        sealed = _seal(link, encryption, deadline)
+        opening = sockets.opening(info, address, encryption, sealed, attempt.version, attempt.oauth)
         link.run(operations.connect(link.session, opening), deadline)
         reason = link.run(operations.why_not(link.session, wanted), deadline)
         if reason is not None:
@@ -80,3 +83,15 @@ def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) -> Non
     except BaseException:
         link.close()
         raise
+
+
+def _seal(link: Link, encryption: Encryption, deadline: Deadline) -> bool:
+    """Whether GSSAPI encrypts the connection now."""
+    if encryption.gss is None:
+        return False
+    try:
+        return link.run(operations.seal(link.session, encryption), attempts.limit_of_gss(link.info, deadline))
+    except OperationalError as exc:
+        if not attempts.may_do_without_gss(link.info, exc, link.session.dead is not None):
+            raise
+        raise GssError(f"GSSAPI encryption could not be begun: {exc}") from exc

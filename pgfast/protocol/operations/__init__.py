@@ -25,7 +25,7 @@ from .replication import (
     tell,
 )
 from .simple import Answers, Outcome, Result, command
-from .startup import Encryption, Opening, connect, request_cancel, terminate
+from .startup import Encryption, Opening, connect, request_cancel, seal, terminate
 from .steps import Ask, Block, Call, Consult, Hangup, Layer, Operation, Pull, Read, Step, Upgrade, Wrap, Write, settle
 from .target import why_not
 from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
@@ -96,6 +96,7 @@ __all__ = [
     "rollback",
     "rollback_to",
     "savepoint",
+    "seal",
     "send_more",
     "settle",
     "start_backup",

@@ -61,6 +61,7 @@ class Opening:
 
     `parameters` is what the StartupMessage carries, `version` the newest protocol to ask for and `least_version` the
     oldest to take. `private` says that nobody on the way can read what is not encrypted: a Unix socket, this machine.
+    `sealed` says that GSSAPI encrypts the connection already (see `seal`).
     """
 
     parameters: Mapping[str, str]
@@ -69,6 +70,7 @@ class Opening:
     least_version: tuple[int, int] = (3, 0)
     encryption: Encryption = Encryption()
     private: bool = False
+    sealed: bool = False
 
 
 def connect(session: Session, opening: Opening) -> Operation[None]:
@@ -76,9 +78,11 @@ def connect(session: Session, opening: Opening) -> Operation[None]:
 
     Raises the server's refusal, or OperationalError where TLS, a password or whatever the settings demand is missing.
     """
-    begun = yield from _encrypt(session, opening.encryption)
-    private = opening.private or begun.tls or begun.sealed
-    login = Login(opening.credentials, private, begun.tls, begun.certificate, begun.sealed)
+    encrypted, certificate = False, None
+    if not opening.sealed:
+        encrypted, certificate = yield from _begin_tls(session, opening.encryption)
+    private = opening.private or encrypted or opening.sealed
+    login = Login(opening.credentials, private, encrypted, certificate, opening.sealed)
     if opening.version[0] == 2:
         yield from _connect_v2(session, opening, login)
         return
@@ -198,7 +202,9 @@ def request_cancel(
 
     It returns when the server has closed that connection, so the cancelling has then been passed on.
     """
-    yield from _encrypt(session, encryption)
+    sealed = yield from seal(session, encryption)
+    if not sealed:
+        yield from _begin_tls(session, encryption)
     frontend.cancel_request(session.out, process_id, secret_key)
     yield from _post(session)
     while (yield Read(raw=True)):
@@ -227,34 +233,15 @@ def _write(blocks: list[Block]) -> Operation[None]:
         blocks = yield Write(blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """What encrypts a connection now: GSSAPI (`sealed`), or TLS with the server's certificate in DER."""
-
-    sealed: bool = False
-    tls: bool = False
-    certificate: bytes | None = None
-
-
-def _encrypt(session: Session, wanted: Encryption) -> Operation[_Begun]:
-    """Begin what encryption the server agrees to; OperationalError where none is begun and one is required."""
-    if wanted.gss is not None:
-        sealed = yield from _begin_gss(session, wanted.gss, wanted)
-        if sealed:
-            return _Begun(sealed=True)
-    if wanted.tls is not None:
-        tls, certificate = yield from _begin_tls(session, wanted.tls, wanted.tls_required, wanted.tls_direct)
-        return _Begun(tls=tls, certificate=certificate)
-    return _Begun()
-
-
-def _begin_gss(session: Session, begin: Callable[[], GssContext], wanted: Encryption) -> Operation[bool]:
-    """Whether GSSAPI encrypts the connection now.
+def seal(session: Session, wanted: Encryption) -> Operation[bool]:
+    """Whether GSSAPI encrypts the connection now. It comes before anything else, TLS among it.
 
     Raises GssError where it does not and is required, and where only another connection can do without.
     """
+    if wanted.gss is None:
+        return False
     try:
-        context: GssContext = yield Consult(begin)
+        context: GssContext = yield Consult(wanted.gss)
     except GssError:
         if wanted.gss_required:
             raise
@@ -328,19 +315,21 @@ def _next_token(coming: bytearray) -> Operation[bytes]:
         coming += more
 
 
-def _begin_tls(session: Session, tls: Any, required: bool, direct: bool) -> Operation[tuple[bool, bytes | None]]:
+def _begin_tls(session: Session, wanted: Encryption) -> Operation[tuple[bool, bytes | None]]:
     """(whether TLS is on, the server's certificate in DER); OperationalError where it is not and is required."""
-    if direct:
-        certificate = yield Upgrade(tls)
+    if wanted.tls is None:
+        return False, None
+    if wanted.tls_direct:
+        certificate = yield Upgrade(wanted.tls)
         return True, certificate
     frontend.ssl_request(session.out)
     yield from _post(session)
     answer: bytes = yield Read(raw=True)
     if answer == b"S" and not session.received.pending:
-        certificate = yield Upgrade(tls)
+        certificate = yield Upgrade(wanted.tls)
         return True, certificate
     if answer == b"N":
-        if required:
+        if wanted.tls_required:
             raise OperationalError("the server does not offer TLS on this address, and sslmode demands it")
         return False, None
     if answer == b"":
