@@ -69,7 +69,7 @@ def leave_out_kerberos(config: pytest.Config, items: list[pytest.Item]) -> None:
     if missing():
         config.hook.pytest_deselected(items=wanting)
         items[:] = [item for item in items if item not in wanting]
-        config.stash[LEFT_OUT] = f"{len(wanting)} tests of GSSAPI were left out: there is no {', no '.join(missing())}"
+        config.stash[LEFT_OUT] = f"{len(wanting)} tests of GSSAPI were left out; missing: {', '.join(missing())}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -133,6 +133,6 @@ def realm() -> Iterator[Realm]:
     """A Kerberos realm with a key distribution centre. Tests that take it are left out where there are no programs."""
     from .kerberos import Realm, missing
 
-    assert not missing(), f"no {', no '.join(missing())}; on Debian and Ubuntu, as root: python3 -m tools.kerberos"
+    assert not missing(), f"missing: {', '.join(missing())}; on Debian and Ubuntu, as root: python3 -m tools.kerberos"
     with Realm() as started:
         yield started

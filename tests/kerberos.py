@@ -50,11 +50,9 @@ PASSWORD: Final = "over-the-seal"
 
 
 def missing() -> list[str]:
-    """What this system lacks for the tests, in words."""
-    found = [f"the program {name}" for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
-    if importlib.util.find_spec("gssapi") is None:
-        found.append("the Python package gssapi")
-    return found
+    """Which programs this system lacks for the tests, and whether the Python package."""
+    programs = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
+    return programs if importlib.util.find_spec("gssapi") is not None else [*programs, "gssapi for Python"]
 
 
 class Realm:
