@@ -137,8 +137,7 @@ cdef inline int append_bytes(SinkColumn* column, const uint8_t* p, Py_ssize_t si
         return FAULT_COLUMN_SIZE
     if reserve(&column.data, size):
         return OUT_OF_MEMORY
-    copy(column.data.data + column.data.size, p, size)
-    column.data.size += size
+    put(&column.data, p, size)
     return 0
 
 cdef inline int append_numeric(SinkColumn* column, const uint8_t* p, Py_ssize_t size) noexcept nogil:
@@ -346,8 +345,7 @@ cdef inline int label_index(Labels* labels, const uint8_t* p, Py_ssize_t size, i
             return FAULT_COLUMN_SIZE
         if reserve(&labels.bytes, size):
             return OUT_OF_MEMORY
-        copy(labels.bytes.data + labels.bytes.size, p, size)
-        labels.bytes.size += size
+        put(&labels.bytes, p, size)
         labels.ends[labels.count] = <int32_t>labels.bytes.size
         labels.count += 1
         labels.slots[slot] = <int32_t>labels.count

@@ -322,6 +322,12 @@ cdef inline void copy(void* to, const void* source, Py_ssize_t size) noexcept no
     if size:
         memcpy(to, source, <size_t>size)
 
+cdef inline void put(Block* block, const void* source, Py_ssize_t size) noexcept nogil:
+    """Append bytes for which `reserve` has made room; a block without memory may be given nothing."""
+    if size:
+        memcpy(block.data + block.size, source, <size_t>size)
+        block.size += size
+
 # ---------------------------------------------------------------- text
 
 # Bytes that `copy_short` copies at most.
