@@ -58,11 +58,15 @@ class Acknowledgement:
     tag: int
 
 
+#: Digits of the largest number of rows; Python refuses to read some thousand digits at all.
+_MOST_DIGITS: Final = 20
+
+
 @lru_cache(maxsize=256)
 def rows_of(tag: str) -> int:
     """Rows that a command touched, by the last word of its tag; -1 where it has none."""
     word = tag.rpartition(" ")[2]
-    return int(word) if word.isascii() and word.isdigit() else -1
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS else -1
 
 
 @dataclass(frozen=True, slots=True)

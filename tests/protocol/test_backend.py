@@ -131,7 +131,15 @@ def test_impossible_contents_are_refused(tag: bytes, payload: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("tag", "rows"),
-    [("INSERT 0 3", 3), ("SELECT 12", 12), ("COPY 5", 5), ("BEGIN", -1), ("CREATE TABLE", -1), ("", -1)],
+    [
+        ("INSERT 0 3", 3),
+        ("SELECT 12", 12),
+        ("COPY 5", 5),
+        ("BEGIN", -1),
+        ("CREATE TABLE", -1),
+        ("", -1),
+        ("COPY " + "9" * 5000, -1),
+    ],
 )
 def test_the_command_tag_tells_the_rows(tag: str, rows: int) -> None:
     assert CommandComplete(tag).rows == rows
