@@ -138,7 +138,7 @@ def _copy(session: Session, target: Target, feed: Feed, options: LoadOptions) ->
     """What the COPY did; begun again where the feed wants to read the source in another way."""
     frozen = bool(options.freeze)
     if options.freeze is None and options.truncate and target.kind == _ORDINARY:
-        frozen = (yield from fetch(session, _NO_CURSORS))[0][0]
+        frozen = (yield from fetch(session, _NO_CURSORS, classes=(bool,), count=1))[0][0]
     bare = frozen and not options.truncate and session.transaction_status == "T"
     while True:
         meter = Meter(options.progress)

@@ -44,6 +44,9 @@ LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND N
 WHERE c.oid = pg_catalog.to_regclass($1)
 ORDER BY a.attnum""")
 
+#: Classes of its columns, of which a table without columns has the last alone.
+_DESCRIBED: Final = ((str, type(None)), (int, type(None)), (int, type(None)), (str, type(None)), bool, str)
+
 _TABLES: Final = """
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.pg_table_is_visible(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -229,7 +232,7 @@ def describe(session: Session, table: str) -> Operation[Target]:
     """
     parts = parse_table(table)
     sql = ".".join([quoted(part) for part in parts])
-    rows = yield from fetch(session, _COLUMNS, (sql,))
+    rows = yield from fetch(session, _COLUMNS, (sql,), _DESCRIBED)
     if not rows:
         raise (yield from _unknown_table(session, table, parts))
     found = [row for row in rows if row[0] is not None]
@@ -258,7 +261,7 @@ def describe(session: Session, table: str) -> Operation[Target]:
 
 
 def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Operation[Error]:
-    rows = yield from fetch(session, _TABLES)
+    rows = yield from fetch(session, _TABLES, classes=(str, str, bool))
     elsewhere = [f"{schema}.{name}" for schema, name, visible in rows if name == parts[-1] and not visible]
     if len(parts) == 1 and elsewhere:
         hint = f"; there is {elsewhere[0]}, which is not in the search_path"

@@ -13,7 +13,9 @@ from ..values.lsn import LSN
 from . import commands, docstrings
 from .pgoutput import Decoder
 from .streams import STATUS_S, BaseBackupStream, BaseStream, Item, Slot, SystemIdentity, hot_standby_feedback, readers
+from .streams import history as read_history
 from .streams import identity as read_identity
+from .streams import setting as read_setting
 from .streams import slot as read_slot
 
 
@@ -100,7 +102,11 @@ class AsyncBaseBackup(BaseBackupStream):
             event = await self._connection._step(operations.next_backup_event(session))
             if event is None:
                 return False
-            self._take(event)
+            try:
+                self._take(event)
+            except BaseException:  # what the server says is no backup: nothing of it is waited for
+                await self._connection._abandon()
+                raise
         return bool(self._ready)
 
 
@@ -119,13 +125,10 @@ class AsyncReplicationConnection(AsyncConnection):
         return read_identity(await self._run(operations.query(self._session, "IDENTIFY_SYSTEM")))
 
     async def show(self, name: str) -> str:
-        results = await self._run(operations.query(self._session, f"SHOW {commands.identifier(name)}"))
-        return str(results[0].rows[0][0])
+        return read_setting(await self._run(operations.query(self._session, f"SHOW {commands.identifier(name)}")))
 
     async def timeline_history(self, timeline: int) -> tuple[str, bytes]:
-        results = await self._run(operations.query(self._session, f"TIMELINE_HISTORY {timeline:d}"))
-        name, content = results[0].rows[0]
-        return str(name), content if isinstance(content, bytes) else str(content).encode()
+        return read_history(await self._run(operations.query(self._session, f"TIMELINE_HISTORY {timeline:d}")))
 
     async def create_slot(
         self,

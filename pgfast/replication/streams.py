@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -188,16 +189,40 @@ class Tablespace:
     size_kb: int | None
 
 
+@contextmanager
+def understood(command: str) -> Iterator[None]:
+    """Make a ProtocolError of an answer that is not of the shape that the command gives."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as exc:
+        raise ProtocolError(f"the server's answer to {command} is not one that the command gives") from exc
+
+
 def identity(results: list[Result]) -> SystemIdentity:
     """The answer of IDENTIFY_SYSTEM."""
-    system_id, timeline, position, database = results[0].rows[0][:4]
-    return SystemIdentity(str(system_id), int(timeline), LSN(position), database)
+    with understood("IDENTIFY_SYSTEM"):
+        system_id, timeline, position, database = results[0].rows[0][:4]
+        return SystemIdentity(str(system_id), int(timeline), LSN(position), database)
 
 
 def slot(results: list[Result]) -> Slot:
     """The answer of CREATE_REPLICATION_SLOT."""
-    name, point, snapshot, plugin = results[0].rows[0][:4]
-    return Slot(name, LSN(point), snapshot, plugin)
+    with understood("CREATE_REPLICATION_SLOT"):
+        name, point, snapshot, plugin = results[0].rows[0][:4]
+        return Slot(name, LSN(point), snapshot, plugin)
+
+
+def setting(results: list[Result]) -> str:
+    """The answer of SHOW."""
+    with understood("SHOW"):
+        return str(results[0].rows[0][0])
+
+
+def history(results: list[Result]) -> tuple[str, bytes]:
+    """The answer of TIMELINE_HISTORY: the name of the file and its content."""
+    with understood("TIMELINE_HISTORY"):
+        name, content = results[0].rows[0]
+        return str(name), content if isinstance(content, bytes) else str(content).encode()
 
 
 # ---------------------------------------------------------------- base backups
@@ -241,6 +266,10 @@ class BaseBackupStream:
 
     def _note(self) -> None:
         """Read the results that are complete: the start, the tablespaces, and at last the end."""
+        with understood("BASE_BACKUP"):
+            self._read_results()
+
+    def _read_results(self) -> None:
         if self._results and not self.timeline:
             self.start, self.timeline = LSN(self._results[0][0][0]), int(self._results[0][0][1])
         if len(self._results) > 1 and not self.tablespaces:
@@ -274,7 +303,7 @@ class BaseBackupStream:
             return
         kind, rest = payload[:1], payload[1:]
         if kind == b"n":
-            self._named = rest.partition(b"\0")[0].decode("utf-8")
+            self._named = rest.partition(b"\0")[0].decode("utf-8", "replace")
         elif kind == b"m":
             self._named = "backup_manifest"
         elif kind == b"d":

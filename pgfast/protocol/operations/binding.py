@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from ... import const
 from ...codec import Plan, decode_rows, encode_binds
@@ -30,6 +30,8 @@ from .simple import Answers, Outcome, Result, Results, run_query
 from .steps import Block, Operation, Reply, Write, answer, exchange, settle
 
 T = TypeVar("T")
+#: A class, or several.
+Classes: TypeAlias = "type | tuple[type, ...]"
 
 #: SQLSTATEs that say that a prepared statement is of no use any more: it is gone, or its result type has changed.
 _INVALID_STATEMENT: Final = "26000"
@@ -53,6 +55,12 @@ class Consumer(Protocol):
     def formats(self, fields: Sequence[Field], rules: Rules) -> bytes: ...
     def begin(self, fields: Sequence[Field], rules: Rules) -> None: ...
     def run(self, block: bytearray, start: int, stop: int, count: int) -> None: ...
+
+
+def _refuse_portion(event: Event) -> None:
+    """Raise ProtocolError where the server gives a portion of the rows only, although all were asked for."""
+    if isinstance(event, Acknowledgement) and event.tag == const.PORTAL_SUSPENDED:
+        raise ProtocolError("PortalSuspended came for an Execute without a limit")
 
 
 class Rows:
@@ -118,6 +126,8 @@ class Execution(Reply):
                     self._consumer.begin(self.result.fields, self._rules)
             case CommandComplete(tag):
                 self.result.tag, self.result.row_count = tag, event.rows
+            case _:
+                _refuse_portion(event)
 
     def _run(self, block: bytearray, start: int, stop: int, count: int) -> None:
         if self.unknown is None:
@@ -298,6 +308,7 @@ class Executions(Reply):
     def take(self, event: Event) -> None:
         if isinstance(event, Run):
             raise ProtocolError("DataRow came for a statement that was described as giving no rows")
+        _refuse_portion(event)
 
 
 def take_piecemeal(session: Session, plan: StatementPlan, unsent: list[Block]) -> Operation[Done]:
@@ -408,12 +419,18 @@ def execute_described(
     return reply.answers.tags[0], reply.plan.fields, reply.answers.rows
 
 
-def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[list[tuple[Any, ...]]]:
-    """All rows of one statement of the driver's own with `$1` parameters, whatever is registered for their types."""
+def fetch(
+    session: Session, sql: str, params: Sequence[Any] = (), classes: Sequence[Classes] = (), count: int | None = None
+) -> Operation[list[tuple[Any, ...]]]:
+    """All rows of one statement of the driver's own with `$1` parameters, whatever is registered for their types.
+
+    `classes` are those that the values of each row must have, `count` is how many rows there must be. Raises
+    ProtocolError for another answer.
+    """
     if session.simple_only:
         found = Results(PLAIN.rules)
         yield from run_query(session, in_place(with_parameters(sql, session.standard_strings), params), found)
-        return found.results[0].rows
+        return checked(found.results[0].rows if found.results else [], classes, count)
 
     def run() -> Operation[list[tuple[Any, ...]]]:
         rows = Rows()
@@ -421,4 +438,18 @@ def fetch(session: Session, sql: str, params: Sequence[Any] = ()) -> Operation[l
         yield from execute_statement(session, statement, PLAIN.rules, params, rows)
         return rows.rows
 
-    return (yield from unless_stale(session, sql, run))
+    return checked((yield from unless_stale(session, sql, run)), classes, count)
+
+
+def checked(rows: list[tuple[Any, ...]], classes: Sequence[Classes], count: int | None = None) -> list[tuple[Any, ...]]:
+    """The rows of a question that the driver has asked, which any server might answer otherwise than PostgreSQL.
+
+    Raises ProtocolError where they are not `count`, or their values are not of these classes.
+    """
+    fits = count is None or len(rows) == count
+    if classes:
+        width = len(classes)
+        fits = fits and all(len(row) == width and all(map(isinstance, row, classes)) for row in rows)
+    if not fits:
+        raise ProtocolError("the server gave another answer than one to a question that the driver itself has asked")
+    return rows

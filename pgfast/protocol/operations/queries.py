@@ -209,5 +209,5 @@ def with_literals(session: Session, sql: str | bytes, params: Params) -> Operati
         return in_place(found, values)
     texts = texts_of(values)
     asked = ", ".join(f"pg_catalog.quote_nullable(${number + 1}::text)" for number in range(len(texts)))
-    rows = yield from fetch(session, f"SELECT {asked}", texts)
+    rows = yield from fetch(session, f"SELECT {asked}", texts, [str] * len(texts), 1)
     return found.with_literals(rows[0])

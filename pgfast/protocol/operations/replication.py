@@ -14,7 +14,7 @@ from ...errors import OperationalError, ProgrammingError
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, CopyResponse, ErrorResponse, ReadyForQuery
 from ..session import Event, Run, Session, State
-from .steps import Operation, Read, Reply, answer, receive, send, settle
+from .steps import Block, Operation, Read, Reply, Write, answer, receive, send, settle
 
 #: Answer to a Read whose time is over.
 _NOTHING: Final = -1
@@ -22,13 +22,20 @@ _NOTHING: Final = -1
 
 def start_replication(session: Session, command: str) -> Operation[None]:
     """Begin a stream. Raises the server's refusal, or ProgrammingError for a command that begins none."""
-    frontend.query(session.out, command)
-    session.expect(State.QUERY)
-    yield from send(session, Reply())
+    yield from _ask(session, command)
     event = yield from receive(session)
     if not isinstance(event, CopyResponse) or event.tag != const.COPY_BOTH_RESPONSE:
         yield from settle(session)
         raise ProgrammingError(f"the command begins no replication stream: {command.split(maxsplit=2)[:2]}")
+
+
+def _ask(session: Session, command: str) -> Operation[None]:
+    """Send a command. What the server says meanwhile, or has said too early, is left for who reads its answer."""
+    frontend.query(session.out, command)
+    session.expect(State.QUERY)
+    blocks: list[Block] = [session.out.take()]
+    while blocks:
+        blocks = yield Write(blocks)
 
 
 def next_copied(session: Session, patience: float | None) -> Operation[Run | None]:
@@ -83,9 +90,7 @@ def end_replication(session: Session) -> Operation[None]:
 
 def start_backup(session: Session, command: str) -> Operation[None]:
     """Ask for a base backup."""
-    frontend.query(session.out, command)
-    session.expect(State.QUERY)
-    yield from send(session, Reply())
+    yield from _ask(session, command)
 
 
 def next_backup_event(session: Session) -> Operation[Event | None]:

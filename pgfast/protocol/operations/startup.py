@@ -18,6 +18,7 @@ from ...types.registry import PLAIN
 from .. import backend, frontend, v2
 from ..gss import LENGTH_BYTES, MAX_TOKEN_BYTES, GssContext, GssError, Sealing, announced, framed
 from ..session import Session, State
+from .binding import checked
 from .literals import literal
 from .login import Credentials, Login
 from .simple import Results, command, run_query
@@ -118,7 +119,7 @@ def _connect_v2(session: Session, opening: Opening, login: Login) -> Operation[N
             yield from command(session, f"SELECT pg_catalog.set_config({literal(name)}, {literal(value)}, false)")
     found = Results(PLAIN.rules)
     yield from run_query(session, _REPORTED, found)
-    session.parameters.update(found.results[0].rows)
+    session.parameters.update(checked(found.results[0].rows if found.results else [], (str, str)))
     session.standard_strings = session.parameters.get("standard_conforming_strings") != "off"
 
 

@@ -30,13 +30,14 @@ def _is_standby(session: Session) -> Operation[bool]:
     reported = session.parameters.get("in_hot_standby")
     if reported is not None:
         return reported == "on"
-    rows = yield from fetch(session, "SELECT pg_catalog.pg_is_in_recovery()")
-    return bool(rows[0][0])
+    rows = yield from fetch(session, "SELECT pg_catalog.pg_is_in_recovery()", classes=(bool,), count=1)
+    return rows[0][0] is True
 
 
 def _is_read_only(session: Session) -> Operation[bool]:
     default = session.parameters.get("default_transaction_read_only")
     if default is not None and "in_hot_standby" in session.parameters:
         return default == "on" or session.parameters["in_hot_standby"] == "on"
-    rows = yield from fetch(session, "SELECT pg_catalog.current_setting('transaction_read_only')")
+    sql = "SELECT pg_catalog.current_setting('transaction_read_only')"
+    rows = yield from fetch(session, sql, classes=(str,), count=1)
     return bool(rows[0][0] == "on")

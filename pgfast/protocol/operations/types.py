@@ -149,7 +149,9 @@ def find_types(session: Session, registry: Registry, names: Sequence[str | int])
 def _oids_of(session: Session, names: Sequence[str | int]) -> Operation[list[int]]:
     keys = [type_key(name) for name in names]
     asked = [str(name) for name, key in zip(names, keys, strict=True) if not isinstance(key, int)]
-    rows = (yield from fetch(session, NAMES_SQL, (asked,))) if asked else []
+    rows: list[tuple[Any, ...]] = []
+    if asked:
+        rows = yield from fetch(session, NAMES_SQL, (asked,), ((int, type(None)),), len(asked))
     found = iter([row[0] for row in rows])
     oids = [key if isinstance(key, int) else next(found) for key in keys]
     for name, oid in zip(names, oids, strict=True):
