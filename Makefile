@@ -4,6 +4,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Seconds for each harness of the fuzzer in the mean, and its compiler.
+FUZZ_SECONDS ?= 60
+CLANG ?= clang-14
+SANITIZERS := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+	-fsanitize-ignorelist=fuzz/ignored.txt
 
 BIN := $(VENV)/bin
 # The extra gss is built with Kerberos' headers, so the tests have it only where those are: python3 -m tools.kerberos.
@@ -14,13 +19,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Some tools start others by name (cython-lint starts pycodestyle).
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test lint bench fuzz fuzz-compiler wheel clean
 
 help:
 	@echo 'make demo    load and read TPC-H lineitem with a server of its own, compiled beside pure'
 	@echo 'make test    the whole suite, with both implementations, against real servers, PostgreSQL 14 to 18'
 	@echo 'make lint    ruff, cython-lint, mypy --strict, stubtest, actionlint'
 	@echo 'make bench   every kind of work beside the floor and the peers: docs/benchmarks.md (ARGS=--quick: two minutes)'
+	@echo 'make fuzz    the codec, the parsers and the session under ASan and UBSan, FUZZ_SECONDS each (Linux, clang-14)'
 	@echo 'make wheel   sdist, compiled and pure wheel, each tested in a clean environment'
 	@echo 'make clean   remove everything these make'
 
@@ -53,6 +59,17 @@ lint: $(VENV)/with-lint
 # The peers' environment and the floor's program are made by the benchmarks themselves, in build/.
 bench: $(VENV)/with-bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# The ordinary codec of its environment is never loaded; it is compiled by the same compiler, so that one is enough.
+fuzz: export CC = $(CLANG)
+fuzz: fuzz-compiler $(VENV)/with-fuzz
+	CFLAGS='-g -fno-omit-frame-pointer $(SANITIZERS)' PGFAST_BUILD=require \
+		$(BIN)/python setup.py --quiet build_ext --force --build-lib build/fuzz --build-temp build/fuzz/objects
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
+
+fuzz-compiler:
+	@test -f "$$($(CLANG) -print-resource-dir 2>/dev/null)/lib/linux/libclang_rt.asan_static-$$(uname -m).a" || \
+		{ echo 'make fuzz needs $(CLANG) and its sanitizers: apt-get install $(CLANG) lib$(subst clang,clang-rt,$(CLANG))-dev' >&2; exit 1; }
 
 wheel: $(VENV)/with-wheel
 	$(BIN)/python tools/build_wheels.py

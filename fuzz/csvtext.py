@@ -1,0 +1,65 @@
+"""CSV text as binary and as text COPY, read in blocks of any size, as a load of a file does.
+
+Input: choices for the columns and the marks, then the text.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, Final
+
+from pgfast import const
+
+from .both import agree
+from .choices import Choices
+
+#: Bytes of choices in front of the text.
+HEAD: Final = 32
+_KINDS: Final = sorted(const.CSV_KINDS)
+_MARKS: Final = (b",", b";", b"\t", b"|", b"a", b'"', b"\n", b"")
+_QUOTES: Final = (b'"', b"'", b"\\", b",", b"")
+_NULLS: Final = (b"", b"\\N", b"NULL", b"a", b'"', b",")
+
+
+def run(data: bytes) -> None:
+    """One file."""
+    c = Choices(data[:HEAD])
+    text = data[HEAD:]
+    width = 1 + c.below(5)
+    fields = [field for field in range(width) if not c.rarely()]
+    if c.rarely():
+        fields.reverse()
+    binary = not c.rarely()
+    columns = [
+        (
+            field,
+            c.pick(_KINDS) if binary else const.KIND_STR,
+            const.MAX_INT32 if c.flag() else c.below(20),
+            c.below(20) if c.flag() else const.NUMERIC_MAX_SCALE,
+        )
+        for field in fields
+    ]
+    usual = c.flag()
+    marks = (b",", b'"', b"") if usual else (c.pick(_MARKS), c.pick(_QUOTES), c.pick(_NULLS))
+    header, utc, block, limit = c.rarely(), c.flag(), 1 + c.number(1), c.pick((1 << 30, 1 << 30, 60, 6))
+    agree(lambda module: _written(module, (width, columns, marks, header, utc, binary), text, block, limit))
+
+
+def _written(module: ModuleType, form: tuple[Any, ...], text: bytes, size: int, limit: int) -> Any:
+    """What is written of the text, of which `size` bytes more are there where a record is not complete."""
+    state, out = module.CsvState(*form), module.WriteBuffer(64)
+    found: list[Any] = []
+    start, stop = 0, min(size, len(text))
+    while True:
+        final = stop == len(text)
+        out.begin_copy()
+        reached, count = module.encode_copy_csv(out, state, text, start, stop, final, limit)
+        out.end_copy()
+        written = bytes(out.take()) if out.size_bytes else b""
+        found.append((reached, count, written))
+        if final and reached == stop:
+            return found
+        if reached == start and not written:
+            assert not final, "the last record is complete, for nothing follows it"
+            stop = min(stop + size, len(text))
+        start = reached
