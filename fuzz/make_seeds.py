@@ -123,7 +123,7 @@ def changes(stream: bytes) -> bytes:
 
 def main() -> None:
     """All conversations."""
-    with mock.patch("pgfast.protocol.scram.secrets.token_bytes", return_value=sessions.NONCE):
+    with mock.patch("pgfast.protocol.scram.secrets.token_bytes", sessions.nonce):
         for method in ("password", "md5", "scram-sha-256"):
             setting = {"password_encryption": "md5" if method == "md5" else "scram-sha-256"}
             hba = f"host all postgres 127.0.0.1/32 {method}\nlocal all all trust\n"
