@@ -7,6 +7,7 @@ that server says) as with a fuzzer's. What it gives back shows all that the serv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from pgfast.bulk.fetch import fetch_columns
 from pgfast.errors import Error
 from pgfast.protocol import operations as ops
 from pgfast.protocol.backend import CopyResponse, RowDescription
+from pgfast.protocol.gss import GssError
 from pgfast.protocol.oauth import OAuth
 from pgfast.protocol.operations import Operation
 from pgfast.protocol.session import Run, Session, State
@@ -39,6 +41,8 @@ create publication everything for all tables;
 COLUMNS: Final = "select id, name, price, born, tags, feels, both_, now(), 1.5::float8, null::uuid from things"
 _SLOT: Final = "fuzzed"
 _PORTION: Final = 2
+#: What stands in front of sealed bytes.
+SEALED: Final = b"!"
 _MOST: Final = 200
 _READS: Final = 12
 _WORK: Final = (
@@ -51,10 +55,41 @@ def opening(c_version: tuple[int, int], **parameters: str) -> ops.Opening:
     """How the session begins: the user of the servers, with a password and a token."""
     return ops.Opening(
         {"user": "postgres", "database": "postgres", "client_encoding": "UTF8", **parameters},
-        ops.Credentials("postgres", "secret", scram_max_iterations=5000, oauth=OAuth("token")),
+        ops.Credentials("postgres", "secret", scram_max_iterations=5000, oauth=OAuth("token"), gss=Seal),
         c_version,
         private=True,
     )
+
+
+class Seal:
+    """The context of GSSAPI: one token in each direction, and a mark in front of what is sealed."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server's token has come."""
+        return self._steps > 1
+
+    def step(self, token: bytes | None) -> bytes | None:
+        """A first token, and none after it."""
+        self._steps += 1
+        return b"token" if token is None else None
+
+    def room(self, size_bytes: int) -> int:
+        """How much fits into so much."""
+        return size_bytes - len(SEALED)
+
+    def wrap(self, data: bytes) -> bytes:
+        """The bytes behind the mark."""
+        return SEALED + data
+
+    def unwrap(self, packet: bytes) -> bytes:
+        """The bytes behind the mark."""
+        if not packet.startswith(SEALED):
+            raise GssError("it is not sealed")
+        return packet[len(SEALED) :]
 
 
 def shown(session: Session) -> Any:
@@ -306,10 +341,17 @@ def secured(session: Session) -> Operation[Any]:
     wanted = ops.Opening(
         {"user": "postgres"},
         ops.Credentials("postgres", "secret", scram_max_iterations=5000),
-        tls="settings",
-        tls_required=True,
+        encryption=ops.Encryption(tls="settings", tls_required=True),
     )
     yield from ops.connect(session, wanted)
+    return shown(session)
+
+
+def sealed(session: Session) -> Operation[Any]:
+    """Encryption by GSSAPI, then a password; the server may ask for authentication by it as well."""
+    if not (yield from ops.seal(session, ops.Encryption(gss=Seal, gss_required=True))):
+        return "it was not sealed"
+    yield from ops.connect(session, replace(opening((3, 0)), sealed=True))
     return shown(session)
 
 
@@ -356,7 +398,7 @@ def backed_up(session: Session) -> Operation[Any]:
 
 #: Those that begin the session themselves.
 BEGINNINGS: Final[tuple[Flow, ...]] = (
-    *(connect, connect_newest, connect_walsender, connect_old, secured, cancelled, followed, backed_up),
+    *(connect, connect_newest, connect_walsender, connect_old, secured, cancelled, followed, backed_up, sealed),
 )
 #: Those that come later, in any order.
 FLOWS: Final[tuple[Flow, ...]] = (

@@ -87,6 +87,12 @@ def shortened(stream: bytes) -> bytes:
     return b"".join([piece for piece in kept if len(piece) < _LONGEST // 2])[:_LONGEST]
 
 
+def sealed(stream: bytes) -> bytes:
+    """What a server says that seals a conversation: its consent, its token, and a packet for each turn."""
+    spoken = [b"token", *[flows.SEALED + turn for turn in sessions.turns(stream, []) if turn]]
+    return b"G" + b"".join([struct.pack(">I", len(one)) + one for one in spoken])
+
+
 def write(name: str, title: str, data: bytes) -> None:
     """One seed."""
     directory = SEEDS / name
@@ -129,6 +135,9 @@ def main() -> None:
             hba = f"host all postgres 127.0.0.1/32 {method}\nlocal all all trust\n"
             with EmbeddedServer(settings=setting, hba=hba, init_sql=_PASSWORD) as server:
                 conversation(server, f"connect-{method}", flows.connect)
+                if method == "password":
+                    said = shortened(record(server, [flows.connect]))
+                    write("sessions", "sealed", choices([flows.sealed], _WHOLE) + sealed(said))
         with EmbeddedServer(settings={"wal_level": "logical"}, init_sql=flows.SCHEMA) as server:
             conversation(server, "connect-newest", flows.connect_newest, flows.simple)
             conversation(server, "connect-walsender", flows.connect_walsender)

@@ -13,7 +13,20 @@ from unittest import mock
 
 from pgfast.errors import Error, OperationalError
 from pgfast.protocol import operations as ops
-from pgfast.protocol.operations import Ask, Call, Hangup, Layer, Operation, Pull, Read, Step, Upgrade, Wrap, Write
+from pgfast.protocol.operations import (
+    Ask,
+    Call,
+    Consult,
+    Hangup,
+    Layer,
+    Operation,
+    Pull,
+    Read,
+    Step,
+    Upgrade,
+    Wrap,
+    Write,
+)
 from pgfast.protocol.session import Session
 
 from . import flows
@@ -81,7 +94,7 @@ class Peer:
             return next(step.source, None)  # type: ignore[arg-type]
         if isinstance(step, Upgrade):
             return CERTIFICATE
-        if isinstance(step, Call):
+        if isinstance(step, (Call, Consult)):
             return step.function()
         if isinstance(step, Wrap):
             self._layer = step.layer
@@ -140,10 +153,22 @@ def turns(stream: bytes, taken: list[flows.Flow]) -> list[bytes]:
     found = [b""]
     if taken[:1] == [flows.secured]:  # the answer to SSLRequest
         found, stream = [stream[:1], b""], stream[1:]
+    if taken[:1] == [flows.sealed]:
+        return [stream[:1], *packets(stream[1:])]
     for piece in split(stream):
         found[-1] += piece
         if piece[0] in _LAST_WORDS:
             found.append(b"")
+    return found
+
+
+def packets(stream: bytes) -> list[bytes]:
+    """The packets of GSSAPI, each behind its length; what cannot be one is the last piece."""
+    found, at = [], 0
+    while at < len(stream):
+        end = at + 4 + int.from_bytes(stream[at : at + 4], "big")
+        found.append(stream[at:end])
+        at = end
     return found
 
 
