@@ -12,7 +12,9 @@ from .api import AsyncConnection, Connection, connect
 from .bulk.report import LoadReport
 from .codec import IMPLEMENTATION
 from .columns import Columns
-from .connections.aio import AsyncCopy, AsyncCursor, AsyncTransaction
+from .connections.aio import AsyncTransaction
+from .connections.aio_cursors import AsyncCopy, AsyncCursor
+from .connections.aio_named import AsyncServerCursor
 from .connections.dbapi import (
     BINARY,
     DATETIME,
@@ -29,7 +31,9 @@ from .connections.dbapi import (
 )
 from .connections.info import ConnectionInfo, TransactionStatus
 from .connections.results import Column
-from .connections.sync import Copy, Cursor, Transaction
+from .connections.sync import Transaction
+from .connections.sync_cursors import Copy, Cursor
+from .connections.sync_named import ServerCursor
 from .connections.transactions import Rollback
 from .errors import (
     DatabaseError,
@@ -64,6 +68,7 @@ __all__ = [
     "AsyncConnection",
     "AsyncCopy",
     "AsyncCursor",
+    "AsyncServerCursor",
     "AsyncTransaction",
     "Binary",
     "Column",
@@ -91,6 +96,7 @@ __all__ = [
     "ProgrammingError",
     "Range",
     "Rollback",
+    "ServerCursor",
     "Time",
     "TimeFromTicks",
     "Timestamp",

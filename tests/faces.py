@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import pgfast
-from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncTransaction
-from pgfast.connections.aio import AsyncPipelineBlock, AsyncTypes
+from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncServerCursor, AsyncTransaction
+from pgfast.connections.aio import AsyncPipelineBlock
+from pgfast.connections.aio_cursors import AsyncTypes
 from pgfast.replication import (
     AsyncBaseBackup,
     AsyncReplicationConnection,
@@ -24,6 +25,7 @@ from pgfast.replication import (
 NAMES = ("sync", "asyncio", "uvloop")
 _WRAPPED = (
     *(AsyncConnection, AsyncCursor, AsyncCopy, AsyncPipelineBlock, AsyncTransaction, AsyncTypes),
+    AsyncServerCursor,
     *(AsyncReplicationConnection, AsyncReplicationStream, AsyncBaseBackup),
 )
 

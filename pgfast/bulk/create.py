@@ -18,10 +18,11 @@ from ..arrow import ArrowField, ArrowReader, Family, arrow_type, is_arrow
 from ..arrow.cdata import ArrowSchema, move
 from ..arrow.schema import read_schema
 from ..errors import InterfaceError, NotSupportedError
+from ..protocol.operations import identifier
 from ..types.text import parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_uuid
 from .csv import dialect_of, first_record, records
 from .sources import FileOptions, file_format
-from .target import parse_table, quoted
+from .target import parse_table
 
 #: Records of a CSV file that are looked at.
 SAMPLE_RECORDS: Final = 10_000
@@ -58,7 +59,7 @@ def create_table_sql(table: str, source: Any, options: FileOptions | None = None
     `__arrow_c_array__`; a stream that can be read only once is used up unless it has `__arrow_c_schema__`. Of a CSV
     file the first 10,000 records are looked at. Raises NotSupportedError for a type without PostgreSQL counterpart.
     """
-    name = ".".join([quoted(part) for part in parse_table(table)])
+    name = ".".join([identifier(part) for part in parse_table(table)])
     try:
         columns = list(_columns(source, options or FileOptions()))
     except NotSupportedError as exc:
@@ -67,7 +68,7 @@ def create_table_sql(table: str, source: Any, options: FileOptions | None = None
         raise
     if not columns:
         raise InterfaceError("the source has no columns")
-    lines = ",\n".join([f"    {quoted(column)} {kind}" for column, kind in columns])
+    lines = ",\n".join([f"    {identifier(column)} {kind}" for column, kind in columns])
     return f"CREATE TABLE {name} (\n{lines}\n)"
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import DatabaseError, DataError, Error, ProgrammingError, reason, shorten
 from ..errors.faults import FAULT_NUL, FAULT_VALUE_TYPE
 from ..errors.sqlstates import lookup
-from ..protocol.operations import Operation, fetch, resolve
+from ..protocol.operations import Operation, fetch, identifier, resolve
 from ..protocol.session import Session
 from ..types.catalogue import Named
 from ..types.discovery import qualified
@@ -52,11 +52,6 @@ SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.pg_tab
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
 LIMIT 10000"""
-
-
-def quoted(name: str) -> str:
-    """The identifier as SQL, quoted."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def parse_table(table: str) -> tuple[str, ...]:
@@ -136,7 +131,7 @@ class Target:
 
     def copy_sql(self, options: str) -> str:
         """The COPY statement."""
-        return f"COPY {self.sql} ({', '.join([quoted(name) for name in self.names])}) FROM STDIN ({options})"
+        return f"COPY {self.sql} ({', '.join([identifier(name) for name in self.names])}) FROM STDIN ({options})"
 
     def filling(self, names: Sequence[str]) -> Target:
         """The same table, of which these columns are filled. Raises UndefinedColumn or DuplicateColumn."""
@@ -231,7 +226,7 @@ def describe(session: Session, table: str) -> Operation[Target]:
     Raises UndefinedTable, with similar names, or ProgrammingError for a name that is none.
     """
     parts = parse_table(table)
-    sql = ".".join([quoted(part) for part in parts])
+    sql = ".".join([identifier(part) for part in parts])
     rows = yield from fetch(session, _COLUMNS, (sql,), _DESCRIBED)
     if not rows:
         raise (yield from _unknown_table(session, table, parts))

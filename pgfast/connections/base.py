@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from .. import errors
 from ..errors import InterfaceError, OperationalError, ProgrammingError
@@ -60,6 +61,7 @@ class BaseConnection:
         self._pid = os.getpid()
         self._closed = False
         self._transactions: list[object] = []
+        self._named: WeakValueDictionary[str, object] = WeakValueDictionary()  # who has declared which cursor last
         self._pipeline: Pipeline | None = None
         self._pipeline_blocks = 0
 

@@ -29,7 +29,15 @@ refuses, TimeoutError. The password is in none of them.
 
 Closing twice does nothing. In a forked child the parent's session is left alone.
 """,
-    "cursor": """A new cursor.""",
+    "cursor": """A new cursor; with a name, one of the server.
+
+A cursor of the server is declared by `execute` and keeps its rows there until they are fetched. It lives in the
+transaction that it was declared in, or beyond it where it is declared `withhold`. `scrollable` allows it to go
+backwards, or forbids it; None leaves that to the query. One that was not executed here is looked for by its name: a
+function may have opened it.
+
+Raises ProgrammingError for a name of more than 63 bytes.
+""",
     "execute": """A new cursor that has executed the query; see `Cursor.execute`.""",
     "commit": """Commit the open transaction, if there is one.
 
@@ -114,6 +122,28 @@ parameters. `timeout` limits each wait in seconds, not the whole COPY.
 """,
     "close": """Close the cursor; its results are dropped. The connection stays open.""",
     "__enter__": """The cursor itself; the block's end closes it.""",
+}
+
+SERVER_CURSOR: Final[dict[str, str]] = {
+    "execute": """The cursor itself, declared for the query; what it was declared for before is closed.
+
+Placeholders are those of `Cursor.execute`. Raises NoActiveSqlTransaction outside a transaction, unless the cursor is
+declared `withhold`.
+"""
+    + _TIMEOUT,
+    "executemany": """Raises NotSupportedError.""",
+    "stream": """Raises NotSupportedError: iterate over the cursor.""",
+    "copy": """Raises NotSupportedError.""",
+    "fetchone": """The next row as a tuple, None where no rows are left.""",
+    "fetchmany": """The next rows, `size` of them (by default `arraysize`) or as many as are left.""",
+    "fetchall": """All rows that are left.""",
+    "__iter__": """The rows that are left, fetched `itersize` at a time.""",
+    "scroll": """Go on by `value` rows, or to the row with that index where `mode` is "absolute".
+
+Raises IndexError before the first row, where the cursor stays, and behind the last one, where it then stands; the
+server's error for a way back that the cursor does not allow.
+""",
+    "close": """Close the cursor, on the server too.""",
 }
 
 PIPELINE: Final[dict[str, str]] = {

@@ -120,17 +120,28 @@ def parse(buffer: WriteBuffer, statement: bytes, sql: str, type_oids: Sequence[i
 
 def describe_statement(buffer: WriteBuffer, statement: bytes) -> None:
     """Describe of a statement: ParameterDescription, then RowDescription or NoData."""
-    buffer.begin(const.DESCRIBE)
-    buffer.put_bytes(b"S")
-    buffer.put_cstr(statement)
-    buffer.end()
+    _named(buffer, const.DESCRIBE, b"S", statement)
+
+
+def describe_portal(buffer: WriteBuffer, portal: bytes) -> None:
+    """Describe of a portal: RowDescription or NoData."""
+    _named(buffer, const.DESCRIBE, b"P", portal)
 
 
 def close_statement(buffer: WriteBuffer, statement: bytes) -> None:
     """Close of a statement; one that does not exist is not an error."""
-    buffer.begin(const.CLOSE)
-    buffer.put_bytes(b"S")
-    buffer.put_cstr(statement)
+    _named(buffer, const.CLOSE, b"S", statement)
+
+
+def close_portal(buffer: WriteBuffer, portal: bytes) -> None:
+    """Close of a portal; one that does not exist is not an error."""
+    _named(buffer, const.CLOSE, b"P", portal)
+
+
+def _named(buffer: WriteBuffer, tag: int, kind: bytes, name: bytes) -> None:
+    buffer.begin(tag)
+    buffer.put_bytes(kind)
+    buffer.put_cstr(name)
     buffer.end()
 
 

@@ -46,7 +46,7 @@ class State(enum.IntEnum):
     PARSE = 9
     BIND = 10
     DESCRIBE = 11  # of a statement: its parameters
-    DESCRIBE_ROWS = 12  # of a statement: its columns
+    DESCRIBE_ROWS = 12  # of a statement, behind them, or of a portal: its columns
     EXECUTE = 13
     CLOSE = 14
     SYNC = 15
@@ -106,7 +106,7 @@ RUNS: Final[dict[State, int]] = {
 }
 
 #: Requests that the server answers without a Sync, and that therefore need one (docs: Extended Query).
-_EXTENDED: Final = frozenset({State.PARSE, State.BIND, State.DESCRIBE, State.EXECUTE, State.CLOSE})
+_EXTENDED: Final = frozenset({State.PARSE, State.BIND, State.DESCRIBE, State.DESCRIBE_ROWS, State.EXECUTE, State.CLOSE})
 
 #: What is expected of one Bind and Execute, and with a Sync behind them.
 _EXECUTION: Final = (State.BIND, State.EXECUTE)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..connections.aio import AsyncConnection
 from ..protocol import operations
+from ..protocol.operations import identifier
 from ..values.lsn import LSN
 from . import commands, docstrings
 from .pgoutput import Decoder
@@ -125,7 +126,7 @@ class AsyncReplicationConnection(AsyncConnection):
         return read_identity(await self._run(operations.query(self._session, "IDENTIFY_SYSTEM")))
 
     async def show(self, name: str) -> str:
-        return read_setting(await self._run(operations.query(self._session, f"SHOW {commands.identifier(name)}")))
+        return read_setting(await self._run(operations.query(self._session, f"SHOW {identifier(name)}")))
 
     async def timeline_history(self, timeline: int) -> tuple[str, bytes]:
         return read_history(await self._run(operations.query(self._session, f"TIMELINE_HISTORY {timeline:d}")))
@@ -146,7 +147,7 @@ class AsyncReplicationConnection(AsyncConnection):
 
     async def drop_slot(self, name: str, *, wait: bool = False) -> None:
         wanted = " WAIT" if wait else ""
-        await self._run(operations.command(self._session, f"DROP_REPLICATION_SLOT {commands.identifier(name)}{wanted}"))
+        await self._run(operations.command(self._session, f"DROP_REPLICATION_SLOT {identifier(name)}{wanted}"))
 
     def start_physical(
         self,

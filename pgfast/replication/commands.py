@@ -10,19 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..errors import ProgrammingError
-from ..protocol.operations.literals import literal
+from ..protocol.operations.literals import identifier, literal
 from ..values.lsn import LSN
 
 #: The server version from which on options stand in parentheses.
 _PARENTHESES: Final = 150000
 SNAPSHOTS: Final = {"export": "EXPORT_SNAPSHOT", "use": "USE_SNAPSHOT", "nothing": "NOEXPORT_SNAPSHOT"}
-
-
-def identifier(name: str) -> str:
-    """The name, quoted. Raises ProgrammingError for a NUL."""
-    if "\0" in name:
-        raise ProgrammingError("a name holds a NUL character")
-    return '"' + name.replace('"', '""') + '"'
 
 
 def create_slot(

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..connections.sync import Connection
 from ..protocol import operations
+from ..protocol.operations import identifier
 from ..values.lsn import LSN
 from . import commands, docstrings
 from .pgoutput import Decoder
@@ -125,7 +126,7 @@ class ReplicationConnection(Connection):
         return read_identity(self._run(operations.query(self._session, "IDENTIFY_SYSTEM")))
 
     def show(self, name: str) -> str:
-        return read_setting(self._run(operations.query(self._session, f"SHOW {commands.identifier(name)}")))
+        return read_setting(self._run(operations.query(self._session, f"SHOW {identifier(name)}")))
 
     def timeline_history(self, timeline: int) -> tuple[str, bytes]:
         return read_history(self._run(operations.query(self._session, f"TIMELINE_HISTORY {timeline:d}")))
@@ -146,7 +147,7 @@ class ReplicationConnection(Connection):
 
     def drop_slot(self, name: str, *, wait: bool = False) -> None:
         wanted = " WAIT" if wait else ""
-        self._run(operations.command(self._session, f"DROP_REPLICATION_SLOT {commands.identifier(name)}{wanted}"))
+        self._run(operations.command(self._session, f"DROP_REPLICATION_SLOT {identifier(name)}{wanted}"))
 
     def start_physical(
         self,

@@ -357,8 +357,9 @@ def test_the_representation_holds_no_password(face: Face, dsn: str) -> None:
 
 PAIRS = [
     (sync.Connection, aio.AsyncConnection),
-    (sync.Cursor, aio.AsyncCursor),
-    (sync.Copy, aio.AsyncCopy),
+    (pgfast.Cursor, pgfast.AsyncCursor),
+    (pgfast.ServerCursor, pgfast.AsyncServerCursor),
+    (pgfast.Copy, pgfast.AsyncCopy),
     (sync.Transaction, aio.AsyncTransaction),
     (pgfast.Connection, pgfast.AsyncConnection),
 ]

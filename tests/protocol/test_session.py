@@ -140,6 +140,11 @@ EXCHANGES: dict[str, tuple[tuple[State, ...], bytes, list[Any]]] = {
             backend.ReadyForQuery("I"),
         ],
     ),
+    "describe and close of a portal": (
+        (State.DESCRIBE_ROWS, State.CLOSE, State.SYNC),
+        m.row_description(("a", 23), ("b", 25)) + m.CLOSE_COMPLETE + m.ready(b"T"),
+        [FIELDS, acknowledged(m.CLOSE_COMPLETE), backend.ReadyForQuery("T")],
+    ),
     "extended query of nothing": (
         (State.DESCRIBE, State.BIND, State.EXECUTE, State.SYNC),
         m.parameter_description() + m.NO_DATA + m.BIND_COMPLETE + m.EMPTY_QUERY + m.ready(),

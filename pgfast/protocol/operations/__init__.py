@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from .binding import Consumer, Rows, fetch
 from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
+from .cursors import NamedCursor, check_name, close_cursor, declare_cursor, describe_cursor, fetch_rows, move_cursor
 from .extended import execute, executemany
 from .functions import call_function
 from .listening import await_notification
+from .literals import identifier
 from .login import Credentials
 from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
 from .portals import Portal, close_portal, next_rows, open_portal
@@ -43,6 +45,7 @@ __all__ = [
     "Encryption",
     "Hangup",
     "Layer",
+    "NamedCursor",
     "Opening",
     "Operation",
     "Outcome",
@@ -63,6 +66,8 @@ __all__ = [
     "await_answer",
     "await_notification",
     "call_function",
+    "check_name",
+    "close_cursor",
     "close_portal",
     "command",
     "commit",
@@ -74,6 +79,8 @@ __all__ = [
     "copy_next",
     "copy_out",
     "copy_send",
+    "declare_cursor",
+    "describe_cursor",
     "end_replication",
     "ensure_begin",
     "execute",
@@ -81,8 +88,11 @@ __all__ = [
     "execute_query",
     "executemany",
     "fetch",
+    "fetch_rows",
     "find_types",
+    "identifier",
     "load_types",
+    "move_cursor",
     "next_backup_event",
     "next_copied",
     "next_rows",

@@ -374,13 +374,14 @@ class _Confirmed(Executions):
 
 
 def execute_described(
-    session: Session, sql: str, name: bytes, plan: StatementPlan, params: Sequence[Any]
+    session: Session, sql: str, name: bytes, plan: StatementPlan, params: Sequence[Any], keep: bool = True
 ) -> Operation[Outcome | None]:
     """What a statement gives that was described before, parsed under this name and executed in one write.
 
     The types of the parameters are told to the server, so that values written for them are read as nothing else. None
     where the description was out of date, or may be because a value does not fit: nothing has been executed then, and
-    the server must be asked again. Raises as `execute`, with the session at rest.
+    the server must be asked again. The statement or its description is remembered unless `keep` is false. Raises as
+    `execute`, with the session at rest.
     """
     statement, was_idle = plan.statement, session.transaction_status == "I"
     dropped = session.prepared.take_dropped()
@@ -408,7 +409,7 @@ def execute_described(
     stale = reply.outdated or refused_now
     if not stale and reply.parsed and name:
         session.prepared.keep(sql, statement)
-    elif not stale and not name:
+    elif not stale and not name and keep:
         session.prepared.keep_description(sql, statement)
     elif reply.parsed and name:
         session.prepared.discard(name)

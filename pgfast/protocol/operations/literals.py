@@ -1,4 +1,4 @@
-"""Values written into the text of a query: where the protocol has no parameters for them.
+"""Values and names written into the text of a query: where the protocol has no parameters for them.
 
 Law of this file: a literal is what a parameter of unknown type would be, its text between quotes; what the server makes
 of it follows from where it stands. (docs: Lexical Structure, String Constants)
@@ -20,6 +20,13 @@ def literal(text: str, standard_strings: bool = True) -> str:
         raise ProgrammingError(f"a value holds a NUL character at position {text.index(chr(0)) + 1}")
     quoted = "'" + text.replace("'", "''") + "'"
     return quoted if standard_strings or "\\" not in text else "E" + quoted.replace("\\", "\\\\")
+
+
+def identifier(name: str) -> str:
+    """The name, quoted. Raises ProgrammingError for a NUL character."""
+    if "\0" in name:
+        raise ProgrammingError("a name holds a NUL character")
+    return '"' + name.replace('"', '""') + '"'
 
 
 def texts_of(values: Sequence[Any]) -> list[str | None]:

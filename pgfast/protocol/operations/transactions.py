@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...errors.sqlstates import lookup
 from ..session import Session
+from .literals import identifier
 from .simple import command
 from .steps import Block, Operation, settle
 
@@ -45,17 +46,17 @@ def rollback(session: Session) -> Operation[None]:
 
 def savepoint(session: Session, name: str) -> Operation[None]:
     """Set a savepoint."""
-    yield from command(session, f"SAVEPOINT {_quoted(name)}")
+    yield from command(session, f"SAVEPOINT {identifier(name)}")
 
 
 def release(session: Session, name: str) -> Operation[None]:
     """Keep what was done since the savepoint, and forget it."""
-    yield from command(session, f"RELEASE SAVEPOINT {_quoted(name)}")
+    yield from command(session, f"RELEASE SAVEPOINT {identifier(name)}")
 
 
 def rollback_to(session: Session, name: str) -> Operation[None]:
     """Undo what was done since the savepoint, and forget it."""
-    yield from command(session, f"ROLLBACK TO SAVEPOINT {_quoted(name)}; RELEASE SAVEPOINT {_quoted(name)}")
+    yield from command(session, f"ROLLBACK TO SAVEPOINT {identifier(name)}; RELEASE SAVEPOINT {identifier(name)}")
 
 
 def recover(session: Session, unsent: list[Block], was_idle: bool) -> Operation[None]:
@@ -66,7 +67,3 @@ def recover(session: Session, unsent: list[Block], was_idle: bool) -> Operation[
     yield from settle(session, unsent)
     if session.autocommit and was_idle and session.dead is None:
         yield from rollback(session)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -49,7 +49,7 @@ def resolve(session: Session, oids: Iterable[int]) -> Operation[None]:
     session.registry.lookups.take(types_of(wanted, rows))
 
 
-def _known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Operation[Rules]:
+def known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Operation[Rules]:
     """The rules, after these types have been looked up where they were not known."""
     asked: set[int] = set()
     for _ in range(_LOOKUPS):
@@ -72,7 +72,7 @@ def known_statement(
         if not rules.unknown(statement.oids):
             break
         yield from settle(session)  # Parse and Describe stand there without a Sync
-        rules = yield from _known_rules(session, registry, statement.oids)
+        rules = yield from known_rules(session, registry, statement.oids)
         if session.prepared.find(sql) is not statement:  # the lookup has taken the place of the unnamed one
             statement = yield from prepare_statement(session, sql, b"")
     return statement, rules
@@ -84,7 +84,7 @@ def read_records(session: Session, statement: Prepared, execution: Execution, re
     while (unknown := execution.unknown) is not None:
         again = wanted.issuperset(unknown.oids)
         wanted.update(unknown.oids)
-        rules = yield from _known_rules(session, registry, wanted)
+        rules = yield from known_rules(session, registry, wanted)
         if again or rules.unknown(wanted):
             raise unknown  # others make the process forget them as often as they are looked up
         execution.go_on(rules)
@@ -181,7 +181,7 @@ def query(session: Session, sql: str, registry: Registry | None = None) -> Opera
         yield from learn(session, found.type_oids, exc)
         raise
     if found.unknown and session.transaction_status != "E":
-        rules = yield from _known_rules(session, taken, found.unknown)
+        rules = yield from known_rules(session, taken, found.unknown)
         for result in found.results:
             _convert(result, found.unknown, rules)
     return found.results

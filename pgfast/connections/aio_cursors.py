@@ -1,0 +1,248 @@
+"""Cursors, COPY and types of a connection for asyncio. Docstrings of the public methods stand in `docstrings`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import ProgrammingError
+from ..protocol import operations
+from ..protocol.backend import CommandComplete
+from ..protocol.operations import Operation, Params
+from ..types import TypeInfo
+from ..types.registry import Registry
+from . import docstrings
+from .copying import BaseCopy
+from .results import STREAM_ROWS, BaseCursor, Row
+from .types import BaseTypes
+
+if TYPE_CHECKING:
+    from .aio import AsyncConnection
+
+T = TypeVar("T")
+
+
+@docstrings.document(docstrings.CURSOR)
+class AsyncCursor(BaseCursor):
+    """Executes queries on a connection and walks through their results."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._own_registry: Registry | None = None
+        self._used = False
+
+    @property
+    def connection(self) -> AsyncConnection:
+        """The connection the cursor belongs to."""
+        return self._connection
+
+    @property
+    def types(self) -> AsyncTypes:
+        """The types of the cursor: what is registered and chosen here holds for its executions only."""
+        if self._own_registry is None:
+            self._own_registry = Registry(self._connection._session.registry)
+        return AsyncTypes(self._connection, self._own_registry)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._own_registry or self._connection._session.registry
+
+    async def __aenter__(self) -> AsyncCursor:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        await self._arrive()
+        while (row := self._take_one()) is not None:
+            yield row
+
+    async def execute(
+        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+    ) -> AsyncCursor:
+        if self._used:
+            self._reset()
+        self._used = True
+        connection = self._connection
+        registry = self._own_registry or connection._session.registry
+        pipeline = connection._pipeline
+        if pipeline is not None:
+            self._pending = await connection._add(pipeline, query, params, prepare, registry, timeout)
+            return self
+        operation = operations.execute_query(connection._session, query, params, prepare, registry)
+        found = await connection._run(operation, timeout)
+        if isinstance(found, tuple):
+            self._tag, self._fields, rows = found
+            self._rows, self._at, self._stop = rows, 0, len(rows)
+        else:
+            self._show(found)
+        return self
+
+    async def executemany(
+        self,
+        query: str | bytes,
+        params_seq: Iterable[Any],
+        *,
+        returning: bool = False,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._reset()
+        connection = self._connection
+        operation = operations.execute_many(connection._session, query, params_seq, returning, prepare, self._registry)
+        total, results = await connection._run(operation, timeout)
+        self._show(results, None if returning else total)
+
+    async def stream(
+        self,
+        query: str | bytes,
+        params: Params = None,
+        *,
+        size: int = STREAM_ROWS,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Row]:
+        self._reset()
+        connection, session = self._connection, self._connection._session
+        if connection._pipeline is not None:
+            raise ProgrammingError("a pipeline has no streams; leave it for one")
+        opening = operations.open_portal(session, query, params, size, prepare, self._registry)
+        portal = await connection._run(opening, timeout)
+        self._show_portal(portal)
+        try:
+            while True:
+                for row in portal.ready:
+                    yield row
+                if portal.done:
+                    break
+                await connection._step(operations.next_rows(session, portal), timeout)
+        finally:
+            if not portal.done and not connection.closed and not session.at_rest:
+                await connection._step(operations.close_portal(session), timeout)
+            self._show_portal(portal)
+
+    async def _arrive(self) -> None:
+        """Wait for the answer of the pipeline where there is none yet."""
+        if self._pending is not None:
+            self._show_outcome(await self._connection._await(self._pending))
+
+    async def fetchone(self) -> Row | None:
+        at = self._at
+        if at < self._stop:
+            self._at = at + 1
+            return self._rows[at]
+        await self._arrive()
+        return self._take_one()
+
+    async def fetchmany(self, size: int | None = None) -> list[Row]:
+        await self._arrive()
+        return self._take(self.arraysize if size is None else size)
+
+    async def fetchall(self) -> list[Row]:
+        if self._at == self._stop:
+            await self._arrive()
+        return self._take(None)
+
+    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:
+        self._reset()
+        return AsyncCopy(self, statement, params, timeout)
+
+    async def close(self) -> None:
+        self._closed = True
+        self._show(())
+
+
+@docstrings.document(docstrings.COPY)
+class AsyncCopy(BaseCopy):
+    """One COPY FROM STDIN or TO STDOUT."""
+
+    def __init__(self, cursor: AsyncCursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
+        super().__init__(cursor.connection._session, cursor._registry)
+        self._cursor = cursor
+        self._connection = cursor.connection
+        self._statement = statement
+        self._params = params
+        self._timeout = timeout
+
+    async def _carry_out(self, operation: Operation[T]) -> T:
+        """What the step returns; after a failure the COPY is over."""
+        try:
+            return await self._connection._step(operation, self._timeout)
+        except BaseException:
+            self._over = True
+            raise
+
+    async def __aenter__(self) -> AsyncCopy:
+        operation = self._start(self._statement, self._params)
+        self._begun(await self._connection._run(operation, self._timeout))
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._is_past(exc):
+            return
+        if not self._copies_in:
+            self._over = True
+            await self._connection._abandon()
+        elif exc is None:
+            self._end_writing()
+            self._cursor._show_copied(await self._carry_out(operations.copy_end(self._session)))
+            self._over = True
+        else:
+            self._drop_writing()
+            await self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
+            self._over = True
+
+    async def write(self, data: str | bytes | bytearray | memoryview) -> None:
+        if self._add(data):
+            await self._carry_out(operations.copy_send(self._session))
+
+    async def write_row(self, row: Sequence[Any]) -> None:
+        if self._add_row(row):
+            await self._carry_out(operations.copy_send(self._session))
+
+    async def _next(self, take: Callable[[Any], T]) -> T | None:
+        """What `take` makes of the next run, None at the end of the data."""
+        self._check_readable()
+        if self._over:
+            return None
+        event = await self._carry_out(operations.copy_next(self._session))
+        if isinstance(event, CommandComplete):
+            self._cursor._show_copied(event)
+            self._end_reading()
+            return None
+        return take(event)
+
+    async def read(self) -> bytes:
+        return await self._next(self._payloads) or b""
+
+    async def read_row(self) -> Row | None:
+        while not self._waiting and await self._next(self._decode):
+            pass
+        return self._waiting.popleft() if self._waiting else None
+
+    async def rows(self) -> AsyncIterator[Row]:
+        while (row := await self.read_row()) is not None:
+            yield row
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self.read():
+            yield data
+
+
+@docstrings.document(docstrings.TYPES)
+class AsyncTypes(BaseTypes):
+    """What a program says about types to a connection or cursor."""
+
+    def __init__(self, connection: AsyncConnection, registry: Registry) -> None:
+        super().__init__(registry)
+        self._connection = connection
+
+    async def load(self, *names: str | int, timeout: float | None = None) -> list[TypeInfo]:
+        connection = self._connection
+        return await connection._run(operations.load_types(connection._session, names), timeout)

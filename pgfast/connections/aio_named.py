@@ -1,0 +1,138 @@
+"""Server cursors for asyncio. Docstrings of the public methods stand in `docstrings`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from ..errors import NotSupportedError
+from ..protocol import operations
+from ..protocol.operations import NamedCursor, Operation, Params
+from . import docstrings
+from .aio_cursors import AsyncCursor
+from .named import BaseServerCursor
+from .results import STREAM_ROWS, Row
+
+if TYPE_CHECKING:
+    from .aio import AsyncConnection
+
+T = TypeVar("T")
+
+
+@docstrings.document(docstrings.SERVER_CURSOR)
+class AsyncServerCursor(BaseServerCursor, AsyncCursor):
+    """A cursor that is declared on the server under a name; its rows stay there until they are fetched."""
+
+    def __init__(self, connection: AsyncConnection, name: str, scrollable: bool | None, withhold: bool) -> None:
+        super().__init__(connection)
+        self._set_up(name, scrollable, withhold)
+
+    async def _carry_out(self, operation: Operation[T], timeout: float | None = None) -> T:
+        return await self._connection._run(operation, timeout)
+
+    async def _find(self) -> NamedCursor:
+        """The cursor on the server; one that this object has not declared is looked for by its name."""
+        self._check_open()
+        if self._declared is None:
+            describing = operations.describe_cursor(self._connection._session, self._name, self._registry)
+            self._show_declared(await self._carry_out(describing))
+        assert self._declared is not None, "it was declared or found"
+        return self._declared
+
+    async def _ask(self, direction: str) -> None:
+        """Fetch rows, when none are left here."""
+        cursor = await self._find()
+        fetching = operations.fetch_rows(self._connection._session, cursor, direction, self._registry)
+        self._hold(*(await self._carry_out(fetching)))
+
+    async def execute(
+        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+    ) -> AsyncServerCursor:
+        if prepare:
+            raise NotSupportedError("the query of a server cursor cannot be prepared")
+        await self._give_up()
+        self._check_open()
+        session = self._connection._session
+        declaring = operations.declare_cursor(
+            session, self._name, query, params, self._scrollable, self._withhold, self._registry
+        )
+        self._show_declared(await self._carry_out(declaring, timeout))
+        self._connection._named[self._name] = self
+        return self
+
+    async def _give_up(self) -> None:
+        """Close what this object has declared, unless another one has taken the name since."""
+        connection = self._connection
+        if self._declared is not None and not connection.closed and connection._named.get(self._name, self) is self:
+            await self._carry_out(operations.close_cursor(connection._session, self._name))
+        self._show_declared(None)
+
+    async def executemany(
+        self,
+        query: str | bytes,
+        params_seq: Iterable[Any],
+        *,
+        returning: bool = False,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> NoReturn:
+        self._refuse("executemany()")
+
+    def stream(
+        self,
+        query: str | bytes,
+        params: Params = None,
+        *,
+        size: int = STREAM_ROWS,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> NoReturn:
+        self._refuse("stream()")
+
+    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> NoReturn:
+        self._refuse("copy()")
+
+    async def fetchone(self) -> Row | None:
+        self._check_open()
+        if not self._left:
+            await self._ask("FORWARD 1")
+        return self._give_one()
+
+    async def fetchmany(self, size: int | None = None) -> list[Row]:
+        self._check_open()
+        wanted = max(self.arraysize if size is None else size, 0)
+        rows = self._give(wanted)
+        if len(rows) < wanted:
+            await self._ask(f"FORWARD {wanted - len(rows)}")
+            rows += self._give(None)
+        return rows
+
+    async def fetchall(self) -> list[Row]:
+        self._check_open()
+        rows = self._give(None)
+        await self._ask("FORWARD ALL")
+        return rows + self._give(None) if rows else self._give(None)
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        self._check_open()
+        while True:
+            if not self._left:
+                await self._ask(f"FORWARD {self.itersize}")
+            row = self._give_one()
+            if row is None:
+                return
+            yield row
+
+    async def scroll(self, value: int, mode: str = "relative") -> None:
+        cursor = await self._find()
+        target = self._target(value, mode)
+        if not self._skip_to(target):
+            moving = operations.move_cursor(self._connection._session, cursor.name, self._move(target))
+            self._moved(target, await self._carry_out(moving))
+
+    async def close(self) -> None:
+        if not self._closed:
+            try:
+                await self._give_up()
+            finally:
+                await super().close()

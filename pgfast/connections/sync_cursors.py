@@ -1,0 +1,247 @@
+"""Cursors, COPY and types of a connection for threads. Docstrings of the public methods stand in `docstrings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import ProgrammingError
+from ..protocol import operations
+from ..protocol.backend import CommandComplete
+from ..protocol.operations import Operation, Params
+from ..types import TypeInfo
+from ..types.registry import Registry
+from . import docstrings
+from .copying import BaseCopy
+from .results import STREAM_ROWS, BaseCursor, Row
+from .types import BaseTypes
+
+if TYPE_CHECKING:
+    from .sync import Connection
+
+T = TypeVar("T")
+
+
+@docstrings.document(docstrings.CURSOR)
+class Cursor(BaseCursor):
+    """Executes queries on a connection and walks through their results."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._own_registry: Registry | None = None
+        self._used = False
+
+    @property
+    def connection(self) -> Connection:
+        """The connection the cursor belongs to."""
+        return self._connection
+
+    @property
+    def types(self) -> Types:
+        """The types of the cursor: what is registered and chosen here holds for its executions only."""
+        if self._own_registry is None:
+            self._own_registry = Registry(self._connection._session.registry)
+        return Types(self._connection, self._own_registry)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._own_registry or self._connection._session.registry
+
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Row]:
+        self._arrive()
+        while (row := self._take_one()) is not None:
+            yield row
+
+    def execute(
+        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+    ) -> Cursor:
+        if self._used:
+            self._reset()
+        self._used = True
+        connection = self._connection
+        registry = self._own_registry or connection._session.registry
+        pipeline = connection._pipeline
+        if pipeline is not None:
+            self._pending = connection._add(pipeline, query, params, prepare, registry, timeout)
+            return self
+        operation = operations.execute_query(connection._session, query, params, prepare, registry)
+        found = connection._run(operation, timeout)
+        if isinstance(found, tuple):
+            self._tag, self._fields, rows = found
+            self._rows, self._at, self._stop = rows, 0, len(rows)
+        else:
+            self._show(found)
+        return self
+
+    def executemany(
+        self,
+        query: str | bytes,
+        params_seq: Iterable[Any],
+        *,
+        returning: bool = False,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._reset()
+        connection = self._connection
+        operation = operations.execute_many(connection._session, query, params_seq, returning, prepare, self._registry)
+        total, results = connection._run(operation, timeout)
+        self._show(results, None if returning else total)
+
+    def stream(
+        self,
+        query: str | bytes,
+        params: Params = None,
+        *,
+        size: int = STREAM_ROWS,
+        prepare: bool | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Row]:
+        self._reset()
+        connection, session = self._connection, self._connection._session
+        if connection._pipeline is not None:
+            raise ProgrammingError("a pipeline has no streams; leave it for one")
+        opening = operations.open_portal(session, query, params, size, prepare, self._registry)
+        portal = connection._run(opening, timeout)
+        self._show_portal(portal)
+        try:
+            while True:
+                yield from portal.ready
+                if portal.done:
+                    break
+                connection._step(operations.next_rows(session, portal), timeout)
+        finally:
+            if not portal.done and not connection.closed and not session.at_rest:
+                connection._step(operations.close_portal(session), timeout)
+            self._show_portal(portal)
+
+    def _arrive(self) -> None:
+        """Wait for the answer of the pipeline where there is none yet."""
+        if self._pending is not None:
+            self._show_outcome(self._connection._await(self._pending))
+
+    def fetchone(self) -> Row | None:
+        at = self._at
+        if at < self._stop:
+            self._at = at + 1
+            return self._rows[at]
+        self._arrive()
+        return self._take_one()
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        self._arrive()
+        return self._take(self.arraysize if size is None else size)
+
+    def fetchall(self) -> list[Row]:
+        if self._at == self._stop:
+            self._arrive()
+        return self._take(None)
+
+    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> Copy:
+        self._reset()
+        return Copy(self, statement, params, timeout)
+
+    def close(self) -> None:
+        self._closed = True
+        self._show(())
+
+
+@docstrings.document(docstrings.COPY)
+class Copy(BaseCopy):
+    """One COPY FROM STDIN or TO STDOUT."""
+
+    def __init__(self, cursor: Cursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
+        super().__init__(cursor.connection._session, cursor._registry)
+        self._cursor = cursor
+        self._connection = cursor.connection
+        self._statement = statement
+        self._params = params
+        self._timeout = timeout
+
+    def _carry_out(self, operation: Operation[T]) -> T:
+        """What the step returns; after a failure the COPY is over."""
+        try:
+            return self._connection._step(operation, self._timeout)
+        except BaseException:
+            self._over = True
+            raise
+
+    def __enter__(self) -> Copy:
+        operation = self._start(self._statement, self._params)
+        self._begun(self._connection._run(operation, self._timeout))
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._is_past(exc):
+            return
+        if not self._copies_in:
+            self._over = True
+            self._connection._abandon()
+        elif exc is None:
+            self._end_writing()
+            self._cursor._show_copied(self._carry_out(operations.copy_end(self._session)))
+            self._over = True
+        else:
+            self._drop_writing()
+            self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
+            self._over = True
+
+    def write(self, data: str | bytes | bytearray | memoryview) -> None:
+        if self._add(data):
+            self._carry_out(operations.copy_send(self._session))
+
+    def write_row(self, row: Sequence[Any]) -> None:
+        if self._add_row(row):
+            self._carry_out(operations.copy_send(self._session))
+
+    def _next(self, take: Callable[[Any], T]) -> T | None:
+        """What `take` makes of the next run, None at the end of the data."""
+        self._check_readable()
+        if self._over:
+            return None
+        event = self._carry_out(operations.copy_next(self._session))
+        if isinstance(event, CommandComplete):
+            self._cursor._show_copied(event)
+            self._end_reading()
+            return None
+        return take(event)
+
+    def read(self) -> bytes:
+        return self._next(self._payloads) or b""
+
+    def read_row(self) -> Row | None:
+        while not self._waiting and self._next(self._decode):
+            pass
+        return self._waiting.popleft() if self._waiting else None
+
+    def rows(self) -> Iterator[Row]:
+        while (row := self.read_row()) is not None:
+            yield row
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read():
+            yield data
+
+
+@docstrings.document(docstrings.TYPES)
+class Types(BaseTypes):
+    """What a program says about types to a connection or cursor."""
+
+    def __init__(self, connection: Connection, registry: Registry) -> None:
+        super().__init__(registry)
+        self._connection = connection
+
+    def load(self, *names: str | int, timeout: float | None = None) -> list[TypeInfo]:
+        connection = self._connection
+        return connection._run(operations.load_types(connection._session, names), timeout)
