@@ -118,7 +118,7 @@ def _system_directories() -> Iterator[Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
+class Account:
     """Who runs the server's programs: ourselves, or an unprivileged account when we are root."""
 
     name: str | None = None
@@ -137,19 +137,20 @@ class _Account:
             os.chown(path, self.uid, self.gid)
 
 
-def _account() -> _Account:
+def find_account() -> Account:
+    """Who can run a server: this process's own account, or one of ACCOUNTS where that is root."""
     if sys.platform == "win32" or os.geteuid() != 0:
-        return _Account()
+        return Account()
     import pwd
 
     for name in ACCOUNTS:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
-            return _Account(name, entry.pw_uid, entry.pw_gid)
+            return Account(name, entry.pw_uid, entry.pw_gid)
     raise OperationalError(f"PostgreSQL does not run as root, and none of the accounts {', '.join(ACCOUNTS)} exists")
 
 
-def _open_to_all(path: Path) -> bool:
+def open_to_all(path: Path) -> bool:
     """Whether any account can reach the directory: every directory on the way lets others pass."""
     return all(step.stat().st_mode & 0o001 for step in (path, *path.parents))
 
@@ -157,7 +158,7 @@ def _open_to_all(path: Path) -> bool:
 def _readable_by_all(trees: Sequence[Path]) -> bool:
     """Whether any account can read everything in the trees, and reach them."""
     for tree in trees:
-        if not _open_to_all(tree.resolve()):
+        if not open_to_all(tree.resolve()):
             return False
         for directory, _, files in os.walk(tree):
             if os.stat(directory).st_mode & 0o005 != 0o005:
@@ -169,7 +170,7 @@ def _readable_by_all(trees: Sequence[Path]) -> bool:
     return True
 
 
-def _temporary_parent(account: _Account) -> Path:
+def temporary_parent(account: Account) -> Path:
     """Where to make directories: the usual temporary directory, or the next one that the account can reach.
 
     Its path must be short: a Unix socket's has at most 107 bytes.
@@ -179,7 +180,7 @@ def _temporary_parent(account: _Account) -> Path:
     if sys.platform == "win32":
         return usual
     for place in places:
-        if len(str(place)) < 60 and (account.name is None or _open_to_all(place)):
+        if len(str(place)) < 60 and (account.name is None or open_to_all(place)):
             return place
     raise OperationalError(f"no temporary directory that account {account.name} can reach, tried {places}")
 
@@ -204,7 +205,8 @@ def _place(installation: Installation, directory: Path) -> Installation:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -236,7 +238,7 @@ class EmbeddedServer:
     user: str = "postgres"
     port: int = 0
     directory: Path | None = None
-    _account: _Account = field(default_factory=_account, repr=False)
+    _account: Account = field(default_factory=find_account, repr=False)
     _guard: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _owner_pid: int = field(default=0, repr=False)
 
@@ -290,7 +292,7 @@ class EmbeddedServer:
         if self.directory is not None:
             raise OperationalError("the embedded server is running already")
         installation = self.installation or find_installation()
-        self.directory = Path(tempfile.mkdtemp(prefix="pgfast-", dir=_temporary_parent(self._account)))
+        self.directory = Path(tempfile.mkdtemp(prefix="pgfast-", dir=temporary_parent(self._account)))
         self._owner_pid = os.getpid()
         try:
             self._account.own(self.directory)
@@ -374,7 +376,7 @@ class EmbeddedServer:
         """Starts the server on a free port; on another one when somebody was quicker."""
         log = str(self._started() / "log")
         for attempt in range(_ATTEMPTS):
-            self.port = _free_port()
+            self.port = free_port()
             try:
                 self._run("pg_ctl", "-D", str(self.data), "-l", log, "-o", f"-p {self.port}", "-w", "-s", "start")
             except OperationalError as exc:

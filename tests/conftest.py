@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .poolers import POOLERS
+
 if TYPE_CHECKING:
     from pgfast.embedded import EmbeddedServer
 
@@ -38,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="14,15,16,17,18",
         help="major versions of the servers that tests of every version run against (default: %(default)s)",
     )
+    parser.addoption(
+        "--poolers",
+        default=",".join(POOLERS),
+        help="connection poolers that their tests run against (default: %(default)s)",
+    )
 
 
 def pytest_configure() -> None:
@@ -49,6 +56,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "version" in metafunc.fixturenames:
         wanted = [int(major) for major in metafunc.config.getoption("--versions").split(",") if major]
         metafunc.parametrize("version", wanted, scope="session", ids=[f"pg{major}" for major in wanted])
+    if "pooler_name" in metafunc.fixturenames:
+        names = [name for name in metafunc.config.getoption("--poolers").split(",") if name]
+        metafunc.parametrize("pooler_name", names, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -294,9 +294,9 @@ def test_a_taken_port_is_tried_again_with_another(monkeypatch: pytest.MonkeyPatc
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         taken = holder.getsockname()[1]
-        free = embedded._free_port
+        free = embedded.free_port
         ports = iter([taken])
-        monkeypatch.setattr(embedded, "_free_port", lambda: next(ports, 0) or free())
+        monkeypatch.setattr(embedded, "free_port", lambda: next(ports, 0) or free())
         with EmbeddedServer() as server:
             assert server.port != taken
             assert ask_for_tls(server.port) == b"N"

@@ -146,7 +146,7 @@ class BaseConnection:
 
     @property
     def prepare_threshold(self) -> int | None:
-        """Executions after which a statement is prepared; 0: at once, None: never."""
+        """Executions after which a statement is prepared; 0: at once, None: never (see `connect`)."""
         return self._session.prepared.threshold
 
     @prepare_threshold.setter

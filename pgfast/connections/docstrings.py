@@ -19,8 +19,9 @@ CONNECTION: Final[dict[str, str]] = {
 `conninfo` is a `postgresql://` URI or a `keyword=value` string, `kwargs` are settings of the same names, which come
 first; what neither has comes from the PG* variables. With `autocommit` every statement is its own transaction, else
 the first statement begins one and `commit()` or `rollback()` ends it. A statement is prepared on the server when it
-has been executed `prepare_threshold` times (0: at once, None: never). `timeout`, in seconds, covers name lookup,
-connecting, TLS and authentication; without it `connect_timeout` does.
+has been executed `prepare_threshold` times (0: at once, None: never); by default 5 times, and never behind a pooler
+that shares server connections among clients, as some of those lose prepared statements. `timeout`, in seconds, covers
+name lookup, connecting, TLS and authentication; without it `connect_timeout` does.
 
 Raises ProgrammingError for a setting that makes no sense, OperationalError where the server cannot be reached or
 refuses, TimeoutError. The password is in none of them.
@@ -128,7 +129,7 @@ SERVER_CURSOR: Final[dict[str, str]] = {
     "execute": """The cursor itself, declared for the query; what it was declared for before is closed.
 
 Placeholders are those of `Cursor.execute`. Raises NoActiveSqlTransaction outside a transaction, unless the cursor is
-declared `withhold`.
+declared `withhold`. `timeout` holds for each fetch and scroll, too.
 """
     + _TIMEOUT,
     "executemany": """Raises NotSupportedError.""",

@@ -26,6 +26,7 @@ class BaseServerCursor(BaseCursor):
 
     _declared: NamedCursor | None = None
     _position = 0
+    _timeout: float | None = None
 
     def _set_up(self, name: str, scrollable: bool | None, withhold: bool) -> None:
         check_name(name)

@@ -18,6 +18,7 @@ from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import Notification
 from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
+from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
 from ..types.registry import Registry
 from . import docstrings
@@ -48,7 +49,7 @@ class Connection(BaseConnection):
         *,
         autocommit: bool = False,
         timeout: float | None = None,
-        prepare_threshold: int | None = 5,
+        prepare_threshold: int | None = AUTOMATIC,
         **kwargs: Any,
     ) -> C:
         infos = settings.parse(conninfo, **kwargs)

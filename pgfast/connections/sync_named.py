@@ -27,8 +27,8 @@ class ServerCursor(BaseServerCursor, Cursor):
         super().__init__(connection)
         self._set_up(name, scrollable, withhold)
 
-    def _carry_out(self, operation: Operation[T], timeout: float | None = None) -> T:
-        return self._connection._run(operation, timeout)
+    def _carry_out(self, operation: Operation[T]) -> T:
+        return self._connection._run(operation, self._timeout)
 
     def _find(self) -> NamedCursor:
         """The cursor on the server; one that this object has not declared is looked for by its name."""
@@ -52,11 +52,12 @@ class ServerCursor(BaseServerCursor, Cursor):
             raise NotSupportedError("the query of a server cursor cannot be prepared")
         self._give_up()
         self._check_open()
+        self._timeout = timeout
         session = self._connection._session
         declaring = operations.declare_cursor(
             session, self._name, query, params, self._scrollable, self._withhold, self._registry
         )
-        self._show_declared(self._carry_out(declaring, timeout))
+        self._show_declared(self._carry_out(declaring))
         self._connection._named[self._name] = self
         return self
 

@@ -171,7 +171,7 @@ class Link:
                 answer = self._ask(deadline)
             elif type(step) is Read:
                 if step.raw:
-                    answer = self._receive_raw(deadline)
+                    answer = self._receive_raw(deadline, step.reset)
                 elif step.patience is not None:
                     answer = self._receive_patiently(step.patience, deadline)
                 else:
@@ -327,9 +327,14 @@ class Link:
             deadline.remaining()
             return -1
 
-    def _receive_raw(self, deadline: Deadline) -> bytes:
+    def _receive_raw(self, deadline: Deadline, reset: bool) -> bytes:
         data = bytearray(_RAW_BYTES)
-        return bytes(data[: self._receive_into(memoryview(data), deadline)])
+        try:
+            return bytes(data[: self._receive_into(memoryview(data), deadline)])
+        except OperationalError as exc:
+            if reset and isinstance(exc.__cause__, ConnectionError):
+                return b""
+            raise
 
     def _receive_into(self, view: memoryview, deadline: Deadline) -> int:
         deadline.remaining()

@@ -17,6 +17,11 @@ from .backend import Field
 if TYPE_CHECKING:
     from .plans import StatementPlan
 
+#: The threshold that depends on the server: THRESHOLD, or None behind a pooler that shares server connections.
+AUTOMATIC: Final = -1
+THRESHOLD: Final = 5
+#: How often a statement may be stale before it is prepared no more.
+_MOST_STALE: Final = 2
 #: Random bytes in the names of a session's statements.
 _MARK_BYTES: Final = 6
 
@@ -64,22 +69,24 @@ class Prepared:
 class PreparedStatements:
     """The prepared statements of a session, least recently used first, keyed by their SQL.
 
-    A statement is prepared once it has been executed `threshold` times (0: at once, None: never), at most `maximum` are
-    kept. Their names are this client's alone: behind a pooler that changes servers another client's statement of the
-    same name would be executed. The descriptions of statements that were executed without being prepared are kept too,
-    as many: with one at hand a statement goes to the server in a single write.
+    A statement is prepared once it has been executed `threshold` times (0: at once, None: never, AUTOMATIC), at most
+    `maximum` are kept. Their names are this client's alone: behind a pooler that changes servers another client's
+    statement of the same name would be executed. The descriptions of statements that were executed without being
+    prepared are kept too, as many: with one at hand a statement goes to the server in a single write.
 
     `ready` are prepared statements by the very text that a program has given, with a sequence of parameters, and
     `plain` those without parameters; what is there need not be read again. Both are emptied when a statement comes or
     goes. `latest` is the SQL of the statement used last.
     """
 
-    def __init__(self, threshold: int | None = 5, maximum: int = 100) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: int | None = AUTOMATIC, maximum: int = 100) -> None:
+        self._automatic = threshold == AUTOMATIC
+        self.threshold = THRESHOLD if self._automatic else threshold
         self.maximum = maximum
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._described: OrderedDict[str, Prepared] = OrderedDict()
+        self._stale: OrderedDict[str, int] = OrderedDict()
         self._dropped: list[bytes] = []
         self._mark = secrets.token_hex(_MARK_BYTES).encode("ascii")
         self._serial = 0
@@ -89,6 +96,11 @@ class PreparedStatements:
 
     def __len__(self) -> int:
         return len(self._prepared)
+
+    def heed_sharing(self) -> None:
+        """A pooler shares server connections among its clients: it may or may not follow prepared statements."""
+        if self._automatic:
+            self.threshold = None
 
     def find(self, sql: str) -> Prepared | None:
         """The prepared statement for this SQL, now the most recently used one; None where there is none."""
@@ -114,6 +126,8 @@ class PreparedStatements:
         `prepare` overrules the threshold, but nothing is prepared where the threshold is None.
         """
         count = self._counts.pop(sql, 0)
+        if self._stale.get(sql, 0) >= _MOST_STALE:
+            prepare = False
         if prepare is not False and self.threshold is not None and (prepare or count >= self.threshold):
             self._serial += 1
             return b"_pgfast_%b_%d" % (self._mark, self._serial)
@@ -157,11 +171,22 @@ class PreparedStatements:
         if statement is not None:
             self._dropped.append(statement.name)
 
-    def drop_statement(self, statement: Prepared) -> None:
+    def drop_stale(self, sql: str) -> None:
+        """As `drop`, for a statement that the server has dropped or whose columns have changed.
+
+        Where that happens again the statement is not prepared any more: a pooler that shares the statements of its
+        clients may give a new name to the old one.
+        """
+        self.drop(sql)
+        self._stale[sql] = self._stale.pop(sql, 0) + 1
+        while len(self._stale) > max(self.maximum, 1):
+            self._stale.popitem(last=False)
+
+    def drop_statement(self, statement: Prepared, stale: bool = False) -> None:
         """Use this statement no more, if it is still used."""
         for sql, kept in self._prepared.items():
             if kept is statement:
-                self.drop(sql)
+                (self.drop_stale if stale else self.drop)(sql)
                 return
 
     def discard(self, name: bytes) -> None:

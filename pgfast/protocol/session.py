@@ -121,6 +121,8 @@ _FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
 _HEEDED: Final = HEEDED | _FORGETTING
 #: Bytes of the longest key in BackendKeyData (docs: BackendKeyData).
 _LONGEST_KEY: Final = 256
+#: The largest number that a process has on Linux, and on any other system as good as ever.
+_MOST_PID: Final = 1 << 22
 #: The payloads of ReadyForQuery.
 _STATUSES: Final = {b"I": "I", b"T": "T", b"E": "E"}
 
@@ -149,9 +151,10 @@ class Session:
     """One session, from the first packet to the last.
 
     `parameters` holds what ParameterStatus reported, `standard_strings` whether a backslash is an ordinary character in
-    '...' by them, `transaction_status` is "I", "T" or "E" as of the last
-    ReadyForQuery. `autocommit` is the client's: the operations begin transactions by it. `dead` is the reason why
-    nothing more can be said, None while all is well.
+    '...' by them, `transaction_status` is "I", "T" or "E" as of the last ReadyForQuery. `autocommit` is the client's:
+    the operations begin transactions by it. `shared` says that a pooler may change servers after every transaction: it
+    gives its clients numbers that no process has. `dead` is the reason why nothing more can be said, None while all is
+    well.
     """
 
     def __init__(
@@ -174,6 +177,7 @@ class Session:
         self.transaction_status = "I"
         self.protocol_version = (3, 0)
         self.walsender = False
+        self.shared = False
         self.backend_pid = 0
         self.secret_key = b""
         self.dead: str | None = None
@@ -426,6 +430,9 @@ class Session:
                         f"BackendKeyData has a key of {len(secret_key)} bytes, {least} to {most} are allowed"
                     )
                 self.backend_pid, self.secret_key = process_id, secret_key
+                if not 0 < process_id <= _MOST_PID:
+                    self.shared = True
+                    self.prepared.heed_sharing()
             case backend.ErrorResponse():
                 self._fail(message)
 

@@ -248,12 +248,15 @@ def test_names_that_cannot_be_are_refused(conn: Any, name: str) -> None:
         conn.cursor(name)
 
 
-def test_a_timeout_ends_the_declaring(conn: Any) -> None:
-    conn.execute("create temp table t (a int)")
+def test_a_timeout_holds_for_each_fetch(conn: Any) -> None:
+    cursor = conn.cursor("c").execute(
+        "select pg_sleep(case n when 3 then 30 else 0 end) from generate_series(1, 9) n", timeout=0.5
+    )
+    assert cursor.fetchmany(2) == [("",)] * 2
     with pytest.raises(errors.TimeoutError):
-        conn.cursor("c").execute("select 1 from pg_sleep(30)", timeout=0.3).fetchall()
-        conn.execute("select pg_sleep(30)", timeout=0.3)
+        cursor.fetchone()
     conn.rollback()
+    assert conn.execute("select 1").fetchone() == (1,)
 
 
 def test_it_goes_with_a_pipeline(conn: Any) -> None:

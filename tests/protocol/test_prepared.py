@@ -107,3 +107,20 @@ def test_what_is_ready_goes_when_a_statement_comes_or_goes() -> None:
         assert (statements.latest, len(statements.ready), len(statements.plain)) == ("a", 1, 1)
         change(statements)
         assert (statements.latest, statements.ready, statements.plain) == ("", {}, {})
+
+
+def test_a_statement_that_is_stale_twice_is_prepared_no_more() -> None:
+    statements = PreparedStatements(0)
+    for _ in range(2):
+        assert statements.name_for("select 1", None)
+        statements.drop_stale("select 1")
+    assert statements.name_for("select 1", None) == statements.name_for("select 1", True) == b""
+    assert statements.name_for("select 2", None)
+
+
+def test_a_shared_server_changes_the_automatic_threshold_alone() -> None:
+    automatic, chosen = PreparedStatements(), PreparedStatements(3)
+    before = automatic.threshold
+    for statements in (automatic, chosen):
+        statements.heed_sharing()
+    assert (before, automatic.threshold, chosen.threshold) == (5, None, 3)

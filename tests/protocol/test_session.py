@@ -396,3 +396,13 @@ def backend_statement() -> Any:
     from pgfast.protocol.prepared import Prepared
 
     return Prepared(b"s", (), None)
+
+
+@pytest.mark.parametrize(
+    ("pid", "shared"), [(1, False), (1 << 22, False), ((1 << 22) + 1, True), (-5, True), (0, True)]
+)
+def test_a_number_that_no_process_has_tells_of_a_pooler(codec: ModuleType, pid: int, shared: bool) -> None:
+    session = new_session(codec, State.STARTUP)
+    feed(session, m.authentication(0) + m.backend_key_data(pid) + m.ready())
+    seen(session)
+    assert (session.shared, session.backend_pid) == (shared, pid)

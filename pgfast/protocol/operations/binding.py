@@ -39,6 +39,8 @@ _FEATURE_NOT_SUPPORTED: Final = "0A000"
 #: SQLSTATEs, or classes of them, with which the server refuses a statement that was written by a description that does
 #: not hold any more: names and types (42), another number of columns, a value of another width.
 _OUT_OF_DATE: Final = ("42", "08P01", "22P03")
+#: How often a statement is tried again: prepared anew, and then not prepared.
+_RETRIES: Final = 2
 #: Where the server raises 0A000 for a changed result type; its text is translated, this is not (server: plancache.c).
 _REVALIDATE: Final = "RevalidateCachedQuery"
 
@@ -176,8 +178,26 @@ def find_statement(session: Session, sql: str, prepare: bool | None) -> Operatio
         )
     found = session.prepared.find(sql)
     if found is None:
-        found = yield from prepare_statement(session, sql, session.prepared.name_for(sql, prepare))
+        name = session.prepared.name_for(sql, prepare)
+        # A pooler parses it anew on other servers: it is prepared when the types of its parameters can be told.
+        found = yield from prepare_statement(session, sql, b"" if session.shared else name)
+    elif session.shared:
+        found = yield from _described_anew(session, sql, found)
     return found
+
+
+def _described_anew(session: Session, sql: str, known: Prepared) -> Operation[Prepared]:
+    """A prepared statement as the server describes it that is to execute it. No Sync has been sent yet."""
+    frontend.describe_statement(session.out, known.name)
+    frontend.flush(session.out)
+    session.expect(State.DESCRIBE)
+    description = _Description()
+    yield from exchange(session, description)
+    if (description.type_oids, description.fields) == (known.type_oids, known.fields):
+        return known
+    made = Prepared(known.name, description.type_oids, description.fields)
+    session.prepared.keep(sql, made)
+    return made
 
 
 #: No limit to what is written at once.
@@ -235,18 +255,18 @@ def is_out_of_date(exc: DatabaseError) -> bool:
 
 
 def unless_stale(session: Session, sql: str, run: Callable[[], Operation[T]]) -> Operation[T]:
-    """What an execution of this statement gives, once more where the server has dropped the prepared statement, or its
+    """What an execution of this statement gives, again where the server has dropped the prepared statement, or its
     columns have changed, and no transaction has been spoilt by it."""
-    cached = session.prepared.find(sql)
-    idle = session.transaction_status == "I"
-    try:
-        return (yield from run())
-    except DatabaseError as exc:
-        if cached is None or not is_stale(exc):
-            raise
-        session.prepared.drop(sql)
-        if not idle:
-            raise
+    for _ in range(_RETRIES):
+        idle = session.transaction_status == "I"
+        try:
+            return (yield from run())
+        except DatabaseError as exc:
+            if session.prepared.find(sql) is None or not is_stale(exc):
+                raise
+            session.prepared.drop_stale(sql)
+            if not idle:
+                raise
     return (yield from run())
 
 
@@ -331,9 +351,10 @@ class _Confirmed(Executions):
     whether its columns are others now.
     """
 
-    def __init__(self, plan: StatementPlan) -> None:
+    def __init__(self, plan: StatementPlan, parsed: bool = False) -> None:
         super().__init__(plan)
-        self.parsed = self.begun = self.outdated = False
+        self.parsed = parsed
+        self.begun = self.outdated = False
 
     def receive(self, session: Session) -> None:
         super().receive(session)
@@ -380,14 +401,16 @@ def execute_described(
 
     The types of the parameters are told to the server, so that values written for them are read as nothing else. None
     where the description was out of date, or may be because a value does not fit: nothing has been executed then, and
-    the server must be asked again. The statement or its description is remembered unless `keep` is false. Raises as
-    `execute`, with the session at rest.
+    the server must be asked again. The statement or its description is remembered unless `keep` is false. A statement
+    that is prepared is only described anew. Raises as `execute`, with the session at rest.
     """
     statement, was_idle = plan.statement, session.transaction_status == "I"
+    prepared = bool(name) and session.prepared.find(sql) is statement
     dropped = session.prepared.take_dropped()
     for closed in dropped:
         frontend.close_statement(session.out, closed)
-    frontend.parse(session.out, name, sql, statement.type_oids)
+    if not prepared:
+        frontend.parse(session.out, name, sql, statement.type_oids)
     frontend.describe_statement(session.out, name)
     try:
         write_execution(session, plan, params, frontend.EXECUTE_AND_SYNC)
@@ -398,16 +421,22 @@ def execute_described(
             session.prepared.forget_descriptions(sql)
             return None
         raise
-    session.expect(*[State.CLOSE] * len(dropped), State.PARSE, State.DESCRIBE)
+    session.expect(*[State.CLOSE] * len(dropped), *[] if prepared else [State.PARSE], State.DESCRIBE)
     session.expect_executions(1, synced=True)
-    reply = _Confirmed(plan)
+    reply = _Confirmed(plan, parsed=prepared)
     session.prepared.forget_descriptions(sql)
     yield from answer(session, reply)
     failure, refused_now = reply.failure, False
     if isinstance(failure, DatabaseError) and failure.diag.message_primary and not reply.begun:
         refused_now = is_out_of_date(failure)
+        if name and is_stale(failure):
+            session.prepared.drop_stale(sql)
+            refused_now = True
     stale = reply.outdated or refused_now
-    if not stale and reply.parsed and name:
+    if prepared:
+        if stale:
+            session.prepared.drop(sql)
+    elif not stale and reply.parsed and name:
         session.prepared.keep(sql, statement)
     elif not stale and not name and keep:
         session.prepared.keep_description(sql, statement)

@@ -97,8 +97,10 @@ def describe_cursor(session: Session, name: str, registry: Registry) -> Operatio
     if session.simple_only:
         (result,) = yield from query(session, f"FETCH 0 FROM {identifier(name)}", registry)
         return NamedCursor(name, Prepared(b"", (), result.fields))
-    frontend.describe_portal(session.out, frontend.text(name, "the cursor's name"))
-    session.expect(State.DESCRIBE_ROWS)
+    # Describe of the portal would do, but pgpool knows no portals other than those that Bind has made.
+    frontend.parse(session.out, b"", f"FETCH 0 FROM {identifier(name)}")
+    frontend.describe_statement(session.out, b"")
+    session.expect(State.PARSE, State.DESCRIBE)
     session.write_sync()
     columns = _Columns()
     yield from exchange(session, columns)

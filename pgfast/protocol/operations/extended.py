@@ -65,7 +65,7 @@ def execute(
 def prepared_plan(session: Session, sql: str, registry: Registry) -> StatementPlan | None:
     """The plan of a prepared statement that can be executed at once; None where anything must be asked first."""
     statement = session.prepared.find(sql)
-    if statement is None:
+    if statement is None or session.shared:
         return None
     rules = registry.rules
     plan = statement.plan
@@ -77,11 +77,11 @@ def prepared_plan(session: Session, sql: str, registry: Registry) -> StatementPl
 
 
 def described_plan(session: Session, sql: str, prepare: bool | None, registry: Registry) -> StatementPlan | None:
-    """The plan of a statement that is not prepared but was described before, for the name to parse it under now.
+    """The plan of a statement that was described before, for the name to parse it under now, or that it has already.
 
     None where the server must be asked.
     """
-    known = session.prepared.described(sql)
+    known = (session.prepared.find(sql) if session.shared else None) or session.prepared.described(sql)
     if known is None:
         return None
     rules = registry.rules
@@ -89,8 +89,8 @@ def described_plan(session: Session, sql: str, prepare: bool | None, registry: R
         return None
     if plan_of(known, rules).open_records:
         return None
-    name = session.prepared.name_for(sql, prepare)
-    return plan_of(Prepared(name, known.type_oids, known.fields) if name else known, rules)
+    name = known.name or session.prepared.name_for(sql, prepare)
+    return plan_of(Prepared(name, known.type_oids, known.fields) if name != known.name else known, rules)
 
 
 def may_execute_again(
@@ -102,7 +102,7 @@ def may_execute_again(
     that may have failed because its parameters are of other types now is prepared no more.
     """
     if is_stale(exc):
-        session.prepared.drop(sql)
+        session.prepared.drop_stale(sql)
         return was_idle
     if is_out_of_date(exc):
         session.prepared.drop(sql)
@@ -186,7 +186,9 @@ def _pipeline(
     try:
         return (yield from _run_pipeline(session, sql, given, returning, prepare, registry))
     except DatabaseError as exc:
-        if first and (is_stale(exc) or is_out_of_date(exc) or exc.fault is not None):
+        if is_stale(exc):
+            session.prepared.drop_stale(sql)
+        elif first and (is_out_of_date(exc) or exc.fault is not None):
             session.prepared.drop(sql)
         raise
 

@@ -102,7 +102,7 @@ class Pipeline(Reply):
         self.forget_unnamed()  # a pooler may give the session another server now, which has never seen it
 
     def unnamed_plan(self, sql: str, registry: Registry) -> StatementPlan | None:
-        """The plan of the statement that the server has without a name, where it is this one."""
+        """The plan of the statement that the server was asked about last, where it has no name and is this one."""
         found = self._unnamed
         return found[1] if found is not None and found[0] == sql and found[1].rules is registry.rules else None
 
@@ -191,7 +191,7 @@ class Pipeline(Reply):
         if plan is not None and not self._broken:
             self._fail_first(exc)
             if isinstance(exc, DatabaseError) and (is_stale(exc) or is_out_of_date(exc)):
-                session.prepared.drop_statement(plan.statement)
+                session.prepared.drop_statement(plan.statement, is_stale(exc))
         else:
             self.failure = self.failure or exc
         self._broken = False
@@ -261,7 +261,7 @@ def add_asking(
     pipeline.forget_unnamed()  # asking may put another statement in its place
     statement, rules = yield from known_statement(session, found.sql, prepare, registry)
     plan = plan_of(statement, rules)
-    if not statement.name:
+    if not statement.name or session.shared:
         pipeline.keep_unnamed(found.sql, plan)
     return pipeline.add(session, plan, values)
 

@@ -208,8 +208,8 @@ def request_cancel(
         yield from _begin_tls(session, encryption)
     frontend.cancel_request(session.out, process_id, secret_key)
     yield from _post(session)
-    while (yield Read(raw=True)):
-        pass  # The server says nothing; a pooler that does is not listened to.
+    while (yield Read(raw=True, reset=True)):
+        pass  # The server says nothing; a pooler that does is not listened to. Odyssey ends the connection by a reset.
 
 
 def terminate(session: Session) -> memoryview:

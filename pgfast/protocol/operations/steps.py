@@ -29,10 +29,12 @@ class Read:
     stream.
 
     With `raw` the answer is the bytes themselves and the ReadBuffer stays untouched: for the one byte that answers
-    SSLRequest. With `patience` the answer is -1 when nothing has come in so many seconds.
+    SSLRequest; with `reset`, too, a connection that is reset has ended like any other. With `patience` the answer is -1
+    when nothing has come in so many seconds.
     """
 
     raw: bool = False
+    reset: bool = False
     patience: float | None = None
 
 
