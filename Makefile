@@ -19,16 +19,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Some tools start others by name (cython-lint starts pycodestyle).
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test lint bench fuzz fuzz-compiler wheel clean
+.PHONY: help demo test test-matrix lint bench fuzz fuzz-compiler wheel clean
 
 help:
-	@echo 'make demo    load and read TPC-H lineitem with a server of its own, compiled beside pure'
-	@echo 'make test    the whole suite, with both implementations, against real servers, PostgreSQL 14 to 18'
-	@echo 'make lint    ruff, cython-lint, mypy --strict, stubtest, actionlint'
-	@echo 'make bench   every kind of work beside the floor and the peers: docs/benchmarks.md (ARGS=--quick: two minutes)'
-	@echo 'make fuzz    the codec, the parsers and the session under ASan and UBSan, FUZZ_SECONDS each (Linux, clang-14)'
-	@echo 'make wheel   sdist, compiled and pure wheel, each tested in a clean environment'
-	@echo 'make clean   remove everything these make'
+	@echo 'make demo        load and read TPC-H lineitem with a server of its own, compiled beside pure'
+	@echo 'make test        the whole suite, with both implementations, against real servers, PostgreSQL 14 to 18'
+	@echo 'make test-matrix the live tests against PostgreSQL 10 to 18, with both implementations: one table'
+	@echo 'make lint        ruff, cython-lint, mypy --strict, stubtest, actionlint'
+	@echo 'make bench       every kind of work beside the floor and the peers: docs/benchmarks.md (ARGS=--quick: two minutes)'
+	@echo 'make fuzz        the codec, the parsers and the session under ASan and UBSan, FUZZ_SECONDS each (Linux, clang-14)'
+	@echo 'make wheel       sdist, compiled and pure wheel, each tested in a clean environment'
+	@echo 'make clean       remove everything these make'
 
 $(VENV)/made:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("pgfast needs Python 3.10 or later: make PYTHON=...")'
@@ -47,6 +48,9 @@ demo: $(VENV)/with-demo
 test: $(VENV)/with-test
 	PGFAST_IMPL=c $(BIN)/python -m pytest $(ARGS)
 	PGFAST_IMPL=python $(BIN)/python -m pytest --without-codec $(ARGS)
+
+test-matrix: $(VENV)/with-test
+	$(BIN)/python tools/test_matrix.py $(ARGS)
 
 lint: $(VENV)/with-lint
 	$(BIN)/ruff check .

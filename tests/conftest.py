@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="major versions of the servers that tests of every version run against (default: %(default)s)",
     )
     parser.addoption(
+        "--server",
+        type=int,
+        help="major version of the ordinary server and of the one with TLS (default: 18 and 17, by pip)",
+    )
+    parser.addoption(
         "--poolers",
         default=",".join(POOLERS),
         help="connection poolers that their tests run against (default: %(default)s)",
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # The tickets of whoever runs the tests would change how connections begin.
     os.environ["KRB5CCNAME"] = "MEMORY:none"
+    config.addinivalue_line("markers", "since(major): the server does what is tested from this major version on")
+    major = config.getoption("--server")
+    if major is not None:
+        from .versions import installation
+
+        directory = str(installation(major).bin)
+        os.environ.update(PGFAST_SERVER_BIN=directory, PGFAST_TLS_SERVER_BIN=directory)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -63,9 +75,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--without-codec"):
-        kept = [item for item in items if not {"codec", "codecs"} & set(getattr(item, "fixturenames", ()))]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
+        _leave_out(config, items, lambda item: bool({"codec", "codecs"} & set(getattr(item, "fixturenames", ()))))
+    major = config.getoption("--server")
+    if major is not None:
+        _leave_out(config, items, lambda item: any(mark.args[0] > major for mark in item.iter_markers("since")))
     leave_out_kerberos(config, items)
 
 
@@ -77,8 +90,7 @@ def leave_out_kerberos(config: pytest.Config, items: list[pytest.Item]) -> None:
     from .kerberos import missing
 
     if missing():
-        config.hook.pytest_deselected(items=wanting)
-        items[:] = [item for item in items if item not in wanting]
+        _leave_out(config, items, lambda item: item in wanting)
         config.stash[LEFT_OUT] = f"{len(wanting)} tests of GSSAPI were left out; missing: {', '.join(missing())}"
 
 
@@ -89,6 +101,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{left_out}.")
         terminalreporter.write_line("On Debian and Ubuntu, as root: python3 -m tools.kerberos; then make clean test.")
         terminalreporter.write_line("With PGFAST_TEST_KERBEROS=require they fail instead.")
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], leaves: Callable[[pytest.Item], bool]) -> None:
+    left = [item for item in items if leaves(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
 
 
 @pytest.fixture(scope="session", params=CODECS)

@@ -93,14 +93,7 @@ class ConnectionInfo:
     @property
     def server_version(self) -> int:
         """The server's version as a number: 180004 is 18.4, 90603 is 9.6.3; 0 where the server does not tell."""
-        words = self._session.parameters.get("server_version", "").split()
-        digits = "".join(char if char.isdigit() else " " for char in words[0]).split() if words else []
-        if not digits or not words[0][0].isdigit():
-            return 0
-        numbers = [int(part) for part in digits[:3]] + [0, 0]
-        if numbers[0] >= 10:
-            return numbers[0] * 10000 + (numbers[1] if "." in words[0] else 0)
-        return numbers[0] * 10000 + numbers[1] * 100 + numbers[2]
+        return self._session.server_version
 
     @property
     def encoding(self) -> str:

@@ -44,11 +44,12 @@ from ..versions import installation
 
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[EmbeddedServer]:
+def source(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """A server that decodes its log, and prepares transactions."""
     settings = {"wal_level": "logical", "max_prepared_transactions": "10", "logical_decoding_work_mem": "64kB"}
     # npm's server has the plugins of contrib.
-    with EmbeddedServer(installation=installation(18), settings=settings) as started:
+    major = request.config.getoption("--server") or 18
+    with EmbeddedServer(installation=installation(major), settings=settings) as started:
         with pgfast.connect(started.dsn, autocommit=True) as conn:
             conn.execute("create type mood as enum ('ok', 'sad')")
             conn.execute("create table item (id int primary key, name text, price numeric(9,2), m mood, big text)")

@@ -30,6 +30,9 @@ _REPORTED: Final = (
     "'client_encoding', 'application_name', 'is_superuser', 'session_authorization', 'DateStyle', 'IntervalStyle', "
     "'TimeZone', 'integer_datetimes', 'standard_conforming_strings')"
 )
+#: The setting for digits of floats in text, and the version that needs it no more (docs: Floating-Point Types).
+_FLOAT_DIGITS: Final = "extra_float_digits"
+_SHORTEST_FLOATS: Final = 120000
 #: Settings that the startup packet of protocol 2.0 has room for.
 _PACKED: Final = ("user", "database", "options")
 #: A first message longer than this is none: it is the text of a server that knows no better (server: fork_process and
@@ -101,6 +104,18 @@ def connect(session: Session, opening: Opening) -> Operation[None]:
     # all.
     if session.parameters.get("client_encoding", "UTF8") != "UTF8":
         yield from command(session, "SET client_encoding TO 'UTF8'")
+    if not session.walsender:
+        yield from _write_floats_whole(session, opening)
+
+
+def _write_floats_whole(session: Session, opening: Opening) -> Operation[None]:
+    """Have an old server write every digit of a float in text, too, unless the program has chosen how many.
+
+    From version 12 on the server writes as many as it takes. Behind a pooler the setting would be other clients', too.
+    """
+    chosen = _FLOAT_DIGITS in opening.parameters.get("options", "")
+    if 0 < session.server_version < _SHORTEST_FLOATS and not session.shared and not chosen:
+        yield from command(session, f"SET {_FLOAT_DIGITS} TO 3")
 
 
 def _connect_v2(session: Session, opening: Opening, login: Login) -> Operation[None]:
@@ -121,6 +136,7 @@ def _connect_v2(session: Session, opening: Opening, login: Login) -> Operation[N
     yield from run_query(session, _REPORTED, found)
     session.parameters.update(checked(found.results[0].rows if found.results else [], (str, str)))
     session.standard_strings = session.parameters.get("standard_conforming_strings") != "off"
+    yield from _write_floats_whole(session, opening)
 
 
 def _log_in(session: Session, login: Login, opening: Opening) -> Operation[None]:
