@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .poolers import POOLERS
+from .since import wanted
 
 if TYPE_CHECKING:
     from pgfast.embedded import EmbeddedServer
@@ -55,7 +56,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # The tickets of whoever runs the tests would change how connections begin.
     os.environ["KRB5CCNAME"] = "MEMORY:none"
-    config.addinivalue_line("markers", "since(major): the server does what is tested from this major version on")
     major = config.getoption("--server")
     if major is not None:
         from .versions import installation
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(config, items, lambda item: bool({"codec", "codecs"} & set(getattr(item, "fixturenames", ()))))
     major = config.getoption("--server")
     if major is not None:
-        _leave_out(config, items, lambda item: any(mark.args[0] > major for mark in item.iter_markers("since")))
+        _leave_out(config, items, lambda item: wanted(item.path.name, item.name) > major)
     leave_out_kerberos(config, items)
 
 

