@@ -27,7 +27,7 @@ from pgfast.values.lsn import LSN
 
 Flow = Callable[[Session], Operation[Any]]
 
-#: The tables that the flows expect, for whoever has a real server; a line a statement.
+#: The tables that the flows expect, for whoever has a real server.
 SCHEMA: Final = """
 create type mood as enum ('sad', 'glad');
 create type pair as (a int4, b text);

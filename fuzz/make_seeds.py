@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
+import pgfast
 from pgfast.embedded import EmbeddedServer
 from pgfast.errors import Error
 from pgfast.net.conninfo import parse
@@ -21,10 +22,13 @@ from pgfast.net.deadline import Deadline
 from pgfast.net.sockets import Address
 from pgfast.net.sync import Link
 from pgfast.protocol.session import Session
+from pgfast.types.builtins import BY_OID
+from tests.catalogue.corpus import VALUES
 from tests.versions import installation
 
 from . import flows, sessions
 from .mutate import split
+from .wire import OIDS
 
 SEEDS: Final = Path(__file__).resolve().parent / "seeds"
 _PASSWORD: Final = "alter role postgres password 'secret';"
@@ -127,6 +131,81 @@ def changes(stream: bytes) -> bytes:
     return b"".join([struct.pack(">H", len(one)) + one for one in inner])
 
 
+#: The parser of types without a kernel, which all are tried with the same texts.
+_FORM: Final = 9
+#: What the parsers of the harness `parsers` read, by their place in its table.
+TEXTS: Final[dict[int, list[bytes]]] = {
+    0: [
+        b"R\0\0\0\3R\0\0\0\5saltR\0\0\0\0K\0\0\0\1\0\0\0\2ZPblank\0ISELECT\0NNOTICE:  x\n\0A\0\0\0\7c\0EERROR:  y\n\0Z",
+        b"VG\0\0\0\4abcd0ZV0ZGCCOPY\0ZH1\t2\n\\.\nCCOPY\0Z",
+        b"T\0\2a\0\0\0\0\x17\0\4\xff\xff\xff\xffb\0\0\0\0\x19\xff\xff\xff\xff\xff\xff"
+        b"B\xc0\0\0\0\4\0\0\0\1\0\0\0\1xD\x40\0\0\0\5yCSELECT\0Z",
+    ],
+    1: [
+        b"Q\x0dbegin; abort\0d\4a\tb\nc\0Qacommit\0F\x12\0\0\0\1\0\1\0\1\0\1\0\0\0\1x\0\1X\0",
+        b"p\7secret\0d\3\\.\nc\0",
+    ],
+    2: [
+        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096\0"
+        b"v=6rriTRBi23WpRR/wtup+mMhUZUn=",
+        b"m=x,r=rOprNGfwEbe1,s=,i=1\0e=other-error",
+    ],
+    3: [
+        b'{"openid-configuration":"https://issuer.example/.well-known/openid-configuration","scope":"a b"}',
+        b'{"openid-configuration":"https://issuer.example/.well-known/oauth-authorization-server/a","x":[1,{}]}',
+    ],
+    4: [
+        sessions.CERTIFICATE,
+        bytes.fromhex("304c30003048060a2a864886f70d01010a303aa00f300d06096086480165030402010500"),
+    ],
+    6: [
+        b"host=a,b port=1,2 dbname='x y' user=u password=p\\'w sslmode=require target_session_attrs=standby",
+        b"postgresql://u:p%20w@[::1]:5433,h2/db?sslmode=disable&application_name=x&options=-c%20a%3Db",
+        b"host=/tmp hostaddr=127.0.0.1 require_auth=!password,!md5 min_protocol_version=2.0",
+        b"replication=true keepalives=0 tcp_user_timeout=1 load_balance_hosts=random channel_binding=require",
+    ],
+    9: [
+        b"\0\0\0\2\0\0\0\1a\0\0\0\1b\0\0\0\1c\xff\xff\xff\xff",
+        b'"a"=>"b", c=>NULL',
+        b"(1,2),(3,4)",
+        b"[1.5,-2,3e10]",
+        b"{1:1.5,3:-2}/5",
+        b"0101000020E6100000000000000000F03F0000000000000040",
+        bytes.fromhex("0101000020e6100000000000000000f03f0000000000000040"),
+        b"'a':1A,2 'b' & !('c' | 'd':*)",
+        b"::ffff:1.2.3.4/96",
+        b"10:20:10,14,15",
+        b"<(1,2),3>",
+    ],
+    7: [
+        b"select %s, %(name)s, %%, $1, 'a''b', e'\\'', $tag$x$tag$, \"q\" -- c\n/* a /* b */ */; copy t from stdin",
+        b"select ?, :name::int, a ? b; begin; abort; U&'x' B'1' X'f' 1.5e3 \\ [1:2]",
+    ],
+}
+
+
+def parsed(server: EmbeddedServer) -> None:
+    """Seeds of the parsers: texts, and values of all types as the server writes them."""
+    for parser, texts in TEXTS.items():
+        for number, text in enumerate(texts):
+            for choice in range(0, 36, 4 if parser == _FORM else 36):
+                write("parsers", f"text-{parser}-{number}-{choice}", bytes((parser, 9 + choice, number & 1, 0)) + text)
+    with pgfast.connect(server.dsn, autocommit=True) as conn:
+        for oid in OIDS:
+            name = BY_OID[oid].sql
+            literals = [one.text for one in VALUES.get(name, ()) if not one.expression and 0 < len(one.text) < 60]
+            for number, literal in enumerate(literals[:: max(1, len(literals) // 2)][:2]):
+                try:
+                    text = conn.execute(f"select %s::text::{name}::text", (literal,)).fetchall()[0][0]
+                except Error:
+                    continue  # no input function, or a name that this database does not have
+                write(
+                    "parsers",
+                    f"type-{oid}-{number}",
+                    bytes((8,)) + OIDS.index(oid).to_bytes(2, "big") + b"\0" + text.encode(),
+                )
+
+
 def main() -> None:
     """All conversations."""
     with mock.patch("pgfast.protocol.scram.secrets.token_bytes", sessions.nonce):
@@ -138,7 +217,10 @@ def main() -> None:
                 if method == "password":
                     said = shortened(record(server, [flows.connect]))
                     write("sessions", "sealed", choices([flows.sealed], _WHOLE) + sealed(said))
-        with EmbeddedServer(settings={"wal_level": "logical"}, init_sql=flows.SCHEMA) as server:
+        with EmbeddedServer(settings={"wal_level": "logical"}) as server:
+            with pgfast.connect(server.dsn) as conn:  # what init_sql makes is the system's, and not published
+                conn.execute(flows.SCHEMA)
+            parsed(server)
             conversation(server, "connect-newest", flows.connect_newest, flows.simple)
             conversation(server, "connect-walsender", flows.connect_walsender)
             conversation(server, "cancelled", flows.cancelled)

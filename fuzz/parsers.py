@@ -10,11 +10,13 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
+from pgfast.errors import Error
 from pgfast.net import conninfo
 from pgfast.protocol import endpoint, oauth, scram, statements, v2
 from pgfast.replication.messages import Message
 from pgfast.replication.pgoutput import Decoder
 from pgfast.replication.streams import readers
+from pgfast.types.forms import EXTENSIONS, FORMS, Form
 from pgfast.types.registry import PLAIN
 
 from .both import agree, compare, implementations, outcome
@@ -24,7 +26,7 @@ from .wire import OIDS
 
 #: Bytes of choices in front of the text.
 HEAD: Final = 4
-_ENVIRONMENT: Final = {"HOME": "/nowhere", "PGPASSFILE": "/nowhere/passwords"}
+_ENVIRONMENT: Final = {"HOME": "/nowhere"}
 _STARTUP: Final = struct.pack(">ii", 8 + 9, 196608) + b"user\0me\0\0"
 
 
@@ -142,6 +144,34 @@ def _text_form(c: Choices, data: bytes) -> None:
     agree(read)
 
 
+def _forms() -> list[Form]:
+    found = dict(sorted(FORMS.items()))
+    choices = {"geography": "bytes", "geometry": "bytes", "halfvec": "list", "vector": "list"}
+    for (name, sender), form in sorted(EXTENSIONS.items()):
+        found[f"{name} {sender}"] = form if isinstance(form, Form) else form(choices[name])
+    return list(found.values())
+
+
+_FORMS: Final = _forms()
+
+
+def _form(c: Choices, data: bytes) -> None:
+    """A type without a kernel: its text and its binary form, read and written again; only what a Form may raise."""
+    form, binary = c.pick(_FORMS), c.flag()
+    try:
+        if not binary:
+            value = form.parse(data.decode("utf-8", "replace"))
+        elif form.decode is not None:
+            value = form.decode(data)
+        else:
+            return
+        if form.encode is not None:
+            form.encode(value)
+        form.render(value)
+    except (TypeError, ValueError, Error):
+        return  # it says what is wrong
+
+
 _PARSERS: Final[tuple[Callable[[Choices, bytes], None], ...]] = (
-    *(_translated, _written, _scram, _oauth, _certificate, _pgoutput, _settings, _sql, _text_form, _text_form),
+    *(_translated, _written, _scram, _oauth, _certificate, _pgoutput, _settings, _sql, _text_form, _form),
 )
