@@ -61,5 +61,5 @@ def _written(module: ModuleType, form: tuple[Any, ...], text: bytes, size: int, 
             return found
         if reached == start and not written:
             assert not final, "the last record is complete, for nothing follows it"
-            stop = min(stop + size, len(text))
+            stop = min(stop + max(size, stop - start), len(text))  # a long record is not begun once for each byte
         start = reached
