@@ -34,13 +34,13 @@ def run(data: bytes) -> None:
         (
             field,
             c.pick(_KINDS) if binary else const.KIND_STR,
-            const.MAX_INT32 if c.flag() else c.below(20),
+            c.below(20) if c.flag() else const.MAX_INT32,
             c.below(20) if c.flag() else const.NUMERIC_MAX_SCALE,
         )
         for field in fields
     ]
-    usual = c.flag()
-    marks = (b",", b'"', b"") if usual else (c.pick(_MARKS), c.pick(_QUOTES), c.pick(_NULLS))
+    odd = c.flag()
+    marks = (c.pick(_MARKS), c.pick(_QUOTES), c.pick(_NULLS)) if odd else (b",", b'"', b"")
     header, utc, block, limit = c.rarely(), c.flag(), 1 + c.number(1), c.pick((1 << 30, 1 << 30, 60, 6))
     agree(lambda module: _written(module, (width, columns, marks, header, utc, binary), text, block, limit))
 

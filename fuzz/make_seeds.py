@@ -15,6 +15,7 @@ from typing import Any, Final
 from unittest import mock
 
 import pgfast
+from pgfast import const
 from pgfast.embedded import EmbeddedServer
 from pgfast.errors import Error
 from pgfast.net.conninfo import parse
@@ -26,7 +27,7 @@ from pgfast.types.builtins import BY_OID
 from tests.catalogue.corpus import VALUES
 from tests.versions import installation
 
-from . import flows, sessions
+from . import csvtext, flows, sessions
 from .mutate import split
 from .wire import OIDS
 
@@ -184,6 +185,43 @@ TEXTS: Final[dict[int, list[bytes]]] = {
 }
 
 
+#: CSV of one column by kind, and of several.
+RECORDS: Final[dict[int, bytes]] = {
+    const.KIND_STR: b'a\n"b ""c""\n"\n\\.x\n\n',
+    const.KIND_BYTES: b"\\x00ff\na\\\\b\\001\n",
+    const.KIND_BOOL: b"t\nfalse\nyes\noff\n1\n on \n",
+    const.KIND_INT4: b"1\n-2147483648\n 007 \n+5\n0x1F\n1_000\n",
+    const.KIND_INT8: b"9223372036854775807\n-1\n",
+    const.KIND_OID: b"4294967295\n0\n",
+    const.KIND_FLOAT8: b"1.5e300\n-0\n.5\nInfinity\nnan\n1e-320\n",
+    const.KIND_FLOAT4: b"3.4028235e38\n0.1\n16777217\n",
+    const.KIND_NUMERIC: b"1.50\n-0.00001\n1e5\n12345678901234567890.123\nNaN\n",
+    const.KIND_DATE: b"2024-02-29\n0001-01-01\n1999-12-31\n",
+    const.KIND_TIME: b"23:59:59.999999\n00:00\n12:34:56\n",
+    const.KIND_TIMESTAMP: b"2024-02-29 12:34:56.789\n1999-12-31T00:00:00\n",
+    const.KIND_TIMESTAMPTZ: b"2024-02-29 12:34:56+05:30\n2024-02-29T12:34:56Z\n2000-01-01 00:00:00-00\n",
+    const.KIND_UUID: b"12345678-1234-5678-1234-567812345678\n{12345678123456781234567812345678}\n",
+    const.KIND_JSON: b'"{""a"":[1,null]}"\n1\n',
+    const.KIND_JSONB: b'"{""a"":[1,null]}"\n1\n',
+    const.KIND_CHAR: b'x\n\xc3\xa9\n""\n',
+    const.KIND_ENUM: b"glad\nsad\n",
+}
+
+
+def records() -> None:
+    """Seeds of CSV: a column of each kind, in lines of each sort, and several columns."""
+    kinds = sorted(const.CSV_KINDS)
+    for kind, text in RECORDS.items():
+        head = bytes((0, 0, 0, 0, kinds.index(kind), 0, 0, 0, 0, 1, 200, 0))
+        write("csvtext", f"kind-{kind}", head.ljust(csvtext.HEAD, b"\0") + text)
+        write("csvtext", f"kind-{kind}-crlf", head.ljust(csvtext.HEAD, b"\0") + text.replace(b"\n", b"\r\n"))
+    columns = (const.KIND_INT4, const.KIND_STR, const.KIND_NUMERIC)
+    parts = b"".join([bytes((kinds.index(kind), 0, 0)) for kind in columns])
+    head = bytes((2, 0, 0, 0, 0, 0)) + parts + bytes((0, 250, 1, 3, 0))
+    text = b'a,b,"c"\n1,x,2.5\n2,"y, ""z""\n",\n,,\n' + b"3,abc,1.00\n" * 9
+    write("csvtext", "columns", head.ljust(csvtext.HEAD, b"\0") + text)
+
+
 def parsed(server: EmbeddedServer) -> None:
     """Seeds of the parsers: texts, and values of all types as the server writes them."""
     for parser, texts in TEXTS.items():
@@ -194,20 +232,23 @@ def parsed(server: EmbeddedServer) -> None:
         for oid in OIDS:
             name = BY_OID[oid].sql
             literals = [one.text for one in VALUES.get(name, ()) if not one.expression and 0 < len(one.text) < 60]
+            place = OIDS.index(oid).to_bytes(2, "big")
             for number, literal in enumerate(literals[:: max(1, len(literals) // 2)][:2]):
                 try:
                     text = conn.execute(f"select %s::text::{name}::text", (literal,)).fetchall()[0][0]
+                    sender = conn.execute(
+                        "select typsend::regproc::text from pg_type where oid = %s", (oid,)
+                    ).fetchall()
+                    wire = conn.execute(f"select {sender[0][0]}(%s::text::{name})", (literal,)).fetchall()[0][0]
                 except Error:
                     continue  # no input function, or a name that this database does not have
-                write(
-                    "parsers",
-                    f"type-{oid}-{number}",
-                    bytes((8,)) + OIDS.index(oid).to_bytes(2, "big") + b"\0" + text.encode(),
-                )
+                write("parsers", f"text-of-{oid}-{number}", b"\x08" + place + b"\0" + text.encode())
+                write("parsers", f"wire-of-{oid}-{number}", b"\x08" + place + b"\1" + wire)
 
 
 def main() -> None:
-    """All conversations."""
+    """All of them."""
+    records()
     with mock.patch("pgfast.protocol.scram.secrets.token_bytes", sessions.nonce):
         for method in ("password", "md5", "scram-sha-256"):
             setting = {"password_encryption": "md5" if method == "md5" else "scram-sha-256"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import Any, Final
 
 from pgfast.errors import Error
@@ -19,10 +21,10 @@ from pgfast.replication.streams import readers
 from pgfast.types.forms import EXTENSIONS, FORMS, Form
 from pgfast.types.registry import PLAIN
 
-from .both import agree, compare, implementations, outcome
+from .both import compare, implementations, outcome
 from .choices import Choices
 from .mutate import message, split
-from .wire import OIDS
+from .wire import OIDS, with_records
 
 #: Bytes of choices in front of the text.
 HEAD: Final = 4
@@ -132,16 +134,17 @@ def _sql(c: Choices, data: bytes) -> None:
     outcome(lambda: statements.leading_words(text, standard))
 
 
-def _text_form(c: Choices, data: bytes) -> None:
-    """A value in text format, by the codec, which says what its parser says."""
-    oid = OIDS[c.number(2) % len(OIDS)]
+def _value(c: Choices, data: bytes) -> None:
+    """A value of any type in text or in binary format, by the codec, which says what its parser says."""
+    oid, code = OIDS[c.number(2) % len(OIDS)], c.below(2)
     payload = struct.pack(">hi", 1, len(data)) + data
     frame = bytearray(b"D" + struct.pack(">i", 4 + len(payload)) + payload)
 
-    def read(module: Any) -> Any:
-        return module.decode_rows(module.Plan([PLAIN.rules.decode_spec(oid, 0)]), frame, 0, len(frame), 1)
+    def read(module: ModuleType) -> Any:
+        spec = with_records(PLAIN.rules.decode_spec(oid, code), module)
+        return module.decode_rows(module.Plan([spec]), frame, 0, len(frame), 1)
 
-    agree(read)
+    compare([outcome(partial(read, module)) for module in implementations()])
 
 
 def _forms() -> list[Form]:
@@ -173,5 +176,5 @@ def _form(c: Choices, data: bytes) -> None:
 
 
 _PARSERS: Final[tuple[Callable[[Choices, bytes], None], ...]] = (
-    *(_translated, _written, _scram, _oauth, _certificate, _pgoutput, _settings, _sql, _text_form, _form),
+    *(_translated, _written, _scram, _oauth, _certificate, _pgoutput, _settings, _sql, _value, _form),
 )
