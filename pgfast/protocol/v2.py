@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from .. import const
 from ..errors import DataError, NotSupportedError, OperationalError, ProtocolError
@@ -39,14 +39,13 @@ _UNREAD: Final = bytes(128)
 _LONGEST_STRING: Final = 1 << 20
 _END_OF_COPY: Final = b"\\.\n"
 _NEWLINE: Final = re.compile(rb"\r\n|\n|\r")
+T = TypeVar("T")
+#: Gives its value when all bytes have come that it reads.
+Reading: TypeAlias = Generator[None, None, T]
 _STATUS_OF_TAG: Final = {
     **dict.fromkeys(("BEGIN", "START TRANSACTION", "SAVEPOINT", "RELEASE"), "T"),
     **dict.fromkeys(("COMMIT", "ROLLBACK", "PREPARE TRANSACTION"), "I"),
 }
-
-
-class _Short(Exception):
-    """The message is not complete yet."""
 
 
 def _frame(tag: int, *parts: bytes) -> bytes:
@@ -56,7 +55,11 @@ def _frame(tag: int, *parts: bytes) -> bytes:
 
 
 class _Incoming:
-    """What the server says, message by message."""
+    """What the server says, message by message.
+
+    Each reader is a generator that stops where bytes are missing and goes on there when they have come: without length
+    words nothing else tells how much of a message there is, and a long one is not begun again with each piece of it.
+    """
 
     def __init__(self) -> None:
         self.status = "I"
@@ -70,17 +73,19 @@ class _Incoming:
         self._copying = False
         self._copied = False
         self._held = b""  # lines that may be data or, in front of an error, the server's way of ending the last line
+        self._reading = self._read()
+        self._failure: ProtocolError | None = None
 
     def feed(self, data: bytes | memoryview) -> bytes:
         """The messages that are complete now. Raises ProtocolError for bytes that are none."""
+        if self._failure is not None:
+            raise self._failure
         self._data += data
-        while self._at < len(self._data):
-            start, step = self._at, self._copy_lines if self._copying else self._message
-            try:
-                step()
-            except _Short:
-                self._at = start
-                break
+        try:
+            next(self._reading)
+        except ProtocolError as exc:
+            self._failure = exc
+            raise
         del self._data[: self._at]
         self._at = 0
         made = b"".join(self._made)
@@ -89,63 +94,76 @@ class _Incoming:
 
     # ------------------------------------------------------------ reading
 
-    def _take(self, size: int) -> bytes:
+    def _read(self) -> Reading[None]:
+        """Message after message; it never ends."""
+        while True:
+            if self._at == len(self._data):
+                yield
+            else:
+                yield from self._copy_lines() if self._copying else self._message()
+
+    def _take(self, size: int) -> Reading[bytes]:
         if size < 0 or size > const.MAX_MESSAGE_SIZE:
             raise ProtocolError(f"protocol 2.0: a length of {size} bytes")
-        end = self._at + size
-        if end > len(self._data):
-            raise _Short
-        found = bytes(self._data[self._at : end])
-        self._at = end
+        while len(self._data) - self._at < size:
+            yield
+        found = bytes(self._data[self._at : self._at + size])
+        self._at += size
         return found
 
-    def _integer(self, layout: Struct) -> int:
-        return int(layout.unpack(self._take(layout.size))[0])
+    def _integer(self, layout: Struct) -> Reading[int]:
+        return int(layout.unpack((yield from self._take(layout.size)))[0])
 
-    def _string(self) -> bytes:
+    def _string(self) -> Reading[bytes]:
         """A string with the NUL that ends it."""
-        end = self._data.find(b"\0", self._at)
-        if (end if end >= 0 else len(self._data)) - self._at > _LONGEST_STRING:
-            raise ProtocolError(f"protocol 2.0: a string of more than {_LONGEST_STRING} bytes")
-        if end < 0:
-            raise _Short
-        return self._take(end + 1 - self._at)
+        size = 0  # so many bytes are none
+        while True:
+            end = self._data.find(b"\0", self._at + size)
+            size = (end if end >= 0 else len(self._data)) - self._at
+            if size > _LONGEST_STRING:
+                raise ProtocolError(f"protocol 2.0: a string of more than {_LONGEST_STRING} bytes")
+            if end >= 0:
+                return (yield from self._take(size + 1))
+            yield
 
     def _put(self, tag: int, *parts: bytes) -> None:
         self._made.append(_frame(tag, *parts))
 
-    def _message(self) -> None:
-        tag = self._take(1)[0]
+    def _message(self) -> Reading[None]:
+        (tag,) = yield from self._take(1)
         read = _READERS.get(tag)
         if read is None:
             raise ProtocolError(f"protocol 2.0: message {chr(tag)!r} is not one a server sends")
-        read(self, tag)
+        reading = read(self, tag)
+        if reading is not None:
+            yield from reading
 
     # ------------------------------------------------------------ messages
 
-    def _authentication(self, tag: int) -> None:
-        code = self._integer(_I32)
-        self._put(tag, _I32.pack(code), self._take({4: 2, backend.AUTH_MD5_PASSWORD: 4}.get(code, 0)))
+    def _authentication(self, tag: int) -> Reading[None]:
+        code = yield from self._integer(_I32)
+        salt = yield from self._take({4: 2, backend.AUTH_MD5_PASSWORD: 4}.get(code, 0))
+        self._put(tag, _I32.pack(code), salt)
 
-    def _key_data(self, tag: int) -> None:
-        self._put(tag, self._take(8))
+    def _key_data(self, tag: int) -> Reading[None]:
+        self._put(tag, (yield from self._take(8)))
 
     def _ready(self, tag: int) -> None:
         self.staying.clear()
         self._end_statement()
         self._put(tag, self.status.encode())
 
-    def _cursor_name(self, tag: int) -> None:
-        self._string()
+    def _cursor_name(self, tag: int) -> Reading[None]:
+        yield from self._string()
 
-    def _row_description(self, tag: int) -> None:
-        count = self._integer(_I16)
+    def _row_description(self, tag: int) -> Reading[None]:
+        count = yield from self._integer(_I16)
         if count < 0:
             raise ProtocolError(f"protocol 2.0: a row of {count} columns")
         fields = []
         for _ in range(count):
-            name = self._string()
-            type_oid, size, typmod = _FIELD.unpack(self._take(_FIELD.size))
+            name = yield from self._string()
+            type_oid, size, typmod = _FIELD.unpack((yield from self._take(_FIELD.size)))
             fields.append(name + bytes(6) + _FIELD.pack(type_oid, size, typmod))
         self._columns, self._description = count, fields
 
@@ -156,25 +174,26 @@ class _Incoming:
             form = _I16.pack(code)
             self._put(const.ROW_DESCRIPTION, _I16.pack(len(fields)), *[field + form for field in fields])
 
-    def _row(self, tag: int) -> None:
+    def _row(self, tag: int) -> Reading[None]:
         """AsciiRow (D), whose sizes count themselves, or BinaryRow (B), whose sizes do not."""
         count = self._columns
         if count is None:
             raise ProtocolError("protocol 2.0: a row came without a description of its columns")
-        present = self._take((count + 7) // 8)
+        present = yield from self._take((count + 7) // 8)
         own = 4 if tag == const.DATA_ROW else 0
         fields = [_I16.pack(count)]
         for column in range(count):
             if not present[column >> 3] & 0x80 >> (column & 7):
                 fields.append(b"\xff\xff\xff\xff")
                 continue
-            value = self._take(self._integer(_I32) - own)
+            size = yield from self._integer(_I32)
+            value = yield from self._take(size - own)
             fields += (_I32.pack(len(value)), value)
         self._describe(const.TEXT if tag == const.DATA_ROW else const.BINARY)
         self._put(const.DATA_ROW, *fields)
 
-    def _complete(self, tag: int) -> None:
-        command = self._string()
+    def _complete(self, tag: int) -> Reading[None]:
+        command = yield from self._string()
         self._describe(const.TEXT)
         if self._copied:
             if self._held:
@@ -186,8 +205,8 @@ class _Incoming:
         self._end_statement()
         self._put(tag, command)
 
-    def _empty(self, tag: int) -> None:
-        self._string()
+    def _empty(self, tag: int) -> Reading[None]:
+        yield from self._string()
         self._end_statement()
         self._put(tag)
 
@@ -195,27 +214,27 @@ class _Incoming:
         self._columns = self._description = None
         self._copied, self._held = False, b""
 
-    def _error(self, tag: int) -> None:
-        fields = self._report()
+    def _error(self, tag: int) -> Reading[None]:
+        fields = yield from self._report()
         self._end_statement()
         if self.status == "T":
             self.status = "E"
         self._put(tag, *fields)
 
-    def _notice(self, tag: int) -> None:
-        self._put(tag, *self._report())
+    def _notice(self, tag: int) -> Reading[None]:
+        self._put(tag, *(yield from self._report()))
 
-    def _report(self) -> tuple[bytes, ...]:
+    def _report(self) -> Reading[tuple[bytes, ...]]:
         """The fields of `SEVERITY:  text`."""
-        text = self._string()[:-1].rstrip(b"\n")
+        text = (yield from self._string())[:-1].rstrip(b"\n")
         severity, colon, message = text.partition(b":  ")
         if not colon:
             severity, message = b"ERROR", text
         return b"S", severity, b"\0M", message, b"\0\0"
 
-    def _notification(self, tag: int) -> None:
-        pid = self._take(4)
-        self._put(tag, pid, self._string(), b"\0")
+    def _notification(self, tag: int) -> Reading[None]:
+        pid = yield from self._take(4)
+        self._put(tag, pid, (yield from self._string()), b"\0")
 
     def _copy_in(self, tag: int) -> None:
         self._put(tag, b"\0\0\0")
@@ -224,28 +243,30 @@ class _Incoming:
         self._put(tag, b"\0\0\0")
         self._copying = True
 
-    def _function_result(self, tag: int) -> None:
-        first = self._take(1)
+    def _function_result(self, tag: int) -> Reading[None]:
+        first = yield from self._take(1)
         value = None
         if first == b"G":
-            value = self._take(self._integer(_I32))
-            first = self._take(1)
+            size = yield from self._integer(_I32)
+            value = yield from self._take(size)
+            first = yield from self._take(1)
         if first != b"0":
             raise ProtocolError(f"protocol 2.0: a function's result has {first!r} where '0' ends it")
         self._put(tag, b"\xff\xff\xff\xff" if value is None else _I32.pack(len(value)) + value)
 
     # ------------------------------------------------------------ the lines of a COPY TO STDOUT
 
-    def _copy_lines(self) -> None:
+    def _copy_lines(self) -> Reading[None]:
         """Whole lines become CopyData, up to the one that ends the COPY.
 
         In front of an error the server writes two empty lines, which are no data; so two of them wait for what follows.
         """
-        stop = self._data.rfind(b"\n", self._at) + 1
-        if not stop:
-            if len(self._data) - self._at > const.MAX_MESSAGE_SIZE:
+        size = 0  # so many bytes have no end of a line
+        while not (stop := self._data.rfind(b"\n", self._at + size) + 1):
+            size = len(self._data) - self._at
+            if size > const.MAX_MESSAGE_SIZE:
                 raise ProtocolError("protocol 2.0: a line of a COPY is longer than any message may be")
-            raise _Short
+            yield
         region = bytes(self._data[self._at : stop])
         end = 0 if region.startswith(_END_OF_COPY) else region.find(b"\n" + _END_OF_COPY) + 1
         ended = end > 0 or region.startswith(_END_OF_COPY)
@@ -260,7 +281,7 @@ class _Incoming:
             self._put(const.COPY_DATA, data)
 
 
-_READERS: Final[dict[int, Callable[[_Incoming, int], None]]] = {
+_READERS: Final[dict[int, Callable[[_Incoming, int], Reading[None] | None]]] = {
     const.AUTHENTICATION: _Incoming._authentication,
     const.BACKEND_KEY_DATA: _Incoming._key_data,
     const.READY_FOR_QUERY: _Incoming._ready,
