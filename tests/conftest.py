@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .poolers import POOLERS
+from .poolers import missing as missing_for_poolers
 from .since import wanted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 CODECS = ["python"] if os.environ.get("PGFAST_BUILD") == "skip" else ["c", "python"]
 
 #: What the summary says about tests that were left out.
-LEFT_OUT = pytest.StashKey[str]()
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,28 +80,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     major = config.getoption("--server")
     if major is not None:
         _leave_out(config, items, lambda item: wanted(item.path.name, item.name) > major)
-    leave_out_kerberos(config, items)
+    said = config.stash.setdefault(LEFT_OUT, [])
+    if os.environ.get("PGFAST_TEST_KERBEROS") != "require":
+        said += _leave_out_wanting(config, items, "realm", "GSSAPI", _missing_for_kerberos)
+    if os.environ.get("PGFAST_TEST_POOLERS") != "require":
+        said += _leave_out_wanting(config, items, "pooler_name", "poolers", missing_for_poolers)
 
 
-def leave_out_kerberos(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and say so at the end, the tests of GSSAPI where its programs are not there and need not be."""
-    wanting = [item for item in items if "realm" in getattr(item, "fixturenames", ())]
-    if not wanting or os.environ.get("PGFAST_TEST_KERBEROS") == "require":
-        return
+def _missing_for_kerberos() -> list[str]:
     from .kerberos import missing
 
-    if missing():
-        _leave_out(config, items, lambda item: item in wanting)
-        config.stash[LEFT_OUT] = f"{len(wanting)} tests of GSSAPI were left out; missing: {', '.join(missing())}"
+    return missing()
+
+
+def _leave_out_wanting(
+    config: pytest.Config, items: list[pytest.Item], fixture: str, subject: str, missing: Callable[[], list[str]]
+) -> list[str]:
+    """Leave out the tests that want this fixture where something is missing for it, and give back what to say of it."""
+    wanting = {item for item in items if fixture in getattr(item, "fixturenames", ())}
+    lacking = missing() if wanting else []
+    if not lacking:
+        return []
+    _leave_out(config, items, lambda item: item in wanting)
+    return [f"{len(wanting)} tests of {subject} were left out; missing: {', '.join(lacking)}."]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    left_out = config.stash.get(LEFT_OUT, "")
-    if left_out:
+    said = config.stash.get(LEFT_OUT, [])
+    if said:
         terminalreporter.section("left out")
-        terminalreporter.write_line(f"{left_out}.")
-        terminalreporter.write_line("On Debian and Ubuntu, as root: python3 -m tools.kerberos; then make clean test.")
-        terminalreporter.write_line("With PGFAST_TEST_KERBEROS=require they fail instead.")
+        for line in said:
+            terminalreporter.write_line(line)
+        terminalreporter.write_line("CONTRIBUTING.md tells how to have them. PGFAST_TEST_KERBEROS=require and")
+        terminalreporter.write_line("PGFAST_TEST_POOLERS=require make them fail instead.")
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item], leaves: Callable[[pytest.Item], bool]) -> None:

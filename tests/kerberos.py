@@ -59,9 +59,9 @@ class Realm:
     """A running key distribution centre, and the files of everybody who has a key in its realm; a context manager."""
 
     def __init__(self) -> None:
-        self.find_account = find_account()
-        self.directory = Path(tempfile.mkdtemp(prefix="pgfast-realm-", dir=temporary_parent(self.find_account)))
-        self.find_account.own(self.directory)
+        self._account = find_account()
+        self.directory = Path(tempfile.mkdtemp(prefix="pgfast-realm-", dir=temporary_parent(self._account)))
+        self._account.own(self.directory)
         self._daemon: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -149,7 +149,7 @@ class Realm:
             stderr=subprocess.DEVNULL,
             cwd=self.directory,
             start_new_session=True,
-            **self.find_account.options(),
+            **self._account.options(),
         )
         give_up = time.monotonic() + _WAIT_S
         while time.monotonic() < give_up and "commencing operation" not in self._log():
@@ -190,7 +190,7 @@ class Realm:
             stderr=subprocess.STDOUT,
             timeout=60,
             check=False,
-            **self.find_account.options(),
+            **self._account.options(),
         )
         assert not check or not done.returncode, f"{name}: {done.stdout.decode(errors='replace')}"
         return done.returncode == 0

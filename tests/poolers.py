@@ -207,6 +207,17 @@ class RunningPooler:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
+def missing() -> list[str]:
+    """What is not there that poolers are fetched by, where they have not been fetched yet."""
+    if all((CACHE / f"{pooler.suite}-{pooler.package}").is_dir() for pooler in POOLERS.values()):
+        return []
+    try:
+        debian.mirror()
+    except RuntimeError as exc:
+        return [str(exc)]
+    return []
+
+
 def _variable(name: str) -> str:
     return "PGFAST_POOLER_" + name.upper().replace("-", "_").replace(".", "_")
 

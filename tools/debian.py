@@ -60,7 +60,8 @@ def fetch(suite: str, package: str, path: str, directory: Path) -> Program:
     return program
 
 
-def _mirror() -> str:
+def mirror() -> str:
+    """The mirror to fetch from. Raises RuntimeError where there is none."""
     named = os.environ.get(MIRROR)
     if named:
         return named
@@ -76,7 +77,7 @@ def _download(suite: str, package: str, state: Path) -> list[Path]:
         (state / name).mkdir(parents=True)
     (state / "status").touch()
     signed = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
-    (state / "sources.list").write_text(f"deb {signed}{_mirror()} {suite} main\n")
+    (state / "sources.list").write_text(f"deb {signed}{mirror()} {suite} main\n")
     settings = {
         "Dir::Etc::SourceList": state / "sources.list",
         "Dir::Etc::SourceParts": "/dev/null",
