@@ -50,7 +50,7 @@ def compare(outcomes: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     first = outcomes[0]
     for other in outcomes[1:]:
         if not alike(first, other):
-            raise Disagreement(f"\nc:      {first!r}\npython: {other!r}")
+            raise Disagreement(f"\nc:      {first!r:.5000}\npython: {other!r:.5000}")
     return first
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pgfast import codec, const
 from pgfast.bulk.fetch import fetch_columns
-from pgfast.errors import Error
+from pgfast.errors import DataError, Error
 from pgfast.protocol import operations as ops
 from pgfast.protocol.backend import CopyResponse, RowDescription
 from pgfast.protocol.gss import GssError
@@ -138,6 +138,33 @@ def extended(session: Session) -> Operation[Any]:
         found.append((yield from ops.execute_query(session, COLUMNS + " where id > $1", (number,))))
         found.append((yield from ops.execute_query(session, "select $1::text, $2::int4[]", ("x", [number]))))
     found.append((yield from ops.execute_query(session, "select row(1, 'a'::text, 2.5)", ())))
+    return found
+
+
+def prepared(session: Session) -> Operation[Any]:
+    """A statement prepared at once, executed in one write each, also with values that need another plan."""
+    found: list[Any] = []
+    sql = COLUMNS + " where id = $1"
+    for value in (1, 2, None, "3", 2**40, 4):
+        try:
+            found.append((yield from ops.execute_query(session, sql, (value,), True)))
+        except DataError as exc:  # said before anything was sent
+            found.append(str(exc))
+    found.append((yield from ops.execute_query(session, "select null::text, $1::pair", ((1, "x"),), True)))
+    return found
+
+
+def named(session: Session) -> Operation[Any]:
+    """A cursor of the server, read forwards, moved, and closed."""
+    yield from ops.query(session, "begin")
+    cursor = yield from ops.declare_cursor(session, "c", COLUMNS, None, True, False, session.registry)
+    found: list[Any] = [cursor.fields]
+    for direction in ("FORWARD 2", "ABSOLUTE 1", "FORWARD 9"):
+        cursor, rows = yield from ops.fetch_rows(session, cursor, direction, session.registry)
+        found.append(rows)
+    found.append((yield from ops.move_cursor(session, "c", "BACKWARD 1")))
+    yield from ops.close_cursor(session, "c")
+    yield from ops.rollback(session)
     return found
 
 
@@ -403,7 +430,7 @@ BEGINNINGS: Final[tuple[Flow, ...]] = (
 #: Those that come later, in any order.
 FLOWS: Final[tuple[Flow, ...]] = (
     *(simple, extended, many, pipelined, copy_out_text, copy_out_binary, copy_out_stepwise, copy_in),
-    *(copy_in_stepwise, streamed, called, notified, columnar, typed, transacted),
+    *(copy_in_stepwise, streamed, called, notified, columnar, typed, transacted, prepared, named),
 )
 
 

@@ -14,7 +14,7 @@ from pgfast import const
 
 from .both import Disagreement, alike, compare, implementations, outcome
 from .choices import Choices
-from .wire import Column, as_run, bent, made_columns, recut, rows, spec_of
+from .wire import POLICIES, SpecTree, as_run, bent, made_columns, recut, rows, spec_of
 
 
 def run(data: bytes) -> None:
@@ -26,10 +26,11 @@ def run(data: bytes) -> None:
         _all(lambda module: _copied_text(module, recut(stream, size)))
         return
     columns = made_columns(c, 4)
+    policies = c.below(len(POLICIES))
     made: list[bytes] = []
     outcomes: list[tuple[Any, ...]] = []
     for module in implementations():
-        specs = [spec_of(column, module) for column in columns]
+        specs = [spec_of(column, module, policies) for column in columns]
         if not outcomes:  # the bytes are the same for both
             made = rows(c, specs, 4)
             if how == 0:
@@ -39,10 +40,10 @@ def run(data: bytes) -> None:
             if c.rarely():
                 stream = bent(c, stream)
         if how == 0:
-            outcomes.append(outcome(partial(_decoded, module, columns, made)))
+            outcomes.append(outcome(partial(_decoded, module, specs, made)))
         else:
-            whole = outcome(partial(_copied, module, columns, [stream]))
-            pieces = outcome(partial(_copied, module, columns, recut(stream, size)))
+            whole = outcome(partial(_copied, module, specs, [stream]))
+            pieces = outcome(partial(_copied, module, specs, recut(stream, size)))
             if not alike(whole, pieces):
                 raise Disagreement(f"\nwhole: {whole!r}\nin pieces: {pieces!r}")
             outcomes.append(whole)
@@ -53,14 +54,14 @@ def _all(action: Any) -> None:
     compare([outcome(partial(action, module)) for module in implementations()])
 
 
-def _decoded(module: ModuleType, columns: list[Column], made: list[bytes]) -> Any:
-    plan = module.Plan([spec_of(column, module) for column in columns])
+def _decoded(module: ModuleType, specs: list[SpecTree], made: list[bytes]) -> Any:
+    plan = module.Plan(specs)
     return module.decode_rows(plan, *as_run(module, const.DATA_ROW, made))
 
 
-def _copied(module: ModuleType, columns: list[Column], payloads: list[bytes]) -> Any:
+def _copied(module: ModuleType, specs: list[SpecTree], payloads: list[bytes]) -> Any:
     state = module.CopyState()
-    plan = module.Plan([spec_of(column, module) for column in columns])
+    plan = module.Plan(specs)
     found = module.decode_copy_rows(plan, state, *as_run(module, const.COPY_DATA, payloads))
     state.finish()
     return found

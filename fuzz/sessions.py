@@ -199,6 +199,8 @@ def _session(module: ModuleType, data: bytes) -> tuple[Any, ...]:
     received = module.ReadBuffer(256 if how & 1 else 4096, 1 << 16 if how & 2 else 1 << 26)
     session = Session(received, module.WriteBuffer(256), replies=module.Replies(received))
     session.autocommit = not how & 4
+    if how & 32:
+        session.registry.configure(dates="text", times="clamp", intervals="interval", strings="lenient")
     told: list[Any] = []
     session.on_notice = told.append
     session.on_notification = told.append

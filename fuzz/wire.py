@@ -6,12 +6,13 @@ What is made here is mostly what a server would send, because a length word that
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from pgfast import const
 from pgfast.types.builtins import BY_OID
-from pgfast.types.registry import PLAIN, Rules
+from pgfast.types.registry import PLAIN, Registry, Rules
 from tests.codec import reference
 
 from .choices import Choices
@@ -91,10 +92,26 @@ def made_columns(c: Choices, most: int) -> list[Column]:
     return [(c.pick(OIDS), c.below(2)) if c.flag() else made_spec(c) for _ in c.times(most)]
 
 
-def spec_of(column: Column, module: ModuleType, rules: Rules | None = None) -> SpecTree:
+#: What programs may have said about types: by it the same bytes are read otherwise.
+POLICIES: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"dates": "text", "times": "text", "intervals": "timedelta"},
+    {"dates": "clamp", "times": "clamp", "intervals": "interval"},
+)
+
+
+@lru_cache(maxsize=16)
+def rules_of(module: ModuleType, policies: int) -> Rules:
+    """The rules of one of the policies, whose plans are the codec's that everything goes by at the moment."""
+    registry = Registry()
+    registry.configure(**POLICIES[policies])
+    return registry.rules
+
+
+def spec_of(column: Column, module: ModuleType, policies: int = 0) -> SpecTree:
     """How the column is read, by the codec that everything goes by at the moment."""
     if len(column) == 2:
-        return (rules or PLAIN.rules).decode_spec(*column)
+        return rules_of(module, policies).decode_spec(*column)
     return with_records(column, module)
 
 
