@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...errors import DatabaseError, ProgrammingError
+from ...errors import DatabaseError, ProgrammingError, ProtocolError
 from ...types.registry import Registry
 from .. import frontend
 from ..backend import Field, RowDescription, rows_of
@@ -24,7 +24,7 @@ from .binding import Rows, execute_described, execute_statement
 from .extended import execute
 from .literals import identifier, in_place
 from .queries import Params, read_query
-from .simple import command
+from .simple import Result, command
 from .steps import Operation, Reply, exchange
 from .transactions import ensure_begin
 from .types import known_rules, learn, query, read_records
@@ -56,6 +56,13 @@ class _Columns(Reply):
     def take(self, event: Event) -> None:
         if isinstance(event, RowDescription):
             self.fields = event.fields
+
+
+def _only(results: list[Result]) -> Result:
+    """The one result of one statement. Raises ProtocolError where the server gives none, or several."""
+    if len(results) != 1:
+        raise ProtocolError(f"the server gave {len(results)} results to one statement")
+    return results[0]
 
 
 def check_name(name: str) -> None:
@@ -95,7 +102,7 @@ def describe_cursor(session: Session, name: str, registry: Registry) -> Operatio
     """The cursor of that name, whoever has declared it. Raises InvalidCursorName where there is none."""
     yield from ensure_begin(session)
     if session.simple_only:
-        (result,) = yield from query(session, f"FETCH 0 FROM {identifier(name)}", registry)
+        result = _only((yield from query(session, f"FETCH 0 FROM {identifier(name)}", registry)))
         return NamedCursor(name, Prepared(b"", (), result.fields))
     # Describe of the portal would do, but pgpool knows no portals other than those that Bind has made.
     frontend.parse(session.out, b"", f"FETCH 0 FROM {identifier(name)}")
@@ -117,7 +124,7 @@ def fetch_rows(
     sql = f"FETCH {direction} FROM {identifier(cursor.name)}"
     yield from ensure_begin(session)
     if session.simple_only:
-        (result,) = yield from query(session, sql, registry)
+        result = _only((yield from query(session, sql, registry)))
         return cursor, result.rows
     try:
         plan = plan_of(cursor.statement, (yield from known_rules(session, registry, cursor.statement.oids)))
