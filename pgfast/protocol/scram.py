@@ -23,6 +23,8 @@ MECHANISM_PLUS: Final = "SCRAM-SHA-256-PLUS"
 #: Iterations beyond this are refused before any hashing: the server names the count before it has proved anything, so a
 #: false one could keep the client busy for minutes. PostgreSQL's own default is 4096 (server: scram_iterations).
 MAX_ITERATIONS: Final = 10_000_000
+#: Digits of a number of iterations that takes no more than some 30 ms.
+_QUICK_DIGITS: Final = 5
 #: No channel binding; none, because the server is not known to do it although this client does; by the server's
 #: certificate. No authorisation identity in any (RFC 5802, gs2-header).
 UNBOUND: Final = b"n,,"
@@ -64,6 +66,11 @@ class ScramClient:
     def __repr__(self) -> str:
         return f"<ScramClient awaiting {self._state}>"
 
+    @property
+    def awaiting(self) -> str:
+        """The step that is next: "first", "final", "verify" or "nothing"."""
+        return self._state
+
     def _step(self, now: str, then: str) -> None:
         if self._state != now:
             raise InterfaceError(f"SCRAM exchange: {now} was called where {self._state} is next")
@@ -73,6 +80,11 @@ class ScramClient:
         """The client-first-message, for SASLInitialResponse."""
         self._step("first", "final")
         return self._header + self._first_bare
+
+    def is_slow(self, server_first: bytes) -> bool:
+        """Whether `final` has so many iterations to go through that others would have to wait for it."""
+        count = server_first.split(b",")[2:3]
+        return bool(count) and len(count[0]) > len(b"i=") + _QUICK_DIGITS
 
     def final(self, server_first: bytes) -> bytes:
         """The client-final-message, for SASLResponse.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from ...codec import WriteBuffer
-from ...errors import AuthenticationError, ProtocolError
+from ...errors import AuthenticationError, ProgrammingError, ProtocolError
 from .. import backend, frontend, oauth, scram
 from ..endpoint import tls_server_end_point
 from ..gss import GssContext, GssError
@@ -88,10 +88,12 @@ class Login:
         elif code == backend.AUTH_SASL:
             yield from self._begin_sasl(out, data)
         elif code == backend.AUTH_SASL_CONTINUE:
-            self._continue_sasl(out, data)
+            yield from self._continue_sasl(out, data)
         elif code == backend.AUTH_SASL_FINAL:
             if self._scram is None:
                 raise ProtocolError("the server ends a SASL exchange that was not begun")
+            if self._scram.awaiting != "verify":
+                raise ProtocolError("the server ends a SASL exchange that is in another step")
             self._scram.verify(data)
             self._proved = True
         else:
@@ -135,7 +137,7 @@ class Login:
         if code == backend.AUTH_CLEARTEXT_PASSWORD:
             self._begin("password")
             secret = yield from self._secret()
-            frontend.password(out, frontend.text(secret, "the password"))
+            frontend.password(out, secret.encode())
             return
         self._begin("md5")
         if len(data) != 4:
@@ -153,6 +155,7 @@ class Login:
             raise AuthenticationError(
                 "the server asks for a password and none is given: password=, PGPASSWORD or a password file"
             )
+        _check_password(password)
         return password
 
     # ------------------------------------------------------------ SASL
@@ -222,9 +225,15 @@ class Login:
         self._bearing = True
         frontend.sasl_initial_response(out, oauth.MECHANISM, oauth.initial_response(token))
 
-    def _continue_sasl(self, out: WriteBuffer, data: bytes) -> None:
-        if self._scram is not None:
-            frontend.sasl_response(out, self._scram.final(data))
+    def _continue_sasl(self, out: WriteBuffer, data: bytes) -> Operation[None]:
+        exchange = self._scram
+        if exchange is not None:
+            if exchange.awaiting != "final":
+                raise ProtocolError("the server continues a SASL exchange that is in another step")
+            # The server chooses how long it takes: an event loop must go on meanwhile, and the deadline hold.
+            slow = exchange.is_slow(data)
+            proof = (yield Consult(lambda: exchange.final(data))) if slow else exchange.final(data)
+            frontend.sasl_response(out, proof)
             return
         known = self._credentials.oauth
         if not self._bearing or known is None or self._refused is not None:
@@ -262,6 +271,14 @@ class Login:
             raise _gss_failed(exc) from exc
         if answer:
             frontend.sasl_response(out, answer)
+
+
+def _check_password(password: str) -> None:
+    """Raise ProgrammingError for a password that cannot be sent. Neither it nor a part of it is shown."""
+    if "\0" in password:
+        raise ProgrammingError("the password holds a NUL character")
+    if any("\ud800" <= char <= "\udfff" for char in password):
+        raise ProgrammingError("the password cannot be encoded in UTF-8: it holds half a surrogate pair")
 
 
 def _gss_failed(exc: GssError) -> AuthenticationError:
