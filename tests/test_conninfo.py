@@ -38,6 +38,12 @@ def no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("APPDATA", str(tmp_path))
 
 
+def checking_no_name() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    return context
+
+
 def quote(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
@@ -269,6 +275,10 @@ def test_demands_on_the_log_in_are_read(settings: dict[str, Any], field: str, va
         ({"oauth_token": 5}, "str or a callable, not int"),
         ({"ssl_context": "context"}, "an ssl.SSLContext, not str"),
         ({"ssl_context": ssl.create_default_context(), "sslrootcert": "f"}, "exclude each other"),
+        ({"ssl_context": ssl._create_unverified_context(), "sslmode": "verify-ca"}, "does not check as much"),
+        ({"ssl_context": checking_no_name(), "sslmode": "verify-full"}, "does not check as much"),
+        ({"ssl_max_protocol_version": "TLSv1.1"}, "older than the oldest version to take, TLSv1.2"),
+        ({"ssl_min_protocol_version": "TLSv1.3", "ssl_max_protocol_version": "TLSv1.2"}, "older than the oldest"),
     ],
 )
 def test_demands_that_contradict_themselves_are_refused(settings: dict[str, Any], words: str) -> None:
@@ -374,6 +384,20 @@ def test_password_file_gives_the_first_line_that_fits(tmp_path: Path) -> None:
     assert parse(passfile=path, host="/tmp", dbname="d", user="u").password == "local"
     assert parse(passfile=path, host="h", dbname="other", user="u").password is None
     assert parse(passfile=path, host="h", dbname="d", user="u", password="given").password == "given"
+
+
+def test_the_place_in_the_password_file_is_host_else_hostaddr_else_localhost(tmp_path: Path) -> None:
+    path = write_passfile(tmp_path / "pass", "127.0.0.1:*:*:*:address\nlocalhost:*:*:*:local\nh:*:*:*:name\n")
+    assert parse(passfile=path, host="h", hostaddr="127.0.0.1", user="u").password == "name"
+    assert parse(passfile=path, hostaddr="127.0.0.1", user="u").password == "address"
+    assert parse(passfile=path, sock=lambda: None, user="u").password == "local"
+
+
+def test_only_the_end_of_a_line_ends_a_password(tmp_path: Path) -> None:
+    """Python takes more characters for ends of lines than libpq does."""
+    path = write_passfile(tmp_path / "pass", "h:*:*:*:be\x85fore\x0c \u2028after\r\nx:*:*:*:last")
+    assert parse(passfile=path, host="h", user="u").password == "be\x85fore\x0c \u2028after"
+    assert parse(passfile=path, host="x", user="u").password == "last"
 
 
 def test_password_file_is_found_at_its_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,21 @@ def test_verify_full_needs_a_name(tls_server: TlsServer) -> None:
         tls.context(parse(hostaddr="127.0.0.1", sslmode="verify-full", sslrootcert=tls_server.ca))
 
 
+def test_a_context_that_checks_the_name_needs_one() -> None:
+    own = ssl.create_default_context()
+    for settings in ({"host": "/run"}, {"sock": socket.socket}):
+        with pytest.raises(OperationalError, match="checks the name in the server's certificate"):
+            tls.settings(parse(ssl_context=own, **settings))
+    assert tls.settings(parse(ssl_context=own, hostaddr="127.0.0.1")).hostname == "127.0.0.1"
+
+
+def test_revocations_count_with_public_authorities_too(tls_server: TlsServer) -> None:
+    settings = {"host": "h", "sslmode": "verify-full", "sslrootcert": "system"}
+    assert not tls.context(parse(**settings)).verify_flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
+    with pytest.raises(OperationalError, match="sslcrl"):
+        tls.context(parse(**settings, sslcrl="none"))
+
+
 def test_server_hostname_is_the_host_then_the_address() -> None:
     assert tls.server_hostname(parse(host="a", hostaddr="127.0.0.1")) == "a"
     assert tls.server_hostname(parse(hostaddr="127.0.0.1")) == "127.0.0.1"

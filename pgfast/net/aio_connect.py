@@ -30,10 +30,10 @@ async def connect(infos: Sequence[ConnInfo], make_session: Callable[[], Session]
     hosts = attempts.over_hosts(infos)
     info, wanted = next(hosts)
     whole = None if timeout is None else Deadline(timeout)
-    left = len(infos)
+    left = attempts.most(infos)
     while True:
         try:
-            deadline = Deadline(info.connect_timeout) if whole is None else whole.part(max(left, 1))
+            deadline = Deadline(info.connect_timeout) if whole is None else whole.part(left)
             return await _at_host(info, wanted, make_session, deadline)
         except Error as exc:
             info, wanted = hosts.send(exc)

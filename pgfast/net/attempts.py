@@ -102,14 +102,24 @@ def may_do_without_gss(info: ConnInfo, exc: OperationalError, lost: bool) -> boo
     return info.gssencmode != "require" and (lost or isinstance(exc, TimeoutError))
 
 
+def _asked(info: ConnInfo) -> tuple[str, ...]:
+    """What is asked of the servers in the first round over all hosts, and in the second where there is one."""
+    wanted = info.target_session_attrs
+    return ("standby", "any") if wanted == "prefer-standby" else (wanted,)
+
+
+def most(infos: Sequence[ConnInfo]) -> int:
+    """How many hosts `over_hosts` gives at most, among which the time is divided."""
+    return len(infos) * len(_asked(infos[0]))
+
+
 def over_hosts(infos: Sequence[ConnInfo]) -> Generator[tuple[ConnInfo, str], Error, None]:
     """Each host to try, with what is asked of its server (a value of target_session_attrs)."""
     order = list(infos)
     if infos[0].load_balance_hosts:
         random.shuffle(order)
-    wanted = infos[0].target_session_attrs
     failures: list[Error] = []
-    for asked in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
+    for asked in _asked(infos[0]):
         for info in order:
             exc = yield info, asked
             if not _may_try_next(exc):

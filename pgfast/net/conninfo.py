@@ -97,11 +97,29 @@ class ConnInfo:
 
     @property
     def socket_path(self) -> str | None:
-        """The path of the Unix socket, None for TCP. A leading NUL means an abstract socket (Linux)."""
-        if self.hostaddr or not self.host.startswith(("/", "@")):
+        """The path of the Unix socket to connect to, None for TCP and for a socket of the program's own.
+
+        A leading NUL means an abstract socket (Linux).
+        """
+        if self.sock is not None or self.hostaddr or not self.host.startswith(("/", "@")):
             return None
         path = f"{self.host}/.s.PGSQL.{self.port}"
         return "\0" + path[1:] if path.startswith("@") else path
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it surely goes over a Unix socket, where there is no encryption.
+
+        What a function of the program's will give is not known, so it is not believed to be one.
+        """
+        if isinstance(self.sock, socket.socket):
+            return self.sock.family == getattr(socket, "AF_UNIX", None)
+        return self.socket_path is not None
+
+    @property
+    def host_name(self) -> str | None:
+        """The name of the server's host as a certificate or a ticket has it; None where none is given."""
+        return None if self.host.startswith(("/", "@")) else self.host or None
 
     @property
     def startup_parameters(self) -> dict[str, str]:
@@ -124,7 +142,7 @@ class ConnInfo:
         where = self.socket_path
         if where is None:
             name = self.host or self.hostaddr or ""
-            where = f"[{name}]:{self.port}" if ":" in name else f"{name}:{self.port}"
+            where = f"[{name}]:{self.port}" if ":" in name else f"{name}:{self.port}" if name else "the given socket"
         return f"{where.replace(chr(0), '@', 1)}, database {self.dbname!r}, user {self.user!r}"
 
 
@@ -194,13 +212,16 @@ def _build(given: dict[str, str], extra: dict[str, str], objects: Mapping[str, A
     """The ConnInfo of checked settings, with defaults for those that are absent."""
     port = _integer(given, "port", 1, 65535) or 5432
     hostaddr = given.get("hostaddr")
-    host = given.get("host") or ("" if hostaddr else _default_host(port))
+    sock = _sock(objects.get("sock"))
+    host = given.get("host") or ("" if hostaddr or sock is not None else _default_host(port))
     user = given.get("user") or _operating_system_user()
     dbname = given.get("dbname") or user
     password = objects.get("password") or given.get("password")
     if not password:
-        password = find_password(given.get("passfile"), "localhost" if _is_default(host) else host, port, dbname, user)
+        place = "localhost" if _is_default(host) else host or hostaddr or "localhost"
+        password = find_password(given.get("passfile"), place, port, dbname, user)
     context = objects.get("ssl_context")
+    oldest_tls, newest_tls = _tls_versions(given)
     negotiation = _choice(given, "sslnegotiation", ("postgres", "direct"), "postgres")
     newest = VERSIONS[_choice(given, "max_protocol_version", tuple(VERSIONS), "3.0")]
     oldest = VERSIONS[_choice(given, "min_protocol_version", tuple(VERSIONS), "2.0" if newest[0] == 2 else "3.0")]
@@ -222,8 +243,8 @@ def _build(given: dict[str, str], extra: dict[str, str], objects: Mapping[str, A
         sslkey=given.get("sslkey"),
         sslpassword=given.get("sslpassword"),
         sslcrl=given.get("sslcrl"),
-        ssl_min_protocol_version=_choice(given, "ssl_min_protocol_version", TLS_VERSIONS, "TLSv1.2"),
-        ssl_max_protocol_version=_choice(given, "ssl_max_protocol_version", TLS_VERSIONS, "") or None,
+        ssl_min_protocol_version=oldest_tls,
+        ssl_max_protocol_version=newest_tls,
         keepalives=_choice(given, "keepalives", ("0", "1"), "1") == "1",
         keepalives_idle=_integer(given, "keepalives_idle", 0, 2**31 - 1),
         keepalives_interval=_integer(given, "keepalives_interval", 0, 2**31 - 1),
@@ -246,7 +267,7 @@ def _build(given: dict[str, str], extra: dict[str, str], objects: Mapping[str, A
         target_session_attrs=_choice(given, "target_session_attrs", TARGETS, "any"),
         load_balance_hosts=_choice(given, "load_balance_hosts", ("disable", "random"), "disable") == "random",
         requirepeer=given.get("requirepeer"),
-        sock=_sock(objects.get("sock")),
+        sock=sock,
         replication=_replication(given),
         extra=extra,
     )
@@ -264,10 +285,19 @@ def _sslmode(given: dict[str, str], context: Any, negotiation: str) -> str:
             f"sslnegotiation=direct begins with TLS, so it wants sslmode=require or more, not {sslmode}"
         )
     if context is not None:
-        _check_context(context, given)
+        _check_context(context, sslmode, given)
     elif sslmode == "verify-full" and given.get("sslsni") == "0":
         raise ProgrammingError("sslsni=0 and sslmode=verify-full exclude each other: the name is checked as it is sent")
     return sslmode
+
+
+def _tls_versions(given: Mapping[str, str]) -> tuple[str, str | None]:
+    """The oldest and the newest version of TLS to take."""
+    oldest = _choice(given, _TLS_LIMITS[0], TLS_VERSIONS, "TLSv1.2")
+    newest = _choice(given, _TLS_LIMITS[1], TLS_VERSIONS, "") or None
+    if newest is not None and TLS_VERSIONS.index(newest) < TLS_VERSIONS.index(oldest):
+        raise ProgrammingError(f"ssl_max_protocol_version={newest} is older than the oldest version to take, {oldest}")
+    return oldest, newest
 
 
 def _replication(given: Mapping[str, str]) -> str | None:
@@ -309,13 +339,16 @@ def _oauth(given: Mapping[str, str], token: str | TokenSource | None) -> OAuth |
     return OAuth(token, given.get("oauth_issuer"), given.get("oauth_scope"))
 
 
-def _check_context(context: Any, given: Mapping[str, str]) -> None:
-    """Refuse an ssl_context together with settings of which it is the bearer."""
+def _check_context(context: Any, sslmode: str, given: Mapping[str, str]) -> None:
+    """Refuse an ssl_context together with settings of which it is the bearer, and one that checks less than sslmode."""
     if not isinstance(context, ssl.SSLContext):
         raise ProgrammingError(f"ssl_context is an ssl.SSLContext, not {type(context).__name__}")
     for name in (*("sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslcrldir"), *_TLS_LIMITS):
         if name in given:
             raise ProgrammingError(f"{name} and ssl_context exclude each other: set up the context")
+    named = context.check_hostname or sslmode != "verify-full"
+    if sslmode in SSLMODES[4:] and not (named and context.verify_mode is ssl.CERT_REQUIRED):
+        raise ProgrammingError(f"sslmode={sslmode}, but the ssl_context does not check as much")
 
 
 # ---------------------------------------------------------------- checks and defaults

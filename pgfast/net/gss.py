@@ -15,7 +15,6 @@ Never on a Unix socket. Source: PostgreSQL docs, "GSSAPI Authentication" and "gs
 
 from __future__ import annotations
 
-import socket
 import threading
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,11 +55,11 @@ def library() -> Any:
 
 def settings(info: ConnInfo) -> Settings:
     """What GSSAPI needs to know of a connection. Raises GssError where no service can be named."""
-    if info.socket_path is not None or _is_unix(info.sock):
+    if info.is_local:
         raise GssError("GSSAPI is not for Unix sockets; give the host's name")
-    if not info.host:
+    if info.host_name is None:
         raise GssError("GSSAPI needs host, the name of the server in its principal, not only hostaddr")
-    return Settings(f"{info.krbsrvname}@{info.host}", info.gssdelegation)
+    return Settings(f"{info.krbsrvname}@{info.host_name}", info.gssdelegation)
 
 
 def for_encryption(info: ConnInfo) -> Settings | None:
@@ -76,10 +75,6 @@ def for_encryption(info: ConnInfo) -> Settings | None:
             raise GssError(f"gssencmode=require: {exc}") from exc
         return None
     return found
-
-
-def _is_unix(sock: object) -> bool:
-    return isinstance(sock, socket.socket) and sock.family == getattr(socket, "AF_UNIX", None)
 
 
 class Context:

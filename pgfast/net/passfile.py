@@ -40,10 +40,10 @@ def find_password(path: str | None, host: str, port: int, dbname: str, user: str
             warnings.warn(f"password file {file} is not used: {what}", stacklevel=2)
         return None
     wanted = (host, str(port), dbname, user)
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith("#"):
             continue
-        fields = _split(line)
+        fields = _split(line.rstrip("\r"))
         if len(fields) >= 5 and all(field in ("*", want) for field, want in zip(fields, wanted)):  # noqa: B905
             return fields[4]
     return None

@@ -52,7 +52,7 @@ def read_service(name: str, file: str | None, variables: Mapping[str, str]) -> d
 def _section(text: str, name: str, place: Path) -> dict[str, str] | None:
     """The settings of the first section with this name; None where there is none."""
     found: dict[str, str] | None = None
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue

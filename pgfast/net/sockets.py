@@ -169,7 +169,7 @@ def encryptions(info: ConnInfo) -> tuple[bool, ...]:
 
     Protection Provided in Different Modes). Never on a Unix socket.
     """
-    if info.sslmode == "disable" or info.socket_path is not None:
+    if info.sslmode == "disable" or info.is_local:
         return (False,)
     return {"allow": (False, True), "prefer": (True, False)}.get(info.sslmode, (True,))
 

@@ -463,13 +463,15 @@ def _value_of(function: Callable[[], Any]) -> Any:
 
 def connected(address: Address, info: ConnInfo, deadline: Deadline) -> socket.socket:
     """A socket connected to the address. Raises OperationalError, TimeoutError among them."""
+    theirs = bool(address.given) or address.source is not None
     if address.given:
-        return sockets.prepared(address.given.pop(), info)
-    if address.source is not None:
-        return sockets.prepared(_value_of(address.source), info)
-    sock = sockets.open_socket(address, info)
+        sock = sockets.prepared(address.given.pop(), info)
+    elif address.source is not None:
+        sock = sockets.prepared(_value_of(address.source), info)
+    else:
+        sock = sockets.open_socket(address, info)
     try:
-        code = sock.connect_ex(address.sockaddr)
+        code = 0 if theirs else sock.connect_ex(address.sockaddr)
         if code in _IN_PROGRESS:
             _wait_for(sock, _WRITE, deadline)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -63,6 +63,8 @@ class Settings:
 def settings(info: ConnInfo) -> Settings:
     """The settings of a connection. Raises as `context`."""
     made = context(info) if info.ssl_context is None else info.ssl_context
+    if made.check_hostname and server_hostname(info) is None:
+        raise OperationalError("the ssl_context checks the name in the server's certificate: give host")
     if info.ssl_context is None or info.sslnegotiation == "direct":
         made.set_alpn_protocols([ALPN])
     return Settings(made, server_hostname(info), info.sslnegotiation == "direct")
@@ -90,10 +92,12 @@ def context(info: ConnInfo) -> ssl.SSLContext:
     made.verify_mode = ssl.CERT_NONE if root is None else ssl.CERT_REQUIRED
     if root == "system":
         made.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        if info.sslcrl is not None or info.sslcrldir is not None:
+            _load_revocations(made, info)
     elif root is not None:
         _load(made, root, "sslrootcert")
         _load_revocations(made, info)
-    if info.sslmode == "verify-full" and not info.host:
+    if info.sslmode == "verify-full" and info.host_name is None:
         raise OperationalError("sslmode=verify-full needs host, the name to find in the certificate, not only hostaddr")
     _load_client_certificate(made, info)
     return made
@@ -101,9 +105,9 @@ def context(info: ConnInfo) -> ssl.SSLContext:
 
 def server_hostname(info: ConnInfo) -> str | None:
     """The name for server name indication and for the check of verify-full; None where there is no name."""
-    if info.socket_path is not None or (not info.sslsni and info.ssl_context is None):
+    if not info.sslsni and info.ssl_context is None:
         return None
-    return info.host or info.hostaddr
+    return info.host_name or info.hostaddr
 
 
 def _root_certificates(info: ConnInfo) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pgfast.embedded import EmbeddedServer
 from ..faces import Face
 from ..fake_server import FakeServer, Peer
 from ..protocol import messages as m
-from ..servers import start_server
+from ..servers import TlsServer, start_server
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +233,53 @@ def test_the_user_of_the_server_can_be_demanded(face: Face, server: EmbeddedServ
     assert port_of(face.connect(**settings, requirepeer=owner)) == server.port
     with pytest.raises(OperationalError, match=f"requirepeer is 'nobody-else', but the server runs as user '{owner}'"):
         face.connect(**settings, requirepeer="nobody-else")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(f"{server.socket_directory}/.s.PGSQL.{server.port}")
+        with pytest.raises(OperationalError, match="requirepeer is 'nobody-else'"):
+            face.connect(sock=sock, user="postgres", dbname="postgres", requirepeer="nobody-else")
+
+
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
+def test_encryption_is_demanded_of_a_socket_of_the_programs_own(
+    face: Face, sslmode: str, made: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tls_server: TlsServer
+) -> None:
+    """Even where a server of this machine has its Unix socket at the default place, where there is no encryption."""
+    (tmp_path / ".s.PGSQL.5432").touch()
+    monkeypatch.setattr("pgfast.net.conninfo.SOCKET_DIRECTORIES", (str(tmp_path),))
+    asked: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        asked.append(peer.first_packet()[:4])
+        peer.send(b"N")
+        assert peer.wait_for_end() == b""
+
+    with FakeServer(script) as fake, socket.create_connection(("127.0.0.1", fake.port)) as sock:
+        settings = {
+            "user": "u",
+            "dbname": "d",
+            "sslmode": sslmode,
+            "sslrootcert": tls_server.ca,
+            "gssencmode": "disable",
+        }
+        if sslmode == "verify-full":
+            with pytest.raises(OperationalError, match="needs host, the name to find in the certificate"):
+                face.connect(sock=sock.dup, **settings)
+            settings["host"] = "localhost"
+        with pytest.raises(OperationalError, match="does not offer TLS"):
+            face.connect(sock=sock.dup if made else sock.dup(), **settings)
+    assert asked == [struct.pack("!i", 80877103)]
+
+
+def test_time_is_left_for_the_second_round_over_the_hosts(face: Face, server: EmbeddedServer) -> None:
+    """One host is no standby, and the other one says nothing."""
+
+    def script(peer: Peer) -> None:
+        peer.wait_for_end()
+
+    with FakeServer(script) as silent:
+        ports = server.port, silent.port
+        assert port_of(face.connect(**hosts(*ports, target_session_attrs="prefer-standby", timeout=2))) == server.port
 
 
 # ---------------------------------------------------------------- servers that do not know version 3.2
