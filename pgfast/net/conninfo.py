@@ -8,6 +8,7 @@ Connection Control Functions".
 
 from __future__ import annotations
 
+import base64
 import getpass
 import os
 import socket
@@ -20,7 +21,7 @@ from typing import Any, Final, TypeAlias
 from ..errors import NotSupportedError, ProgrammingError, shorten
 from ..protocol.oauth import OAuth, TokenSource
 from ..protocol.operations.login import METHODS, PasswordSource
-from ..protocol.scram import MAX_ITERATIONS
+from ..protocol.scram import KEY_BYTES, MAX_ITERATIONS
 from .conntext import parse_text
 from .keywords import OBJECTS, ONLY, SETTINGS, VARIABLES, check_keyword
 from .passfile import find_password
@@ -79,11 +80,14 @@ class ConnInfo:
     require_auth: frozenset[str] = frozenset(METHODS)
     channel_binding: str = "prefer"
     scram_max_iterations: int = MAX_ITERATIONS
+    scram_client_key: bytes | None = field(default=None, repr=False)
+    scram_server_key: bytes | None = field(default=None, repr=False)
     oauth: OAuth | None = None
     gssencmode: str = "prefer"
     krbsrvname: str = "postgres"
     gssdelegation: bool = False
     sslcrldir: str | None = None
+    sslkeylogfile: str | None = None
     sslnegotiation: str = "postgres"
     sslsni: bool = True
     sslcertmode: str = "allow"
@@ -255,11 +259,14 @@ def _build(given: dict[str, str], extra: dict[str, str], objects: Mapping[str, A
         require_auth=_methods(given.get("require_auth")),
         channel_binding=_choice(given, "channel_binding", ("disable", "prefer", "require"), "prefer"),
         scram_max_iterations=_integer(given, "scram_max_iterations", 1, 2**31 - 1) or MAX_ITERATIONS,
+        scram_client_key=_scram_key(given, "scram_client_key"),
+        scram_server_key=_scram_key(given, "scram_server_key"),
         oauth=_oauth(given, objects.get("oauth_token")),
         gssencmode=_choice(given, "gssencmode", ("disable", "prefer", "require"), "prefer"),
         krbsrvname=given.get("krbsrvname", "postgres"),
         gssdelegation=_choice(given, "gssdelegation", ("0", "1"), "0") == "1",
         sslcrldir=given.get("sslcrldir"),
+        sslkeylogfile=given.get("sslkeylogfile"),
         sslnegotiation=negotiation,
         sslsni=_choice(given, "sslsni", ("0", "1"), "1") == "1",
         sslcertmode=given.get("sslcertmode", "allow"),
@@ -336,7 +343,27 @@ def _oauth(given: Mapping[str, str], token: str | TokenSource | None) -> OAuth |
         return None
     if not callable(token) and not isinstance(token, str):
         raise ProgrammingError(f"oauth_token is a str or a callable, not {type(token).__name__}")
-    return OAuth(token, given.get("oauth_issuer"), given.get("oauth_scope"))
+    return OAuth(
+        token,
+        given.get("oauth_issuer"),
+        given.get("oauth_scope"),
+        given.get("oauth_client_id"),
+        given.get("oauth_client_secret"),
+    )
+
+
+def _scram_key(given: Mapping[str, str], name: str) -> bytes | None:
+    """A key that stands for the password in SCRAM, from base64; the error does not show it."""
+    text = given.get(name)
+    if text is None:
+        return None
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ProgrammingError(f"{name} is not {KEY_BYTES} bytes in base64")
+    return key
 
 
 def _check_context(context: Any, sslmode: str, given: Mapping[str, str]) -> None:

@@ -43,11 +43,16 @@ VARIABLES: Final[dict[str, str | None]] = {
     "krbsrvname": "PGKRBSRVNAME",
     "max_protocol_version": "PGMAXPROTOCOLVERSION",
     "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "oauth_client_id": None,
+    "oauth_client_secret": None,
     "oauth_issuer": None,
     "oauth_scope": None,
     "require_auth": "PGREQUIREAUTH",
+    "scram_client_key": None,
     "scram_max_iterations": None,
+    "scram_server_key": None,
     "sslcrldir": "PGSSLCRLDIR",
+    "sslkeylogfile": None,
     "sslnegotiation": "PGSSLNEGOTIATION",
     "sslsni": "PGSSLSNI",
     "load_balance_hosts": "PGLOADBALANCEHOSTS",
@@ -68,7 +73,7 @@ ONLY: Final[dict[str, tuple[str | None, tuple[str, ...]]]] = {
 #: Variables that libpq turns into server settings of the session.
 SETTINGS: Final = {"PGDATESTYLE": "datestyle", "PGTZ": "timezone", "PGGEQO": "geqo"}
 #: Settings whose values are shown nowhere.
-SECRET: Final = ("password", "sslpassword")
+SECRET: Final = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 
 
 def is_known(keyword: str) -> bool:

@@ -281,6 +281,7 @@ def opening(
         require_auth=info.require_auth,
         channel_binding=info.channel_binding,
         scram_max_iterations=info.scram_max_iterations,
+        scram_keys=(info.scram_client_key, info.scram_server_key),
         oauth=oauth or info.oauth,
         gss=begin_gss,
     )

@@ -100,6 +100,11 @@ def context(info: ConnInfo) -> ssl.SSLContext:
     if info.sslmode == "verify-full" and info.host_name is None:
         raise OperationalError("sslmode=verify-full needs host, the name to find in the certificate, not only hostaddr")
     _load_client_certificate(made, info)
+    if info.sslkeylogfile is not None:
+        try:
+            made.keylog_filename = info.sslkeylogfile
+        except OSError as exc:
+            raise OperationalError(f"sslkeylogfile {info.sslkeylogfile}: {_cause(exc)}") from exc
     return made
 
 

@@ -30,12 +30,14 @@ class OAuthRequest:
 
     `issuer` is the one the connection settings name; `configuration_url` the address of the issuer's configuration as
     the server says, None where it was not asked; `scope` the scopes to ask for, parted by blanks, by the settings or
-    else by the server.
+    else by the server. `client_id` and `client_secret` are the settings', for whoever asks the issuer.
     """
 
     issuer: str | None
     configuration_url: str | None
     scope: str | None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
 
 
 TokenSource: TypeAlias = Callable[[OAuthRequest], "str | Awaitable[str]"]
@@ -48,12 +50,14 @@ class OAuth:
     token: str | TokenSource = field(repr=False)
     issuer: str | None = None
     scope: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
     discovered: OAuthRequest | None = None
 
     @property
     def request(self) -> OAuthRequest:
         """What to ask the callable for."""
-        return self.discovered or OAuthRequest(self.issuer, None, self.scope)
+        return self.discovered or OAuthRequest(self.issuer, None, self.scope, self.client_id, self.client_secret)
 
     @property
     def discovers(self) -> bool:
@@ -103,7 +107,7 @@ def read_refusal(data: bytes, oauth: OAuth) -> OAuthRequest:
         raise AuthenticationError(
             f"OAUTHBEARER: the server takes tokens of another issuer ({url[:200]!r}) than oauth_issuer names"
         )
-    return OAuthRequest(oauth.issuer, url, oauth.scope or scope)
+    return OAuthRequest(oauth.issuer, url, oauth.scope or scope, oauth.client_id, oauth.client_secret)
 
 
 def _issuer_of(url: str) -> str:

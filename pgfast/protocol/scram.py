@@ -31,17 +31,20 @@ UNBOUND: Final = b"n,,"
 UNOFFERED: Final = b"y,,"
 BOUND: Final = b"p=tls-server-end-point,,"
 _NONCE_BYTES: Final = 18
+#: Bytes of ClientKey and ServerKey.
+KEY_BYTES: Final = 32
 
 
 class ScramClient:
     """The client's side of one SCRAM exchange: `first`, `final`, `verify`, in that order and once each.
 
     `header` is the gs2-header, `binding` what follows it for BOUND: the hash of the server's certificate. The user name
-    in the exchange stays empty, as libpq leaves it: the server takes it from the startup packet.
+    in the exchange stays empty, as libpq leaves it: the server takes it from the startup packet. `client_key` and
+    `server_key` are ClientKey and ServerKey of the exchange; what is not given is made of the password.
     """
 
     __slots__ = (
-        *("_binding", "_first_bare", "_header", "_most_iterations"),
+        *("_binding", "_client_key", "_first_bare", "_header", "_most_iterations"),
         *("_nonce", "_password", "_server_key", "_signed", "_state"),
     )
 
@@ -52,6 +55,8 @@ class ScramClient:
         header: bytes = UNBOUND,
         binding: bytes = b"",
         most_iterations: int = MAX_ITERATIONS,
+        client_key: bytes | None = None,
+        server_key: bytes | None = None,
     ) -> None:
         self._header = header
         self._binding = binding
@@ -59,7 +64,8 @@ class ScramClient:
         self._password = _prepare(password)
         self._nonce = base64.b64encode(secrets.token_bytes(_NONCE_BYTES)) if nonce is None else nonce.encode("ascii")
         self._first_bare = b"n=,r=" + self._nonce
-        self._server_key = b""
+        self._client_key = client_key
+        self._server_key = server_key
         self._signed = b""
         self._state = "first"
 
@@ -96,14 +102,16 @@ class ScramClient:
         nonce, salt, iterations = _parse_first(server_first, self._most_iterations)
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise AuthenticationError("SCRAM exchange: the server's nonce does not extend the client's")
-        salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
+        client_key, server_key = self._client_key, self._server_key
+        if client_key is None or server_key is None:
+            salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
+            client_key = client_key or _hmac(salted, b"Client Key")
+            self._server_key = server_key or _hmac(salted, b"Server Key")
         self._password = b""
-        client_key = _hmac(salted, b"Client Key")
         without_proof = b"c=" + base64.b64encode(self._header + self._binding) + b",r=" + nonce
         self._signed = b",".join((self._first_bare, server_first, without_proof))
         signature = _hmac(hashlib.sha256(client_key).digest(), self._signed)
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-        self._server_key = _hmac(salted, b"Server Key")
         return without_proof + b",p=" + base64.b64encode(proof)
 
     def verify(self, server_final: bytes) -> None:
@@ -115,7 +123,7 @@ class ScramClient:
             raise AuthenticationError(f"SCRAM exchange: the server reports {reason!r}")
         if not attributes[0].startswith(b"v="):
             raise AuthenticationError("SCRAM exchange: the server's final message holds no signature")
-        expected = _hmac(self._server_key, self._signed)
+        expected = _hmac(self._server_key or b"", self._signed)
         if not hmac.compare_digest(_unbase64(attributes[0][2:], "signature"), expected):
             raise AuthenticationError("SCRAM exchange: the server's signature is wrong, it does not know the password")
 

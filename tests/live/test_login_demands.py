@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import os
 import select
 import socket
@@ -16,6 +19,7 @@ import pytest
 
 import pgfast
 from pgfast import OperationalError, errors
+from pgfast.errors import AuthenticationError
 
 from ..faces import Face, target
 from ..fake_server import FakeServer, Peer
@@ -90,6 +94,55 @@ def test_a_cleartext_password_is_not_told_to_who_may_not_ask(face: Face) -> None
             sslmode="disable",
         )
     assert heard == [b""]
+
+
+def scram_keys(server: TlsServer, password: str) -> dict[str, str]:
+    """The keys that stand for a password on this server, in base64."""
+    with pgfast.connect(server.server.dsn) as conn:
+        (stored,) = conn.execute("select rolpassword from pg_authid where rolname = 'u_scram'").fetchone() or ("",)
+    iterations, salt = str(stored).split("$")[1].split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
+    return {
+        f"scram_{side.lower()}_key": base64.b64encode(hmac.digest(salted, f"{side} Key".encode(), "sha256")).decode()
+        for side in ("Client", "Server")
+    }
+
+
+@pytest.mark.parametrize("given", [("client", "server"), ("client", "password"), ("server", "password")])
+def test_keys_stand_for_a_password(face: Face, tls_server: TlsServer, given: tuple[str, ...]) -> None:
+    settings = tls_server.keywords("u_scram")
+    password = settings.pop("password")
+    keys = scram_keys(tls_server, password)
+    settings.update({f"scram_{side}_key": keys[f"scram_{side}_key"] for side in given if side != "password"})
+    if "password" in given:
+        settings["password"] = password
+    conn = face.connect(**settings)
+    assert user_of(conn) == "u_scram"
+    assert not any(key in repr(conn) + repr(conn.info) for key in keys.values())
+
+
+def test_wrong_keys_let_nobody_in(face: Face, tls_server: TlsServer) -> None:
+    settings = tls_server.keywords("u_scram")
+    keys = scram_keys(tls_server, settings.pop("password"))
+    wrong = base64.b64encode(bytes(32)).decode()
+    with pytest.raises(errors.InvalidPassword):
+        face.connect(**{**settings, **keys, "scram_client_key": wrong})
+    with pytest.raises(AuthenticationError, match="signature is wrong"):
+        face.connect(**{**settings, **keys, "scram_server_key": wrong})
+    for text in ("secret words", base64.b64encode(b"short").decode()):
+        with pytest.raises(pgfast.ProgrammingError, match="scram_client_key is not 32 bytes in base64") as caught:
+            face.connect(**{**settings, "scram_client_key": text})
+        assert text not in str(caught.value)
+
+
+def test_keys_of_tls_are_written_down_where_that_is_wanted(face: Face, tls_server: TlsServer, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    face.connect(**tls_server.keywords("u_trust", sslmode="require", sslkeylogfile=str(file)))
+    assert "SECRET" in file.read_text()
+    with pytest.raises(OperationalError, match="sslkeylogfile .*nowhere"):
+        face.connect(
+            **tls_server.keywords("u_trust", sslmode="require", sslkeylogfile=str(tmp_path / "nowhere" / "keys"))
+        )
 
 
 # ---------------------------------------------------------------- channel binding

@@ -81,9 +81,11 @@ def test_a_callable_gives_the_token(face: Face, oauth_server: EmbeddedServer) ->
         asked.append(request)
         return "good-u_oauth"
 
-    conn = face.connect(**keywords(oauth_server, oauth_token=token, oauth_scope="mine"))
+    client = {"oauth_client_id": "a client", "oauth_client_secret": "its secret"}
+    conn = face.connect(**keywords(oauth_server, oauth_token=token, oauth_scope="mine", **client))
     assert user_of(conn) == "u_oauth"
-    assert asked == [OAuthRequest(None, None, "mine")]
+    assert asked == [OAuthRequest(None, None, "mine", "a client", "its secret")]
+    assert "its secret" not in repr(asked)
 
     async def later(request: OAuthRequest) -> str:
         return token(request)

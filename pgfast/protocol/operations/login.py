@@ -40,6 +40,7 @@ class Credentials:
     require_auth: frozenset[str] = frozenset(METHODS)
     channel_binding: str = "prefer"
     scram_max_iterations: int = scram.MAX_ITERATIONS
+    scram_keys: tuple[bytes | None, bytes | None] = field(default=(None, None), repr=False)
     oauth: oauth.OAuth | None = None
     gss: Callable[[], GssContext] | None = None
 
@@ -193,12 +194,15 @@ class Login:
         if not self._bound and scram.MECHANISM not in names:
             raise AuthenticationError(f"the server offers {scram.MECHANISM_PLUS} only, and channel_binding disables it")
         header = scram.BOUND if self._bound else scram.UNOFFERED if end_point is not None else scram.UNBOUND
-        secret = yield from self._secret()
+        keys = self._credentials.scram_keys
+        secret = "" if None not in keys else (yield from self._secret())
         self._scram = scram.ScramClient(
             secret,
             header=header,
             binding=end_point if self._bound and end_point is not None else b"",
             most_iterations=self._credentials.scram_max_iterations,
+            client_key=keys[0],
+            server_key=keys[1],
         )
         self._proved = False
         mechanism = scram.MECHANISM_PLUS if self._bound else scram.MECHANISM
