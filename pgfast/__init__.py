@@ -49,6 +49,7 @@ from .errors import (
     Warning,
 )
 from .protocol.backend import Notification as Notify
+from .protocol.oauth import OAuthRequest
 from .types import Json
 from .values import Array, Interval, Multirange, Range
 
@@ -92,6 +93,7 @@ __all__ = [
     "Multirange",
     "NotSupportedError",
     "Notify",
+    "OAuthRequest",
     "OperationalError",
     "ProgrammingError",
     "Range",
