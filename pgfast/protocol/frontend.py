@@ -123,11 +123,6 @@ def describe_statement(buffer: WriteBuffer, statement: bytes) -> None:
     _named(buffer, const.DESCRIBE, b"S", statement)
 
 
-def describe_portal(buffer: WriteBuffer, portal: bytes) -> None:
-    """Describe of a portal: RowDescription or NoData."""
-    _named(buffer, const.DESCRIBE, b"P", portal)
-
-
 def close_statement(buffer: WriteBuffer, statement: bytes) -> None:
     """Close of a statement; one that does not exist is not an error."""
     _named(buffer, const.CLOSE, b"S", statement)

@@ -10,8 +10,12 @@ import pytest
 
 import pgfast
 from pgfast import errors
+from pgfast.protocol.backend import Field, RowDescription
+from pgfast.protocol.operations import Operation
+from pgfast.protocol.operations.steps import Reply, exchange
+from pgfast.protocol.session import Event, State
 
-from ..faces import Face
+from ..faces import Face, target
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000, 5000])
@@ -111,6 +115,33 @@ def test_types_are_looked_up_and_plans_renewed(auto: Any) -> None:
         assert list(auto.cursor().stream("select * from changing", prepare=True)) == [(1, "b")]
     finally:
         auto.execute("drop type stream_mood")
+
+
+def test_a_portal_can_be_described(conn: Any) -> None:
+    """The driver describes statements alone, since pgpool knows no portal of a cursor; the session could."""
+    conn.execute("declare c cursor for select 1 as a, 'x'::text as b")
+    session = target(conn)._session
+
+    class Columns(Reply):
+        fields: tuple[Field, ...] = ()
+
+        def take(self, event: Event) -> None:
+            if isinstance(event, RowDescription):
+                self.fields = event.fields
+
+    def describe(name: bytes) -> Operation[tuple[Field, ...]]:
+        session.out.put_messages(b"D" + struct.pack("!I", 6 + len(name)) + b"P" + name + b"\0")
+        session.expect(State.DESCRIBE_ROWS)
+        session.write_sync()
+        reply = Columns()
+        yield from exchange(session, reply)
+        return reply.fields
+
+    fields = conn._run(describe(b"c"))
+    assert [(field.name, field.type_oid) for field in fields] == [("a", 23), ("b", 25)]
+    with pytest.raises(errors.InvalidCursorName):
+        conn._run(describe(b"no such"))
+    conn.rollback()
 
 
 # ---------------------------------------------------------------- the fast path
