@@ -27,7 +27,7 @@ BUILD: Final = ROOT / "build" / "fuzz"
 SEEDS: Final = ROOT / "fuzz" / "seeds"
 _CODEC: Final = "pgfast._codec"
 #: Memory in MB, and seconds for a single input.
-_LIMITS: Final = ("-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-timeout=20", "-len_control=0")
+_LIMITS: Final = ("-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-timeout=60", "-len_control=0")
 #: Bytes of the longest input: a conversation is longer than a table.
 _LONGEST: Final = {"sessions": 8192, "frames": 4096}
 _LONGEST_OTHERS: Final = 1024

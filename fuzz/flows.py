@@ -123,6 +123,9 @@ def connect_old(session: Session) -> Operation[Any]:
     yield from ops.query(session, "create temp table copied (a int, b text, c numeric)")
     found.append((yield from _copy_in_text(session)))
     found.append((yield from copy_out_text(session)))
+    found.append((yield from ops.call_function(session, 177, [b"\0\0\0\1", b"\0\0\0\2"])))
+    found.append((yield from ops.execute_query(session, "select %s::int, %s", (1, "it's"))))
+    found.append((yield from copy_in(session)))  # which ends the session: there is no way to give a COPY up
     return found
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import socket
 import struct
+from base64 import b64encode
+from hashlib import pbkdf2_hmac, sha256
+from hmac import digest
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -22,9 +25,11 @@ from pgfast.net.conninfo import parse
 from pgfast.net.deadline import Deadline
 from pgfast.net.sockets import Address
 from pgfast.net.sync import Link
+from pgfast.protocol import scram
 from pgfast.protocol.session import Session
 from pgfast.types.builtins import BY_OID
 from tests.catalogue.corpus import VALUES
+from tests.protocol import messages as m
 from tests.versions import installation
 
 from . import csvtext, flows, sessions
@@ -222,6 +227,35 @@ def records() -> None:
     write("csvtext", "columns", head.ljust(csvtext.HEAD, b"\0") + text)
 
 
+def bound_scram() -> bytes:
+    """What a server says after its consent to TLS that asks for a password bound to its certificate, and knows it."""
+    nonce = b64encode(sessions.NONCE) + b"server"
+    first = b"r=" + nonce + b",s=c2FsdA==,i=2"
+    bound = b64encode(scram.BOUND + sha256(sessions.CERTIFICATE).digest())
+    signed = b"n=,r=" + b64encode(sessions.NONCE) + b"," + first + b",c=" + bound + b",r=" + nonce
+    salted = pbkdf2_hmac("sha256", b"secret", b"salt", 2)
+    proof = b64encode(digest(digest(salted, b"Server Key", "sha256"), signed, "sha256"))
+    asked = m.authentication(10, scram.MECHANISM_PLUS.encode() + b"\0SCRAM-SHA-256\0\0")
+    return b"S" + asked + m.authentication(11, first) + m.authentication(12, b"v=" + proof) + m.WELCOME
+
+
+def logins() -> None:
+    """Seeds of logging in by what the servers here are not set up for."""
+    bearer = m.authentication(10, b"OAUTHBEARER\0\0")
+    refusal = m.authentication(11, TEXTS[3][0])
+    for title, flow, stream in (
+        ("oauth", flows.connect, bearer + m.WELCOME),
+        ("oauth-refused", flows.connect, bearer + refusal + m.error("FATAL", "28000", "no")),
+        ("gss", flows.connect, m.authentication(7) + m.authentication(8, b"token") + m.WELCOME),
+        ("kerberos", flows.connect, m.authentication(2)),
+        ("negotiated", flows.connect_newest, m.message(b"v", struct.pack(">ii", 196608, 0)) + m.WELCOME),
+        ("no-process", flows.connect, b"Ecould not fork new process for connection: Resource unavailable\n\0"),
+        ("no-tls", flows.secured, b"N"),
+        ("scram-plus", flows.secured, bound_scram()),
+    ):
+        write("sessions", title, choices([flow], _WHOLE) + stream)
+
+
 def parsed(server: EmbeddedServer) -> None:
     """Seeds of the parsers: texts, and values of all types as the server writes them."""
     for parser, texts in TEXTS.items():
@@ -249,6 +283,7 @@ def parsed(server: EmbeddedServer) -> None:
 def main() -> None:
     """All of them."""
     records()
+    logins()
     with mock.patch("pgfast.protocol.scram.secrets.token_bytes", sessions.nonce):
         for method in ("password", "md5", "scram-sha-256"):
             setting = {"password_encryption": "md5" if method == "md5" else "scram-sha-256"}

@@ -151,7 +151,8 @@ class Peer:
 def turns(stream: bytes, taken: list[flows.Flow]) -> list[bytes]:
     """The stream cut where a server waits for the client to say something, as it does in whatever was recorded."""
     if taken[:1] == [flows.connect_old]:
-        return [piece + b"Z" for piece in stream.split(b"Z")]
+        pieces = [piece + b"Z" for piece in stream.split(b"Z")]
+        return [part for piece in pieces for part in ((b"G", piece[1:]) if piece[:1] == b"G" else (piece,))]
     found = [b""]
     if taken[:1] == [flows.secured]:  # the answer to SSLRequest
         found, stream = [stream[:1], b""], stream[1:]
