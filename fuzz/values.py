@@ -78,7 +78,7 @@ def run(data: bytes) -> None:
         if not outcomes:
             rows = [_row(c, specs) for _ in c.times(5)]
             if c.rarely():
-                    rows *= 8
+                rows *= 8
         outcomes.append(_written(module, specs, keys, rows, limit, binds))
     compare(outcomes)
 
