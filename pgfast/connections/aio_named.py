@@ -37,13 +37,19 @@ class AsyncServerCursor(BaseServerCursor, AsyncCursor):
             describing = operations.describe_cursor(self._connection._session, self._name, self._registry)
             self._show_declared(await self._carry_out(describing))
         assert self._declared is not None, "it was declared or found"
+        if self._uncertain:
+            await self._carry_out(operations.move_cursor(self._connection._session, self._name, self._way_back()))
+            self._uncertain = False
         return self._declared
 
     async def _ask(self, direction: str) -> None:
         """Fetch rows, when none are left here."""
         cursor = await self._find()
         fetching = operations.fetch_rows(self._connection._session, cursor, direction, self._registry)
-        self._hold(*(await self._carry_out(fetching)))
+        self._uncertain = True
+        found = await self._carry_out(fetching)
+        self._uncertain = False
+        self._hold(*found)
 
     async def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
@@ -129,7 +135,10 @@ class AsyncServerCursor(BaseServerCursor, AsyncCursor):
         target = self._target(value, mode)
         if not self._skip_to(target):
             moving = operations.move_cursor(self._connection._session, cursor.name, self._move(target))
-            self._moved(target, await self._carry_out(moving))
+            self._uncertain = True
+            passed = await self._carry_out(moving)
+            self._uncertain = False
+            self._moved(target, passed)
 
     async def close(self) -> None:
         if not self._closed:

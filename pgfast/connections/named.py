@@ -1,14 +1,15 @@
 """What both sides' server cursors share: where the program stands among the rows, and which of them are here already.
 
 Law of this file: the program's position is the number of rows before it, and the server's is further on by the rows
-that were fetched ahead and not given out yet.
+that were fetched ahead and not given out yet. After a fetch that was interrupted the server's is not known; nobody gets
+the rows behind it for those that come next.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
-from ..errors import InterfaceError, NotSupportedError, ProgrammingError
+from ..errors import InterfaceError, NotSupportedError, OperationalError, ProgrammingError
 from ..protocol.operations import NamedCursor, check_name
 from .results import BaseCursor, Row
 
@@ -26,6 +27,7 @@ class BaseServerCursor(BaseCursor):
 
     _declared: NamedCursor | None = None
     _position = 0
+    _uncertain = False
     _timeout: float | None = None
 
     def _set_up(self, name: str, scrollable: bool | None, withhold: bool) -> None:
@@ -69,7 +71,7 @@ class BaseServerCursor(BaseCursor):
 
     def _show_declared(self, cursor: NamedCursor | None) -> None:
         """Stand before the first row of this cursor, or of none."""
-        self._declared, self._position = cursor, 0
+        self._declared, self._position, self._uncertain = cursor, 0, False
         self._choose(None if cursor is None else _DECLARED, None if cursor is None else cursor.fields, ())
 
     def _hold(self, cursor: NamedCursor, rows: list[Row]) -> None:
@@ -125,6 +127,17 @@ class BaseServerCursor(BaseCursor):
                 f"scroll() to row {target} of the cursor {self._name!r}, which has {self._position} rows; "
                 "it stands behind the last one now"
             )
+
+    def _way_back(self) -> str:
+        """The direction of the MOVE to the program's position. Raises OperationalError where there may be none."""
+        if not self._scrollable:
+            raise OperationalError(
+                f"a fetch from the cursor {self._name!r} was interrupted, and its rows are lost; execute it again, or "
+                "declare it scrollable, which allows to go back to them"
+            )
+        self._at = self._stop = 0
+        self._rows = ()
+        return f"ABSOLUTE {self._position}"
 
     def _refuse(self, what: str) -> NoReturn:
         raise NotSupportedError(f"a server cursor has no {what}; use a cursor without a name")

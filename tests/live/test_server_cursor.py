@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,11 @@ from pgfast import errors
 
 from ..faces import Face, target
 from ..versions import start_version
+
+
+class Interrupted(Exception):
+    """What a signal, or the cancelling of a task, brings."""
+
 
 NUMBERS = "select n, 'x' || n from generate_series(1, %s::int) n"
 
@@ -101,6 +107,38 @@ def test_a_cursor_may_be_told_to_go_forwards_only(conn: Any) -> None:
     assert cursor.fetchone() == (4, "x4")
     with pytest.raises(errors.ObjectNotInPrerequisiteState):
         cursor.scroll(-2)
+
+
+@pytest.mark.parametrize("scrollable", [None, True])
+def test_an_interrupted_fetch_loses_no_rows_without_a_word(
+    conn: Any, monkeypatch: pytest.MonkeyPatch, scrollable: bool | None
+) -> None:
+    """The server has gone on, and the program has not got the rows."""
+    cursor = conn.cursor("numbers", scrollable=scrollable, withhold=True).execute(NUMBERS, (9,))
+    assert cursor.fetchmany(2) == expected(1, 2)
+    run = target(conn)._run
+
+    def interrupted(*arguments: Any) -> Any:
+        done = run(*arguments)
+        if not inspect.isawaitable(done):
+            raise Interrupted
+
+        async def later() -> None:
+            await done
+            raise Interrupted
+
+        return later()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target(conn), "_run", interrupted)
+        with pytest.raises(Interrupted):
+            cursor.fetchmany(3)
+    if scrollable:
+        assert cursor.fetchall() == expected(3, 9)
+    else:
+        with pytest.raises(pgfast.OperationalError, match="was interrupted, and its rows are lost"):
+            cursor.fetchone()
+        assert cursor.execute(NUMBERS, (2,)).fetchall() == expected(1, 2)
 
 
 # ---------------------------------------------------------------- how long it lives
