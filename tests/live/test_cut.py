@@ -16,6 +16,7 @@ from pgfast.embedded import EmbeddedServer
 
 from ..cutting import TO_CLIENT, TO_SERVER, CuttingProxy
 from ..faces import Face
+from ..servers import TlsServer
 
 #: Seconds after which a run has hung.
 LIMIT_S = 20
@@ -59,8 +60,14 @@ def streaming(conn: Any) -> Any:
     return list(conn.cursor().stream("select generate_series(1, 9)", size=2, timeout=LIMIT_S))
 
 
+def fetching(conn: Any) -> Any:
+    with conn.transaction():
+        cursor = conn.cursor("c").execute("select generate_series(1, 9)", timeout=LIMIT_S)
+        return [*cursor.fetchmany(4), *cursor.fetchall()]
+
+
 SCENARIOS: tuple[Callable[[Any], Any], ...] = (
-    *(connecting, querying, pipelining, copying_in, loading, copying_out, streaming),
+    *(connecting, querying, pipelining, copying_in, loading, copying_out, streaming, fetching),
 )
 
 
@@ -113,3 +120,28 @@ def test_a_cut_at_any_byte_is_told(
             face.forget()
         # What comes last does not always have to come: the connection is closed by then.
         assert ended_well <= total // 4
+
+
+#: Bytes from one cut to the next in a connect by TLS and SCRAM, which has some thousands of them.
+STEP = 17
+
+
+@pytest.mark.parametrize("direction", [TO_CLIENT, TO_SERVER])
+@pytest.mark.parametrize("negotiation", ["postgres", "direct"])
+def test_a_cut_in_tls_and_scram_is_told(face: Face, tls_server: TlsServer, direction: str, negotiation: str) -> None:
+    with CuttingProxy(tls_server.server.port) as proxy:
+        more = {"sslmode": "verify-full", "sslrootcert": tls_server.ca, "sslnegotiation": negotiation}
+        settings = tls_server.keywords("u_scram", host="localhost", port=proxy.port, timeout=LIMIT_S, **more)
+        conn = face.connect(**settings)
+        total = proxy.counts[direction]
+        conn.close()
+        for size in range(0, total, STEP):
+            proxy.cut_after = (direction, size)
+            conn, _, failure = attempt(face, settings, connecting)
+            where = f"a cut after {size} of {total} bytes {direction}"
+            assert not isinstance(failure, pgfast.errors.TimeoutError), f"{where} left the connect waiting"
+            # Tickets for another session, which come last, are not waited for.
+            assert failure is not None or size > total // 2, where
+            if conn is not None:
+                conn.close()
+            face.forget()
