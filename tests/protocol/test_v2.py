@@ -116,8 +116,22 @@ def test_empty_lines_in_front_of_the_end_are_data_unless_an_error_follows(empty:
     ],
 )
 def test_what_is_no_message_is_an_error(said: bytes) -> None:
+    translator = Translator()
     with pytest.raises(ProtocolError, match=r"protocol 2\.0"):
-        Translator().incoming(said)
+        translator.incoming(said)
+    with pytest.raises(ProtocolError, match=r"protocol 2\.0"):
+        translator.incoming(b"Z")  # nothing after it can be trusted
+
+
+def test_a_long_row_is_taken_piece_by_piece() -> None:
+    translator = Translator()
+    described = b"".join([b"a\0" + struct.pack(">ihi", 25, -1, -1) for _ in range(300)])
+    translator.incoming(b"T" + struct.pack(">h", 300) + described + b"D" + b"\xff" * 38)
+    for _ in range(299):
+        assert translator.incoming(struct.pack(">i", 4 + 1000) + b"x" * 1000) == b""
+        assert len(translator._incoming._data) == 0, "a value that is complete waits as a value"
+    row = translator.incoming(struct.pack(">i", 4 + 1000) + b"x" * 1000)
+    assert row.endswith(struct.pack(">i", 1000) + b"x" * 1000) and len(row) > 300 * 1004
 
 
 # ---------------------------------------------------------------- the transaction status
