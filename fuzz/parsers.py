@@ -12,6 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
+from pgfast import const
 from pgfast.errors import Error
 from pgfast.net import conninfo
 from pgfast.protocol import endpoint, oauth, scram, statements, v2
@@ -74,7 +75,10 @@ def _written(c: Choices, stream: bytes) -> None:
     parts = Choices(stream)
     written = _STARTUP
     while parts.left:
-        written += message(parts.number(1), parts.blob())
+        tag, payload = parts.number(1), parts.blob()
+        if tag == const.FUNCTION_CALL:  # the session writes none that is malformed
+            payload = struct.pack(">Ihhhi", len(payload), 1, 1, 1, len(payload)) + payload + b"\0\1"
+        written += message(tag, payload)
 
     def write() -> bytes:
         return b"".join([translator.outgoing(written[at : at + size]) for at in range(0, len(written), size)])
