@@ -29,7 +29,7 @@ from pgfast.protocol.operations import (
 )
 from pgfast.protocol.session import Session
 
-from . import flows
+from . import beginnings, flows
 from .both import compare, implementations, outcome
 from .choices import Choices
 from .mutate import split
@@ -150,13 +150,13 @@ class Peer:
 
 def turns(stream: bytes, taken: list[flows.Flow]) -> list[bytes]:
     """The stream cut where a server waits for the client to say something, as it does in whatever was recorded."""
-    if taken[:1] == [flows.connect_old]:
+    if taken[:1] == [beginnings.connect_old]:
         pieces = [piece + b"Z" for piece in stream.split(b"Z")]
         return [part for piece in pieces for part in ((b"G", piece[1:]) if piece[:1] == b"G" else (piece,))]
     found = [b""]
-    if taken[:1] == [flows.secured]:  # the answer to SSLRequest
+    if taken[:1] == [beginnings.secured]:  # the answer to SSLRequest
         found, stream = [stream[:1], b""], stream[1:]
-    if taken[:1] == [flows.sealed]:
+    if taken[:1] == [beginnings.sealed]:
         return [stream[:1], *packets(stream[1:])]
     for piece in split(stream):
         found[-1] += piece
@@ -189,7 +189,7 @@ def run(data: bytes) -> None:
 def chosen(c: Choices) -> list[flows.Flow]:
     """The flows of a session: how it begins, and what comes then."""
     begins = c.number(1)
-    found = [flows.BEGINNINGS[begins]] if begins < len(flows.BEGINNINGS) else []
+    found = [beginnings.BEGINNINGS[begins]] if begins < len(beginnings.BEGINNINGS) else []
     return [*found, *[flows.FLOWS[number] for _ in range(3) if (number := c.number(1)) < len(flows.FLOWS)]]
 
 
@@ -223,7 +223,9 @@ def _flow(peer: Peer, session: Session, flow: flows.Flow) -> tuple[Any, ...]:
     if session.dead is None and session.starting:
         session.die(OperationalError("the connection was never made"))
     if session.dead is None and not (session.at_rest and not session.out.size_bytes):
-        assert result[0] != "ok" or flow in (flows.cancelled, flows.secured), "what has succeeded leaves nothing behind"
+        assert result[0] != "ok" or flow in (beginnings.cancelled, beginnings.secured), (
+            "what has succeeded leaves nothing behind"
+        )
         recovered = outcome(lambda: peer.run(ops.recover(session, [], was_idle)))
         if recovered[0] != "ok":
             session.die(OperationalError("it could not be cancelled"))
