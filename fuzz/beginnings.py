@@ -14,7 +14,7 @@ from pgfast.protocol.backend import RowDescription
 from pgfast.protocol.gss import GssError
 from pgfast.protocol.oauth import OAuth
 from pgfast.protocol.operations import Operation
-from pgfast.protocol.session import Session, State
+from pgfast.protocol.session import Run, Session, State
 from pgfast.replication import streams
 from pgfast.replication.pgoutput import Decoder
 from pgfast.types.registry import PLAIN
@@ -150,11 +150,11 @@ def followed(session: Session) -> Operation[Any]:
     found: list[Any] = []
     for _ in range(_READS):
         run = yield from ops.next_copied(session, 0.5)
-        if run is None:
+        if not isinstance(run, Run):
             break
         stream._take(run)
-        found += stream._ready
-        stream._ready.clear()
+        while (item := stream._next_ready()) is not None:
+            found.append(item)
     if session.state is State.COPY_BOTH:
         yield from ops.tell(session, b"r" + bytes(33))
     if session.state is State.COPY_BOTH:

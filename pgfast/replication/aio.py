@@ -10,6 +10,7 @@ from typing import Any
 from ..connections.aio import AsyncConnection
 from ..protocol import operations
 from ..protocol.operations import identifier
+from ..protocol.session import Run
 from ..values.lsn import LSN
 from . import commands, docstrings
 from .pgoutput import Decoder
@@ -30,13 +31,14 @@ class AsyncReplicationStream(BaseStream):
         self._command = command
 
     async def __aenter__(self) -> AsyncReplicationStream:
-        await self._connection._run(operations.start_replication(self._session, self._command))
+        self._start(await self._connection._run(operations.start_replication(self._session, self._command)))
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._running:
+            self._ended = True
             await self._connection._step(operations.tell(self._session, self._status()))
             await self._connection._step(operations.end_replication(self._session))
 
@@ -49,20 +51,21 @@ class AsyncReplicationStream(BaseStream):
 
     async def _next(self, until: float | None) -> Item | None:
         """The next item; None when the stream has ended, or the time is over."""
-        while not self._ready:
-            if not self._running:
-                return None
+        looked = False
+        while True:
             if self._is_due():
                 await self._connection._step(operations.tell(self._session, self._status()))
-            patience = self._patience()
-            if until is not None:
-                patience = min(patience, max(0.001, until - time.monotonic()))
-            run = await self._connection._step(operations.next_copied(self._session, patience))
-            if run is not None:
-                self._take(run)
-            if until is not None and not self._ready and time.monotonic() >= until:
+            item = self._next_ready()
+            if item is not None or not self._goes_on():
+                return item
+            if looked and until is not None and time.monotonic() >= until:
                 return None
-        return self._ready.popleft()
+            looked = True
+            found = await self._connection._step(operations.next_copied(self._session, self._patience(until)))
+            if isinstance(found, Run):
+                self._take(found)
+            elif found is not None:
+                self._end(found)
 
     async def send_status(self, *, reply: bool = False) -> None:
         await self._connection._step(operations.tell(self._session, self._status(reply)))

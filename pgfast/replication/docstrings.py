@@ -23,7 +23,11 @@ Settings are those of an ordinary connection. It takes simple queries alone, and
 for a physical one from now on. Raises the server's error.
 """,
     "drop_slot": """Drop a replication slot; with `wait`, wait until nobody uses it.""",
-    "start_physical": """A context manager for the stream of the log from `start`, as WalData.""",
+    "start_physical": """A context manager for the stream of the log from `start`, as WalData.
+
+It ends where its timeline does; the stream's `next_timeline` says which one follows and where. `status_interval` is the
+number of seconds between two reports to the server, 0 for none but those that it asks for.
+""",
     "start_logical": """A context manager for the changes of publications, decoded: Begin, Insert, Commit...
 
 `start` is where to begin, 0 for where the slot stands. `protocol_version` is 1 to 4: from 2 on `streaming` ("on",
@@ -42,7 +46,10 @@ changes come from. Values are read by the rules of the connection's types; those
 STREAM: Final[dict[str, str]] = {
     "__enter__": """Begin the stream. Raises the server's refusal.""",
     "__exit__": """Report the positions and end the stream; the connection can be used again.""",
-    "__iter__": """What comes, until the server ends the stream; reports are sent meanwhile.""",
+    "__iter__": """What comes, until the server ends the stream; reports are sent meanwhile.
+
+Raises DataError for a message with a value that cannot be read; the stream goes on behind it.
+""",
     "read": """The next item; None where none has come in so many seconds, or the stream has ended.""",
     "send_status": """Report the positions now; with `reply`, ask the server for a sign of life.""",
     "send_hot_standby_feedback": """Tell the oldest transactions still needed: full transaction ids, 0 for none.""",

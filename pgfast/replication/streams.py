@@ -1,7 +1,8 @@
 """What both faces of a replication stream and of a base backup share: everything that needs no waiting.
 
 Law of this file: what has been received is known here, what has been made safe only the program knows; so the positions
-that the server is told as flushed and applied move by `confirm` alone.
+that the server is told as flushed and applied move by `confirm` alone. A message is opened when the program asks for
+it and not before: positions never run ahead of the program, and one that cannot be read costs none of the others.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any, Final, TypeAlias
 
 from .. import const
 from ..codec import Plan, decode_rows
-from ..errors import ProgrammingError, ProtocolError
+from ..errors import InterfaceError, OperationalError, ProgrammingError, ProtocolError
 from ..protocol.backend import Acknowledgement, CommandComplete, CopyResponse, RowDescription
-from ..protocol.operations import Result
+from ..protocol.operations import Result, StreamEnd
 from ..protocol.session import Event, Run, Session, State
 from ..types.registry import PLAIN, Registry
 from ..values.lsn import LSN
@@ -35,7 +36,13 @@ _LENGTH: Final = Struct("!I")
 _HEAD: Final = 5  # tag and length word of a frame
 #: DataRow with one field: tag, length, fields, the field's length.
 _ROW: Final = Struct("!BIHI")
+#: Longer intervals than a month are mistakes.
+_LONGEST_S: Final = 2_678_400.0
 _EPOCH_S: Final = 946684800  # 2000-01-01 in seconds since 1970
+
+#: Seconds that a look at the socket takes at least.
+_LEAST_S: Final = 0.001
+_MOST: Final = 2**64
 
 Item: TypeAlias = Message | WalData
 
@@ -78,19 +85,25 @@ def _payloads(run: Run) -> list[bytes]:
 class BaseStream:
     """A stream under way.
 
-    `received` is the position behind the last byte that has come, `server_end` where the server was when it last spoke;
-    `flushed` and `applied` are what has been confirmed.
+    `received` is the position behind the last byte that the program was given, `server_end` where the server was when
+    it said so; `flushed` and `applied` are what has been confirmed. `next_timeline` is the timeline that follows the
+    one that has ended, and where it begins; None where none has.
     """
 
     def __init__(self, session: Session, decoder: Decoder | None, start: LSN, status_interval: float) -> None:
+        if not 0 <= status_interval <= _LONGEST_S:
+            raise ProgrammingError(f"status_interval is a number of seconds from 0 on, not {status_interval!r}")
         self.received = self.flushed = self.applied = start
         self.server_end = start
+        self.next_timeline: tuple[int, LSN] | None = None
         self._session = session
         self._decoder = decoder
         self._interval = status_interval
         self._told_at = time.monotonic()
         self._reply_wanted = False
-        self._ready: deque[Item] = deque()
+        self._given = start  # nothing before it is still to be given to the program
+        self._begun = self._ended = False
+        self._ready: deque[bytes] = deque()
 
     def confirm(self, flushed: LSN | int, applied: LSN | int | None = None) -> None:
         """Everything before `flushed` is safe here, and visible before `applied` (by default the same).
@@ -98,23 +111,56 @@ class BaseStream:
         The server is told with the next report, and needs to keep nothing before it. Raises ProgrammingError for a
         position that goes back or has not been received.
         """
-        if not self.flushed <= flushed <= max(self.received, self.server_end):
+        safe, visible = LSN(flushed), LSN(flushed if applied is None else applied)
+        if not self.flushed <= safe <= self._given or visible > self._given:
             raise ProgrammingError(
-                f"{LSN(flushed)} cannot be confirmed: {self.flushed} has been, and {self.received} was received"
+                f"{safe} (applied {visible}) cannot be confirmed: {self.flushed} has been, and what comes before "
+                f"{self._given} was received"
             )
-        self.flushed = LSN(flushed)
-        self.applied = LSN(flushed if applied is None else applied)
+        self.flushed, self.applied = safe, visible
 
     @property
     def _running(self) -> bool:
         return self._session.dead is None and self._session.state is State.COPY_BOTH
 
-    def _patience(self) -> float:
-        """Seconds until the next report is due."""
-        return max(0.0, self._told_at + self._interval - time.monotonic())
+    def _start(self, end: StreamEnd | None) -> None:
+        """The stream has begun, and ended where that is so."""
+        self._begun = True
+        self._told_at = time.monotonic()
+        if end is not None:
+            self._end(end)
+
+    def _end(self, end: StreamEnd) -> None:
+        """The server has ended it."""
+        self._ended = True
+        for result in end.results:
+            if result.fields is not None:
+                with understood("START_REPLICATION"):
+                    timeline, position = result.rows[0]
+                    self.next_timeline = int(timeline), LSN(position)
+
+    def _goes_on(self) -> bool:
+        """Whether more may come. Raises where the stream is not under way, and not because it has ended."""
+        if self._ended or self._running:
+            return not self._ended
+        if self._session.dead is not None:
+            raise OperationalError(f"the connection is closed: {self._session.dead}")
+        if not self._begun:
+            raise InterfaceError("the stream has not begun: it does where a `with` block is entered")
+        raise InterfaceError("the stream was interrupted while it waited, and is over; begin another one")
+
+    def _patience(self, until: float | None) -> float | None:
+        """Seconds to wait for more: until the next report is due, or that moment; None for no limit."""
+        moments = [self._told_at + self._interval] if self._interval else []
+        if until is not None:
+            moments.append(until)
+        return max(_LEAST_S, min(moments) - time.monotonic()) if moments else None
 
     def _is_due(self) -> bool:
-        return self._reply_wanted or self._patience() <= 0
+        """Whether a report is: the server may wait for one however long the program takes for what has come."""
+        if not self._running:
+            return False
+        return self._reply_wanted or (self._interval > 0 and time.monotonic() >= self._told_at + self._interval)
 
     def _status(self, reply: bool = False) -> bytes:
         """The report of the client's positions."""
@@ -123,28 +169,48 @@ class BaseStream:
         return _STATUS.pack(b"r", received, self.flushed, self.applied, _now(), reply)
 
     def _take(self, run: Run) -> None:
+        """Put the messages of a run aside; only whether the server waits for a report is looked at."""
         for payload in _payloads(run):
-            self._take_one(payload)
+            if payload[:1] == b"k" and len(payload) == 1 + _KEEPALIVE.size and payload[-1]:
+                self._reply_wanted = True
+            self._ready.append(payload)
 
-    def _take_one(self, payload: bytes) -> None:
+    def _next_ready(self) -> Item | None:
+        """The next item of what has come; None where there is none.
+
+        Raises DataError for a value that cannot be read, its message is then behind; ProtocolError, the session is then
+        dead.
+        """
+        while self._ready:
+            try:
+                item = self._open(self._ready.popleft())
+            except ProtocolError as exc:  # bytes that cannot be: nothing after them can be trusted
+                self._session.die(exc)
+                raise
+            if item is not None:
+                return item
+        return None
+
+    def _open(self, payload: bytes) -> Item | None:
         tag = payload[:1]
         if tag == b"w" and len(payload) > _DATA.size:
             start, end, sent = _DATA.unpack_from(payload, 1)
             data = payload[1 + _DATA.size :]
-            self.server_end = max(self.server_end, LSN(end))
-            if self._decoder is None:
-                self.received = max(self.received, LSN(start + len(data)))
-                self._ready.append(WalData(LSN(start), LSN(end), moment(sent), data))
-            else:
-                self.received = max(self.received, LSN(start))
-                self._ready.append(self._decoder.decode(data))
-        elif tag == b"k" and len(payload) == 1 + _KEEPALIVE.size:
+            behind = start if self._decoder is not None else start + len(data)
+            if behind >= _MOST:
+                raise ProtocolError(f"the replication stream goes beyond the last position there is, at {LSN(start)}")
+            item = WalData(LSN(start), LSN(end), moment(sent), data)
+            self.server_end = max(self.server_end, item.end)
+            self.received = max(self.received, LSN(behind))
+            self._given = max(self._given, self.received)
+            return item if self._decoder is None else self._decoder.decode(data)
+        if tag == b"k" and len(payload) == 1 + _KEEPALIVE.size:
             end, sent, wanted = _KEEPALIVE.unpack_from(payload, 1)
             found = Keepalive(LSN(end), moment(sent), bool(wanted))
             self.server_end = max(self.server_end, found.end)
-            self._reply_wanted = self._reply_wanted or found.reply_wanted
-        else:
-            raise self._session.die(ProtocolError(f"the replication stream holds {tag!r} with {len(payload)} bytes"))
+            self._given = max(self._given, found.end)  # it has sent everything before
+            return None
+        raise ProtocolError(f"the replication stream holds {tag!r} with {len(payload)} bytes")
 
 
 def _now() -> int:
@@ -154,6 +220,9 @@ def _now() -> int:
 
 def hot_standby_feedback(xmin: int, catalog_xmin: int) -> bytes:
     """The oldest transactions that this client still needs: xids of 32 bits behind their epochs, 0 for none."""
+    for xid in (xmin, catalog_xmin):
+        if not 0 <= xid < _MOST:
+            raise ProgrammingError(f"{xid!r} is not a full transaction id: they have 64 bits without sign")
     return _HOT_STANDBY.pack(b"h", _now(), xmin & 0xFFFFFFFF, xmin >> 32, catalog_xmin & 0xFFFFFFFF, catalog_xmin >> 32)
 
 
@@ -226,6 +295,13 @@ def history(results: list[Result]) -> tuple[str, bytes]:
 
 
 # ---------------------------------------------------------------- base backups
+
+
+def _file_name(name: str) -> str:
+    """The name of an archive. Raises ProtocolError for one that would lead a program out of its directory."""
+    if not name or name[0] == "." or not {"/", "\\", ":"}.isdisjoint(name):
+        raise ProtocolError(f"the base backup holds an archive of the name {name!r:.100}, which is none of a file")
+    return name
 
 
 class BaseBackupStream:
@@ -303,7 +379,7 @@ class BaseBackupStream:
             return
         kind, rest = payload[:1], payload[1:]
         if kind == b"n":
-            self._named = rest.partition(b"\0")[0].decode("utf-8", "replace")
+            self._named = _file_name(rest.partition(b"\0")[0].decode("utf-8", "replace"))
         elif kind == b"m":
             self._named = "backup_manifest"
         elif kind == b"d":

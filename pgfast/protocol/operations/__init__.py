@@ -19,6 +19,7 @@ from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, se
 from .portals import Portal, close_portal, next_rows, open_portal
 from .queries import Params, execute_many, execute_query, read_query, with_literals
 from .replication import (
+    StreamEnd,
     end_replication,
     next_backup_event,
     next_copied,
@@ -58,6 +59,7 @@ __all__ = [
     "Result",
     "Rows",
     "Step",
+    "StreamEnd",
     "Upgrade",
     "Wrap",
     "Write",

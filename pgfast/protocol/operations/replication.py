@@ -7,42 +7,83 @@ how far the client has come. Source: PostgreSQL docs, "Streaming Replication Pro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from ... import const
-from ...errors import OperationalError, ProgrammingError
+from ...errors import InterfaceError, OperationalError, ProgrammingError
+from ...types.registry import PLAIN
 from .. import frontend
-from ..backend import Acknowledgement, CommandComplete, CopyResponse, ErrorResponse, ReadyForQuery
+from ..backend import Acknowledgement, CommandComplete, CopyResponse, ErrorResponse, ReadyForQuery, RowDescription
 from ..session import Event, Run, Session, State
-from .steps import Block, Operation, Read, Reply, Write, answer, receive, send, settle
+from .simple import Result, Results
+from .steps import Block, Operation, Read, Write, answer, receive, settle
 
 #: Answer to a Read whose time is over.
 _NOTHING: Final = -1
+#: The first column of what the server says where a timeline has ended.
+_NEXT_TIMELINE: Final = "next_tli"
 
 
-def start_replication(session: Session, command: str) -> Operation[None]:
-    """Begin a stream. Raises the server's refusal, or ProgrammingError for a command that begins none."""
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """The server has ended the stream. Where the timeline has ended, the results tell the next one."""
+
+    results: list[Result]
+
+
+def start_replication(session: Session, command: str) -> Operation[StreamEnd | None]:
+    """Begin a stream, which may have ended at once where its timeline ends.
+
+    Raises the server's refusal, or ProgrammingError for a command that begins none.
+    """
     yield from _ask(session, command)
     event = yield from receive(session)
-    if not isinstance(event, CopyResponse) or event.tag != const.COPY_BOTH_RESPONSE:
-        yield from settle(session)
-        raise ProgrammingError(f"the command begins no replication stream: {command.split(maxsplit=2)[:2]}")
+    if isinstance(event, CopyResponse) and event.tag == const.COPY_BOTH_RESPONSE:
+        return None
+    if isinstance(event, RowDescription) and event.fields and event.fields[0].name == _NEXT_TIMELINE:
+        return (yield from _end_of_stream(session, event))
+    yield from settle(session)
+    raise ProgrammingError(f"the command begins no replication stream: {command.split(maxsplit=2)[:2]}")
+
+
+class _Ending(Results):
+    """What the server says at the end of a stream, signs of life that were on their way left out."""
+
+    def take(self, event: Event) -> None:
+        if not (isinstance(event, Run) and event.tag == const.COPY_DATA):
+            super().take(event)
+
+
+def _end_of_stream(session: Session, first: Event | None = None) -> Operation[StreamEnd]:
+    """What the server says at the end of a stream, of which `first` has come."""
+    told = _Ending(PLAIN.rules)
+    if first is not None:
+        told.take(first)
+    yield from answer(session, told)
+    if told.failure is not None:
+        raise told.failure
+    return StreamEnd(told.results)
 
 
 def _ask(session: Session, command: str) -> Operation[None]:
     """Send a command. What the server says meanwhile, or has said too early, is left for who reads its answer."""
     frontend.query(session.out, command)
     session.expect(State.QUERY)
+    yield from _send(session)
+
+
+def _send(session: Session) -> Operation[None]:
+    """Send `session.out`. Nothing of what comes is consumed: it may be a piece of the stream."""
     blocks: list[Block] = [session.out.take()]
     while blocks:
         blocks = yield Write(blocks)
 
 
-def next_copied(session: Session, patience: float | None) -> Operation[Run | None]:
+def next_copied(session: Session, patience: float | None) -> Operation[Run | StreamEnd | None]:
     """The next run of CopyData, good until the session reads on; None where nothing has come in so many seconds.
 
-    None too when the server has ended the stream: the session's state is then no longer COPY_BOTH. Raises the server's
-    error.
+    Raises the server's error.
     """
     while True:
         event = session.next_event()
@@ -56,11 +97,7 @@ def next_copied(session: Session, patience: float | None) -> Operation[Run | Non
                 raise session.lost()
         elif isinstance(event, Acknowledgement) and event.tag == const.COPY_DONE:
             frontend.copy_done(session.out)
-            reply = Reply()
-            yield from answer(session, reply)
-            if reply.failure is not None:
-                raise reply.failure
-            return None
+            return (yield from _end_of_stream(session))
         elif isinstance(event, CommandComplete):
             yield from settle(session)
             raise OperationalError(
@@ -73,11 +110,14 @@ def next_copied(session: Session, patience: float | None) -> Operation[Run | Non
 
 
 def tell(session: Session, payload: bytes) -> Operation[None]:
-    """Send one CopyData to the server: how far the client has come."""
+    """Send one CopyData to the server: how far the client has come. Raises InterfaceError where no stream goes."""
+    if session.dead is not None or session.state is not State.COPY_BOTH:
+        session.check_usable()
+        raise InterfaceError("the replication stream is not under way")
     session.out.begin(const.COPY_DATA)
     session.out.put_bytes(payload)
     session.out.end()
-    yield from send(session, Reply())
+    yield from _send(session)
 
 
 def end_replication(session: Session) -> Operation[None]:
