@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from .. import const
 from ..errors import InterfaceError, ProgrammingError, TimeoutError
@@ -28,6 +28,11 @@ from .sync_cursors import Cursor, Types
 from .sync_named import ServerCursor
 from .transactions import BaseTransaction
 
+_IN_THE_MIDDLE: Final = (
+    "this connection is in the middle of an operation of this very thread (its source of rows, or a handler, has used "
+    "it); use another connection there"
+)
+
 T = TypeVar("T")
 C = TypeVar("C", bound="Connection")
 
@@ -39,7 +44,7 @@ class Connection(BaseConnection):
     def __init__(self, link: driver.Link, inbox: Inbox) -> None:
         super().__init__(link, inbox)
         self._link = link
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._holder = 0
 
     @classmethod
@@ -62,62 +67,69 @@ class Connection(BaseConnection):
 
     # ------------------------------------------------------------ running operations
 
-    def _begin_turn(self, deadline: Deadline) -> None:
-        """Take the right to use the session, which `_end_turn` gives back."""
+    # A signal's handler may raise at the end of any call and at the beginning of any function. So a turn is taken
+    # inside of the `try`, and given back by the first call of its `finally`, which is none of a function of ours; a
+    # lock that knows its owner refuses to be given back by a thread that has not got it.
+
+    def _in_turn(self, deadline: Deadline, work: Callable[..., T], *args: Any) -> T:
+        """What `work` returns, done while no other thread uses the session."""
         if os.getpid() != self._pid:
             self._check_process()
-        if not self._lock.acquire(False):
-            self._wait_for_turn(deadline)
-        self._holder = threading.get_ident()
+        me = threading.get_ident()
+        if self._holder == me:
+            raise InterfaceError(_IN_THE_MIDDLE)
+        try:
+            if not self._lock.acquire(False):
+                self._wait_for_turn(deadline)
+            self._holder = me
+            return work(*args)
+        finally:
+            if self._holder == me:
+                self._holder = 0
+            try:  # noqa: SIM105  (a function of its own might be interrupted)
+                self._lock.release()
+            except RuntimeError:
+                pass  # the turn has not come
 
     def _wait_for_turn(self, deadline: Deadline) -> None:
-        if self._holder == threading.get_ident():
-            raise InterfaceError(
-                "this connection is in the middle of an operation of this very thread "
-                "(its source of rows, or a handler, has used it); use another connection there"
-            )
         left = deadline.remaining()
         if not self._lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
             raise TimeoutError(f"{deadline.passed()}: another thread is using the connection")
-
-    def _end_turn(self) -> None:
-        self._holder = 0
-        self._lock.release()
 
     def _run(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it begins with the session at rest."""
         deadline = NEVER if timeout is None else Deadline(timeout)
         if os.getpid() != self._pid:
             self._check_process()
-        if not self._lock.acquire(False):
-            self._wait_for_turn(deadline)
-        self._holder = threading.get_ident()
-        try:
+        me = threading.get_ident()
+        if self._holder == me:
+            raise InterfaceError(_IN_THE_MIDDLE)
+        try:  # as `_in_turn`, without another call
+            if not self._lock.acquire(False):
+                self._wait_for_turn(deadline)
+            self._holder = me
             if self._pipeline is not None:
                 self._drain(self._pipeline, deadline)
             if self._closed or not self._session.usable:
                 self._check()
             return self._link.run(operation, deadline)
         finally:
-            self._holder = 0
-            self._lock.release()
+            if self._holder == me:
+                self._holder = 0
+            try:  # noqa: SIM105  (a function of its own might be interrupted)
+                self._lock.release()
+            except RuntimeError:
+                pass  # the turn has not come
 
     def _step(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it goes on with what is under way."""
         deadline = Deadline(timeout)
-        self._begin_turn(deadline)
-        try:
-            return self._link.run(operation, deadline)
-        finally:
-            self._end_turn()
+        found: T = self._in_turn(deadline, self._link.run, operation, deadline)
+        return found
 
     def _abandon(self) -> None:
         """Cancel what is under way and bring the session to rest, or close the connection."""
-        self._begin_turn(NEVER)
-        try:
-            self._link.come_to_rest(was_idle=False)
-        finally:
-            self._end_turn()
+        self._in_turn(NEVER, self._link.come_to_rest, False)
 
     # ------------------------------------------------------------ the pipeline
 
@@ -149,8 +161,18 @@ class Connection(BaseConnection):
     ) -> Pending:
         """The execution, written and not answered yet."""
         deadline = NEVER if timeout is None else Deadline(timeout)
+        return self._in_turn(deadline, self._write, pipeline, query, params, prepare, registry, deadline)
+
+    def _write(
+        self,
+        pipeline: Pipeline,
+        query: str | bytes,
+        params: Params,
+        prepare: bool | None,
+        registry: Registry,
+        deadline: Deadline,
+    ) -> Pending:
         session = self._session
-        self._begin_turn(deadline)
         try:
             if self._closed or session.dead is not None:
                 self._check()
@@ -167,8 +189,6 @@ class Connection(BaseConnection):
                 self._link.break_off(exc)
                 self._interrupted(pipeline, exc)
             raise
-        finally:
-            self._end_turn()
 
     def _await(self, pending: Pending, timeout: float | None = None) -> Outcome:
         """What the execution gave. Raises what it has failed with."""
@@ -176,13 +196,12 @@ class Connection(BaseConnection):
         if pipeline is None:
             return pending.outcome()
         deadline = NEVER if timeout is None else Deadline(timeout)
-        self._begin_turn(deadline)
-        try:
-            if not pending.answered:
-                self._advance(pipeline, operations.await_answer(self._session, pipeline, pending), deadline)
-            return pipeline.outcome_of(pending)
-        finally:
-            self._end_turn()
+        return self._in_turn(deadline, self._outcome_of, pipeline, pending, deadline)
+
+    def _outcome_of(self, pipeline: Pipeline, pending: Pending, deadline: Deadline) -> Outcome:
+        if not pending.answered:
+            self._advance(pipeline, operations.await_answer(self._session, pipeline, pending), deadline)
+        return pipeline.outcome_of(pending)
 
     def _settled(self, timeout: float | None) -> Exception | None:
         """The failure of the pipeline that nobody has been told of, after every answer has been read."""
@@ -200,11 +219,7 @@ class Connection(BaseConnection):
         if pipeline is None:
             raise ProgrammingError("the pipeline has ended")
         deadline = Deadline(timeout)
-        self._begin_turn(deadline)
-        try:
-            self._drain(pipeline, deadline)
-        finally:
-            self._end_turn()
+        self._in_turn(deadline, self._drain, pipeline, deadline)
 
     # ------------------------------------------------------------ the public face
 

@@ -224,6 +224,91 @@ def test_an_interrupt_at_any_moment_never_gives_an_answer_to_another_query(dsn: 
     assert at > 50
 
 
+class Signalled:
+    """Raises KeyboardInterrupt where a signal's handler would in a certain step of the connection itself: at the end of
+    a call of what is written in C, or at the beginning of a function."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __enter__(self) -> Signalled:
+        sys.setprofile(self._profile)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _profile(self, frame: FrameType, event: str, arg: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event in ("call", "c_return") and path.parts[-2:] == ("connections", "sync.py"):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+
+def _use_a_pipeline(conn: Any) -> None:
+    with conn.pipeline() as pipeline:
+        found = conn.execute("select 1")
+        pipeline.sync()
+        assert found.fetchone() == (1,)
+
+
+def _leave_a_copy(conn: Any) -> None:
+    with conn.cursor().copy("copy (select generate_series(1, 100000)) to stdout") as copy:
+        copy.read()
+
+
+@pytest.mark.parametrize("use", [lambda conn: conn.execute("select 1"), _use_a_pipeline, _leave_a_copy])
+def test_a_signal_at_any_moment_leaves_the_turn_to_other_threads(dsn: str, use: Callable[[Any], Any]) -> None:
+    conn = pgfast.connect(dsn, autocommit=True)
+    try:
+        for at in itertools.count(1):
+            with contextlib.suppress(KeyboardInterrupt), Signalled(at) as signalled:
+                use(conn)
+            sys.setprofile(None)
+            free: list[bool] = []
+
+            def take(conn: Any = conn, free: list[bool] = free) -> None:
+                with contextlib.suppress(pgfast.InterfaceError):  # it was closed, or must be brought to rest
+                    conn.execute("select 1", timeout=10)
+                free.append(True)
+
+            thread = threading.Thread(target=take)
+            thread.start()
+            thread.join()
+            assert free, f"the turn was never given back after a signal at {at}"
+            if signalled.left > 0:
+                break
+            if conn.closed or not conn._session.at_rest or conn._pipeline is not None:
+                conn.close()
+                conn = pgfast.connect(dsn, autocommit=True)
+    finally:
+        conn.close()
+    assert at > 5
+
+
+def test_a_thread_whose_turn_does_not_come_takes_nobody_elses(dsn: str) -> None:
+    with pgfast.connect(dsn, autocommit=True) as conn, conn._lock:
+        conn._holder = threading.get_ident()
+        thread = threading.Thread(target=lambda: failed.append(_error_of(conn)))
+        failed: list[str] = []
+        thread.start()
+        thread.join()
+        assert failed == ["TimeoutError"]
+        assert conn._holder == threading.get_ident()
+        with pytest.raises(pgfast.InterfaceError, match="of this very thread"):
+            conn.execute("select 1")
+        conn._holder = 0
+
+
+def _error_of(conn: Any) -> str:
+    try:
+        conn.execute("select 1", timeout=0.05)
+    except errors.Error as exc:
+        return type(exc).__name__
+    return "none"
+
+
 # ---------------------------------------------------------------- connecting
 
 
