@@ -417,6 +417,8 @@ cdef class ReadBuffer:
             raise fault(FAULT_FRAME_LENGTH, 1, -1, length)
         if length > self.limit:
             raise fault(FAULT_FRAME_SIZE, 1, -1, length)
+        if length > MAX_SHORT_MESSAGE and not is_long(<uint8_t>PyByteArray_AS_STRING(self.block)[start]):
+            raise fault(FAULT_FRAME_KIND, 1, -1, length)
         return 1 + <Py_ssize_t>length
 
     def next_frame(self):
@@ -441,12 +443,14 @@ cdef class ReadBuffer:
     def take_run(self, int tag):
         """All complete consecutive frames of `tag` from here on, as (block, start, stop, count), or None."""
         cdef const uint8_t* p = <const uint8_t*>PyByteArray_AS_STRING(self.block)
-        cdef Py_ssize_t at = self.start, count = 0, start, end = self.end
+        cdef Py_ssize_t at = self.start, count = 0, start, end = self.end, most = self.limit
         cdef int32_t length
+        if most > MAX_SHORT_MESSAGE and not is_long(tag):
+            most = MAX_SHORT_MESSAGE
         with nogil:
             while end - at >= HEAD and p[at] == tag:
                 length = load_i32(p + at + 1)
-                if length < 4 or length > self.limit or end - at < 1 + <Py_ssize_t>length:
+                if length < 4 or length > most or end - at < 1 + <Py_ssize_t>length:
                     break
                 at += 1 + <Py_ssize_t>length
                 count += 1
@@ -562,12 +566,19 @@ cdef class WriteBuffer:
         """Append four bytes, big-endian; -2147483648 to 4294967295."""
         self.put_int(value, 4)
 
+    cdef int check_size(self, Py_ssize_t extra) except -1:
+        if extra > INT32_MAX - (self.out.size - self.length_at):
+            self.discard()
+            raise fault(FAULT_MESSAGE_SIZE, 0, -1)
+        return 0
+
     def put_bytes(self, value):
-        """Append the bytes of any buffer."""
+        """Append the bytes of any buffer. A message that would be too long is refused before it is copied."""
         cdef Py_buffer view
         self.opened()
         PyObject_GetBuffer(value, &view, PyBUF_SIMPLE)
         try:
+            self.check_size(view.len)
             self.room(view.len)
             copy(self.out.data + self.out.size, view.buf, view.len)
             self.out.size += view.len
@@ -578,6 +589,7 @@ cdef class WriteBuffer:
         """Append the bytes and a NUL; a NUL inside is a fault."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
         self.opened()
+        self.check_size(size + 1)
         if memchr(PyBytes_AS_STRING(value), 0, size) != NULL:
             self.discard()
             raise fault(FAULT_NUL, 0, -1, value)
@@ -1760,7 +1772,7 @@ cdef class Replies:
         if count and plan is None:
             return None
         stop = frame_at(p, at, end)
-        if stop < 0 or stop - at - 1 > buffer.limit:
+        if stop < 0 or stop - at - 1 > buffer.limit or stop - at - 1 > MAX_SHORT_MESSAGE:
             return None
         if p[at] == 0x43:
             tag = self.text_of_tag(p + at + HEAD, stop - at - HEAD)
@@ -2602,6 +2614,8 @@ cdef int put_own(Block* out, int kind, object value, Py_ssize_t row, Py_ssize_t 
         if given is bytes:
             return put_object_bytes(out, value, row, column)
         if given is bytearray or given is memoryview:
+            if (value.nbytes if given is memoryview else len(value)) > INT32_MAX:
+                raise fault(FAULT_MESSAGE_SIZE, row, column)  # before it is copied
             return put_object_bytes(out, bytes(value), row, column)
         return 0
     if kind == KIND_TIME or kind == KIND_TIMETZ:

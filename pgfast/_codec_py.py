@@ -293,6 +293,8 @@ class Replies:
                 return None
             begin, at = at + HEAD, at + 1 + length
             if kind != const.DATA_ROW:
+                if length > const.MAX_SHORT_MESSAGE:
+                    return None
                 break
             spans.append((begin, at))
         ready = at + HEAD + 1

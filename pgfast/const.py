@@ -63,6 +63,16 @@ MIN_INT64: Final = -(2**63)
 MAX_INT64: Final = 2**63 - 1
 #: Server's own limit for one message (MaxAllocSize in memutils.h), our default for `max_message_size`.
 MAX_MESSAGE_SIZE: Final = 0x3FFF_FFFF
+#: Messages that may be as long as `max_message_size`. All others are short by what they hold, and a length beyond
+#: MAX_SHORT_MESSAGE in one of them says that the peer is no server, or means harm (libpq: VALID_LONG_MESSAGE_TYPE, with
+#: 30000). The longest honest ones: tokens of GSSAPI, and notifications of a server with blocks of 32 KiB.
+LONG_MESSAGES: Final = frozenset(
+    {
+        *(DATA_ROW, COPY_DATA, ROW_DESCRIPTION, PARAMETER_DESCRIPTION, FUNCTION_CALL_RESPONSE),
+        *(ERROR_RESPONSE, NOTICE_RESPONSE),
+    }
+)
+MAX_SHORT_MESSAGE: Final = 65536
 #: Parameters in one Bind (Int16, read as unsigned by the server since 7.4).
 MAX_PARAMETERS: Final = 65535
 #: Dimensions of an array (MAXDIM in c.h).

@@ -14,6 +14,7 @@ from .base import DatabaseError, DataError, FaultInfo, InterfaceError, ProtocolE
 # Frames.
 FAULT_FRAME_LENGTH: Final = 1  # value: the length word
 FAULT_FRAME_SIZE: Final = 2  # value: the length word
+FAULT_FRAME_KIND: Final = 29  # value: the length word
 # Fields of a DataRow or of a binary COPY tuple.
 FAULT_ROW_SHORT: Final = 3
 FAULT_FIELD_COUNT: Final = 4  # value: the count on the wire
@@ -69,6 +70,7 @@ FAULT_TIME_OF_DAY: Final = 51  # value: the integer
 _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_FRAME_LENGTH: (ProtocolError, "message length {value} is less than 4, the length of the length word itself"),
     FAULT_FRAME_SIZE: (ProtocolError, "message length {value} is beyond max_message_size"),
+    FAULT_FRAME_KIND: (ProtocolError, "message length {value} is beyond what a message with this tag can have"),
     FAULT_ROW_SHORT: (ProtocolError, "row ends inside a length word at offset {at}"),
     FAULT_FIELD_COUNT: (ProtocolError, "row has {value} fields, its description has another number"),
     FAULT_FIELD_LENGTH: (ProtocolError, "length {value} at offset {at} is negative and not the NULL mark -1"),

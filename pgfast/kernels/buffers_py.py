@@ -28,7 +28,8 @@ class ReadBuffer:
     One block of memory is filled by `get_buffer`/`commit` and read by `next_frame`/`take_run`. A block is never
     resized: where its tail is short, the unread bytes move to its front, or to a larger block when they fill more
     than half of it, so memory follows what has arrived and never what a length word announces. Length words below 4
-    or beyond `max_message_size` are a ProtocolError and leave the buffer as it was.
+    or beyond `max_message_size`, and beyond const.MAX_SHORT_MESSAGE in a message that is none of const.LONG_MESSAGES,
+    are a ProtocolError and leave the buffer as it was.
     """
 
     __slots__ = ("_block", "_block_size", "_end", "_lent", "_max", "_start", "_whole")
@@ -76,15 +77,21 @@ class ReadBuffer:
             raise buffer_misuse(f"commit of {size_bytes} bytes, {len(self._block) - self._end} were free")
         self._end += size_bytes
 
+    def _limit(self, tag: int) -> int:
+        """The greatest length word that a message with this tag may have."""
+        return self._max if tag in const.LONG_MESSAGES else min(self._max, const.MAX_SHORT_MESSAGE)
+
     def _frame_length(self, start: int) -> int:
         """The whole length of the frame at `start`, tag included; 0 while its head is not complete."""
         if self._end - start < HEAD:
             return 0
-        _tag, length = FRAME.unpack_from(self._block, start)
+        tag, length = FRAME.unpack_from(self._block, start)
         if length < 4:
             raise fault(faults.FAULT_FRAME_LENGTH, 1, -1, length)
         if length > self._max:
             raise fault(faults.FAULT_FRAME_SIZE, 1, -1, length)
+        if length > const.MAX_SHORT_MESSAGE and tag not in const.LONG_MESSAGES:
+            raise fault(faults.FAULT_FRAME_KIND, 1, -1, length)
         return 1 + int(length)
 
     def next_frame(self) -> tuple[int, bytes] | None:
@@ -110,10 +117,10 @@ class ReadBuffer:
         The bytes stay what they are until the next `get_buffer`; call `lend` to keep them longer. A frame with a bad
         length behind at least one good one is left for the next call to report.
         """
-        at, count = self._start, 0
+        at, count, most = self._start, 0, self._limit(tag)
         while self._end - at >= HEAD and self._block[at] == tag:
             length = FRAME.unpack_from(self._block, at)[1]
-            if not 4 <= length <= self._max:
+            if not 4 <= length <= most:
                 if count == 0:
                     self._frame_length(at)
                 break
@@ -201,16 +208,24 @@ class WriteBuffer:
         """Append four bytes, big-endian; -2147483648 to 4294967295."""
         self._put_int(value, 4)
 
+    def _check_size(self, extra: int) -> None:
+        if extra > const.MAX_INT32 - (len(self._data) - self._length_at):
+            self._discard()
+            raise fault(faults.FAULT_MESSAGE_SIZE, 0, -1)
+
     def put_bytes(self, value: Any) -> None:
-        """Append the bytes of any buffer."""
+        """Append the bytes of any buffer. A message that would be too long is refused before it is copied."""
         if self._message_at < 0:
             raise buffer_misuse("no message is open")
-        self._data += memoryview(value)
+        view = memoryview(value)
+        self._check_size(view.nbytes)
+        self._data += view
 
     def put_cstr(self, value: bytes) -> None:
         """Append the bytes and a NUL; a NUL inside is a fault."""
         if self._message_at < 0:
             raise buffer_misuse("no message is open")
+        self._check_size(len(value) + 1)
         if 0 in value:
             self._discard()
             raise fault(faults.FAULT_NUL, 0, -1, value)

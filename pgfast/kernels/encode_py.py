@@ -197,6 +197,8 @@ def encode_str(value: str, row: int, column: int) -> bytes:
 
 def encode_bytes(value: Any, row: int, column: int) -> bytes:
     """The bytes themselves."""
+    if (value.nbytes if isinstance(value, memoryview) else len(value)) > const.MAX_INT32:
+        raise fault(faults.FAULT_MESSAGE_SIZE, row, column)  # before they are copied
     return bytes(value)
 
 

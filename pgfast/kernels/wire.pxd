@@ -75,6 +75,7 @@ cdef enum Layout:
 cdef enum FaultCode:
     FAULT_FRAME_LENGTH = 1
     FAULT_FRAME_SIZE = 2
+    FAULT_FRAME_KIND = 29
     FAULT_ROW_SHORT = 3
     FAULT_FIELD_COUNT = 4
     FAULT_FIELD_LENGTH = 5
@@ -126,6 +127,7 @@ cdef enum:
     OUT_OF_MEMORY = -1  # stands where a fault code would
 
 cdef enum:
+    MAX_SHORT_MESSAGE = 65536
     EPOCH_DAYS = 10957
     SECONDS_PER_DAY = 86400
     EPOCH_ORDINAL = 730120
@@ -202,6 +204,15 @@ cdef struct Fault:
     double real
     const uint8_t* text
     Py_ssize_t text_size
+
+# Whether a message with this tag may be longer than MAX_SHORT_MESSAGE: the twin of LONG_MESSAGES in pgfast/const.py.
+cdef inline bint is_long(int tag) noexcept nogil:
+    return (
+        tag == 0x44 or tag == 0x64  # DataRow, CopyData
+        or tag == 0x54 or tag == 0x74  # RowDescription, ParameterDescription
+        or tag == 0x56  # FunctionCallResponse
+        or tag == 0x45 or tag == 0x4E  # ErrorResponse, NoticeResponse
+    )
 
 cdef inline int stop(Fault* fault, int code, Py_ssize_t at, Py_ssize_t column) noexcept nogil:
     fault.code = code

@@ -29,6 +29,8 @@ def execute(most_rows: int) -> bytes:
 
 def text(value: str, what: str) -> bytes:
     """The text in UTF-8, for a message that ends it with a NUL. Raises ProgrammingError where it cannot be sent."""
+    if len(value) > const.MAX_INT32:
+        raise ProgrammingError(f"{what} is longer than a message may be, {const.MAX_INT32} bytes")
     if "\0" in value:
         raise ProgrammingError(f"{what} holds a NUL character at position {value.index(chr(0)) + 1}: {shorten(value)}")
     try:

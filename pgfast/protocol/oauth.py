@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from ..errors import AuthenticationError, OperationalError, ProgrammingError
+from ..errors import AuthenticationError, OperationalError
 
 #: SASL mechanism name (docs: OAUTHBEARER Authentication).
 MECHANISM: Final = "OAUTHBEARER"
 #: Ends the exchange after the server has said why a token will not do (RFC 7628, section 3.2.3).
 GIVE_UP: Final = b"\x01"
-_MOST_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 32 * 1024
 #: What a bearer token may consist of (RFC 6750, section 2.1).
 _TOKEN_CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=")
 _WELL_KNOWN: Final = "/.well-known/"
@@ -73,13 +73,13 @@ class OAuthDiscovered(OperationalError):
         self.request = request
 
 
-def initial_response(token: str) -> bytes:
-    """The client's message with this token; with an empty one it asks what the server wants.
+def is_token(text: str) -> bool:
+    """Whether the text may be a token, or is empty."""
+    return _TOKEN_CHARACTERS.issuperset(text)
 
-    Raises ProgrammingError for text that is no token.
-    """
-    if not _TOKEN_CHARACTERS.issuperset(token):
-        raise ProgrammingError("the OAuth token holds characters that no bearer token has")
+
+def initial_response(token: str) -> bytes:
+    """The client's message with this token; with an empty one it asks what the server wants."""
     credential = f"Bearer {token}" if token else ""
     return b"n,,\x01auth=" + credential.encode("ascii") + b"\x01\x01"
 

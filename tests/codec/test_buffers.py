@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +42,10 @@ def drain(buffer: Any) -> list[Any]:
         if found is None:
             return taken
         taken.append(found)
+
+
+def take_run(tag: int, buffer: Any) -> Any:
+    return buffer.take_run(tag)
 
 
 EXPECTED = [(84, b"row description"), (reference.frame(68, b"one") + reference.frame(68, b""), 2), (90, b"I")]
@@ -91,6 +96,24 @@ def test_a_bad_length_word_is_a_protocol_error(codec: ModuleType, length: int, c
         assert (caught.value.fault.code, caught.value.fault.at, caught.value.fault.value) == (code, 1, length)
 
 
+def test_only_messages_that_may_be_long_are(codec: ModuleType) -> None:
+    most = const.MAX_SHORT_MESSAGE
+    for tag in range(256):
+        reads: list[Callable[[Any], Any]] = [lambda buffer: buffer.next_frame(), partial(take_run, tag)]
+        for read in reads:
+            assert read(filled(codec, bytes([tag]) + most.to_bytes(4, "big"))) is None
+            head = bytes([tag]) + (most + 1).to_bytes(4, "big")
+            if tag in const.LONG_MESSAGES:
+                assert read(filled(codec, head)) is None
+                continue
+            buffer = filled(codec, head)
+            with pytest.raises(ProtocolError, match="beyond what a message with this tag can have") as caught:
+                read(buffer)
+            assert caught.value.fault is not None
+            assert (caught.value.fault.code, caught.value.fault.at) == (faults.FAULT_FRAME_KIND, 1)
+            assert buffer.pending == 5
+
+
 def test_a_good_run_before_a_bad_length_is_handed_out_first(codec: ModuleType) -> None:
     buffer = filled(codec, reference.frame(68, b"good") + b"D\0\0\0\1")
     assert buffer.take_run(68)[3] == 1
@@ -100,7 +123,7 @@ def test_a_good_run_before_a_bad_length_is_handed_out_first(codec: ModuleType) -
 
 def test_memory_follows_what_arrived_not_what_was_announced(codec: ModuleType) -> None:
     buffer = codec.ReadBuffer(1024)
-    receive(buffer, b"A\x3f\xff\xff\xff" + bytes(3000))
+    receive(buffer, b"E\x3f\xff\xff\xff" + bytes(3000))
     assert buffer.next_frame() is None
     assert len(buffer.get_buffer()) < 16 * 1024
 

@@ -387,6 +387,18 @@ def test_any_text_copy_stream_decodes_alike(stream: bytes, size: int) -> None:
 # ---------------------------------------------------------------- frames
 
 
+@given(st.integers(0, 255), st.integers(-(2**31), 2**31 - 1) | st.integers(65530, 65540), st.integers(1, 2**31 - 1))
+def test_a_length_is_refused_alike(tag: int, length: int, most: int) -> None:
+    def read(module: ModuleType) -> Any:
+        buffer = module.ReadBuffer(16, most)
+        buffer.get_buffer()[:5] = bytes([tag]) + length.to_bytes(4, "big", signed=True)
+        buffer.commit(5)
+        found = [outcome(lambda: buffer.next_tag), outcome(lambda: buffer.take_run(tag))]
+        return [*found, outcome(buffer.next_frame), buffer.pending]
+
+    agree(read)
+
+
 @given(st.data())
 def test_frames_leave_the_read_buffer_alike_however_they_arrive(data: st.DataObject) -> None:
     payloads = data.draw(st.lists(st.tuples(st.sampled_from([68, 100, 67]), st.binary(max_size=50)), max_size=8))
