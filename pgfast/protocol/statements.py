@@ -22,9 +22,9 @@ from ..errors import ProgrammingError, shorten
 #: Token by token. `opaque` is what may hold anything; a block comment is found by hand because it nests.
 _TOKEN: Final = r"""
     (?P<opaque>
-        [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)            # E'...' with backslashes
-      | '(?:{plain}|'')*(?:'|\Z)                   # '...'
-      | "(?:[^"]|"")*(?:"|\Z)                      # "..."
+        [eE]'{escaped}(?:'|\Z)                     # E'...' with backslashes
+      | '{plain}(?:'|\Z)                           # '...'
+      | "[^"]*(?:""[^"]*)*(?:"|\Z)                 # "..."
       | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)   # $tag$...$tag$
       | --[^\r\n]*
     )
@@ -36,9 +36,12 @@ _TOKEN: Final = r"""
   | (?P<other>[^\w\s'"$;/-]+|.)
 """
 _FLAGS: Final = re.VERBOSE | re.DOTALL
-_STANDARD: Final = re.compile(_TOKEN.replace("{plain}", r"[^']"), _FLAGS)
+# In one stretch what needs no look at each character: a literal may have a hundred million of them.
+_ESCAPED: Final = r"[^'\\]*(?:(?:\\.|'')[^'\\]*)*"
+_WITH_ESCAPES: Final = _TOKEN.replace("{escaped}", _ESCAPED)
+_STANDARD: Final = re.compile(_WITH_ESCAPES.replace("{plain}", r"[^']*(?:''[^']*)*"), _FLAGS)
 #: With standard_conforming_strings off, a backslash escapes in '...' too.
-_BACKSLASH: Final = re.compile(_TOKEN.replace("{plain}", r"[^'\\]|\\."), _FLAGS)
+_BACKSLASH: Final = re.compile(_WITH_ESCAPES.replace("{plain}", _ESCAPED), _FLAGS)
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _PERCENT: Final = re.compile(r"%(?:%|s|\((?P<name>[^)]*)\)s|(?P<wrong>.?))", re.DOTALL)
 _PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "with", "values", "table"))
@@ -222,6 +225,8 @@ def _is_placeholder(found: re.Match[str], reading: _Reading) -> bool:
 
 
 def _read(sql: str, standard_strings: bool) -> _Reading:
+    if len(sql) > const.MAX_INT32:
+        raise ProgrammingError(f"the query is longer than a message may be, {const.MAX_INT32} bytes")
     return (_kept_scan if len(sql) <= _KEPT_LENGTH else _scan)(sql, standard_strings)
 
 
