@@ -10,7 +10,7 @@ Source: PostgreSQL docs, "Message Formats" and "Error and Notice Message Fields"
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -48,7 +48,7 @@ class BackendKeyData:
     """What a CancelRequest must carry; the key is 4 bytes in protocol 3.0."""
 
     process_id: int
-    secret_key: bytes
+    secret_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,10 @@ def _copy_response(tag: int) -> Callable[[_Payload], CopyResponse]:
         if overall not in (const.TEXT, const.BINARY):
             raise ProtocolError(f"{payload.name} has the unknown format code {overall}")
         count = payload.count(_I16, 2)
-        return CopyResponse(tag, overall, payload.unpack(Struct(f"!{count}h")))
+        formats = payload.unpack(Struct(f"!{count}h"))
+        if not {const.TEXT, overall}.issuperset(formats):  # where the whole is text all columns are (docs)
+            raise ProtocolError(f"{payload.name} has the format {overall}, and columns of others")
+        return CopyResponse(tag, overall, formats)
 
     return parse
 

@@ -160,12 +160,17 @@ def _parse_first(server_first: bytes, most_iterations: int) -> tuple[bytes, byte
     if [field[:2] for field in fields[:3]] != [b"r=", b"s=", b"i="]:
         raise AuthenticationError("SCRAM exchange: the server's first message is not nonce, salt and iteration count")
     nonce, salt, count = (field[2:] for field in fields[:3])
+    if not all(0x21 <= byte <= 0x7E for byte in nonce):
+        raise AuthenticationError("SCRAM exchange: the server's nonce is not printable ASCII")
     if not count.isdigit() or len(count) > 10 or not 1 <= int(count) <= most_iterations:
         shown = count[:20].decode("ascii", "replace")
         raise AuthenticationError(
             f"SCRAM exchange: {shown!r} iterations are not between 1 and {most_iterations} (scram_max_iterations)"
         )
-    return nonce, _unbase64(salt, "salt"), int(count)
+    decoded = _unbase64(salt, "salt")
+    if not decoded:
+        raise AuthenticationError("SCRAM exchange: the server's salt is empty")
+    return nonce, decoded, int(count)
 
 
 def _prepare(password: str) -> bytes:

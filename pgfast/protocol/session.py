@@ -38,7 +38,7 @@ class State(enum.IntEnum):
     IDLE = 1  # nothing was asked
     STARTUP = 2  # StartupMessage, until AuthenticationOk
     STARTING = 3  # from AuthenticationOk to the first ReadyForQuery
-    QUERY = 4  # Query, between the answers of its statements
+    QUERY = 4  # Query, before the answer of its first statement
     QUERY_ROWS = 5  # Query, in the rows of a statement
     COPY_IN = 6
     COPY_OUT = 7
@@ -54,26 +54,32 @@ class State(enum.IntEnum):
     FUNCTION_DONE = 17
     COPY_BOTH = 18
     COPY_BOTH_DONE = 19
+    QUERY_NEXT = 20  # Query, between the answers of its statements, and behind the last
+    EXECUTE_SOME = 21  # Execute with a limit
 
+
+#: How the answer of a statement of a Query begins.
+_STATEMENT: Final[dict[int, State]] = {
+    const.ROW_DESCRIPTION: State.QUERY_ROWS,
+    const.COMMAND_COMPLETE: State.QUERY_NEXT,
+    const.EMPTY_QUERY_RESPONSE: State.QUERY_NEXT,
+    const.COPY_IN_RESPONSE: State.COPY_IN,
+    const.COPY_OUT_RESPONSE: State.COPY_OUT,
+    const.COPY_BOTH_RESPONSE: State.COPY_BOTH,
+}
 
 TRANSITIONS: Final[dict[State, dict[int, State]]] = {
     State.IDLE: {},
     State.STARTUP: {const.AUTHENTICATION: State.STARTUP, const.NEGOTIATE_PROTOCOL_VERSION: State.STARTUP},
     State.STARTING: {const.BACKEND_KEY_DATA: State.STARTING, const.READY_FOR_QUERY: State.DONE},
-    State.QUERY: {
-        const.ROW_DESCRIPTION: State.QUERY_ROWS,
-        const.COMMAND_COMPLETE: State.QUERY,
-        const.EMPTY_QUERY_RESPONSE: State.QUERY,
-        const.COPY_IN_RESPONSE: State.COPY_IN,
-        const.COPY_OUT_RESPONSE: State.COPY_OUT,
-        const.COPY_BOTH_RESPONSE: State.COPY_BOTH,
-        const.READY_FOR_QUERY: State.DONE,
-    },
-    State.QUERY_ROWS: {const.COMMAND_COMPLETE: State.QUERY},
-    State.COPY_IN: {const.COMMAND_COMPLETE: State.QUERY},
+    State.QUERY: _STATEMENT,
+    # What was not answered was not executed: a COMMIT that the server passes over is none.
+    State.QUERY_NEXT: {**_STATEMENT, const.READY_FOR_QUERY: State.DONE},
+    State.QUERY_ROWS: {const.COMMAND_COMPLETE: State.QUERY_NEXT},
+    State.COPY_IN: {const.COMMAND_COMPLETE: State.QUERY_NEXT},
     State.COPY_OUT: {const.COPY_DONE: State.COPY_OUT_DONE},
     State.COPY_OUT_DONE: {
-        const.COMMAND_COMPLETE: State.QUERY,
+        const.COMMAND_COMPLETE: State.QUERY_NEXT,
         # A base backup has several, and a result behind the last.
         const.COPY_OUT_RESPONSE: State.COPY_OUT,
         const.ROW_DESCRIPTION: State.QUERY_ROWS,
@@ -82,7 +88,8 @@ TRANSITIONS: Final[dict[State, dict[int, State]]] = {
     State.BIND: {const.BIND_COMPLETE: State.DONE},
     State.DESCRIBE: {const.PARAMETER_DESCRIPTION: State.DESCRIBE_ROWS},
     State.DESCRIBE_ROWS: {const.ROW_DESCRIPTION: State.DONE, const.NO_DATA: State.DONE},
-    State.EXECUTE: {
+    State.EXECUTE: {const.COMMAND_COMPLETE: State.DONE, const.EMPTY_QUERY_RESPONSE: State.DONE},
+    State.EXECUTE_SOME: {
         const.COMMAND_COMPLETE: State.DONE,
         const.EMPTY_QUERY_RESPONSE: State.DONE,
         const.PORTAL_SUSPENDED: State.DONE,
@@ -91,22 +98,32 @@ TRANSITIONS: Final[dict[State, dict[int, State]]] = {
     State.SYNC: {const.READY_FOR_QUERY: State.DONE},
     State.FUNCTION: {const.FUNCTION_CALL_RESPONSE: State.FUNCTION_DONE},
     State.FUNCTION_DONE: {const.READY_FOR_QUERY: State.DONE},
-    State.COPY_BOTH: {const.COPY_DONE: State.COPY_BOTH_DONE, const.COMMAND_COMPLETE: State.QUERY},
+    State.COPY_BOTH: {const.COPY_DONE: State.COPY_BOTH_DONE, const.COMMAND_COMPLETE: State.QUERY_NEXT},
     # A walsender may have a sign of life on its way yet; where a timeline has ended, the next one is told.
-    State.COPY_BOTH_DONE: {const.COMMAND_COMPLETE: State.QUERY, const.ROW_DESCRIPTION: State.QUERY_ROWS},
+    State.COPY_BOTH_DONE: {const.COMMAND_COMPLETE: State.QUERY_NEXT, const.ROW_DESCRIPTION: State.QUERY_ROWS},
 }
 
 #: States in which messages come in runs, and their tag.
 RUNS: Final[dict[State, int]] = {
     State.QUERY_ROWS: const.DATA_ROW,
     State.EXECUTE: const.DATA_ROW,
+    State.EXECUTE_SOME: const.DATA_ROW,
     State.COPY_OUT: const.COPY_DATA,
     State.COPY_BOTH: const.COPY_DATA,
     State.COPY_BOTH_DONE: const.COPY_DATA,
 }
 
 #: Requests that the server answers without a Sync, and that therefore need one (docs: Extended Query).
-_EXTENDED: Final = frozenset({State.PARSE, State.BIND, State.DESCRIBE, State.DESCRIBE_ROWS, State.EXECUTE, State.CLOSE})
+_EXTENDED: Final = frozenset(
+    {State.PARSE, State.BIND, State.DESCRIBE, State.DESCRIBE_ROWS, State.EXECUTE, State.EXECUTE_SOME, State.CLOSE}
+)
+#: States of requests of which nothing but a ReadyForQuery follows an error.
+_WHOLE: Final = frozenset(
+    {
+        *(State.QUERY, State.QUERY_ROWS, State.QUERY_NEXT, State.FUNCTION, State.FUNCTION_DONE),
+        *(State.COPY_IN, State.COPY_OUT, State.COPY_OUT_DONE, State.COPY_BOTH, State.COPY_BOTH_DONE),
+    }
+)
 
 #: What is expected of one Bind and Execute, and with a Sync behind them.
 _EXECUTION: Final = (State.BIND, State.EXECUTE)
@@ -121,6 +138,8 @@ _FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
 _HEEDED: Final = HEEDED | _FORGETTING
 #: Bytes of the longest key in BackendKeyData (docs: BackendKeyData).
 _LONGEST_KEY: Final = 256
+#: Most settings that a server may report: it has fifteen of its own (docs: Asynchronous Operations).
+_MOST_PARAMETERS: Final = 1000
 #: The largest number that a process has on Linux, and on any other system as good as ever.
 _MOST_PID: Final = 1 << 22
 #: The payloads of ReadyForQuery.
@@ -248,9 +267,15 @@ class Session:
         return self.state in (State.STARTUP, State.STARTING)
 
     def expect(self, *states: State) -> None:
-        """Announce the answers to requests that were just written to `out`, in order."""
+        """Announce the answers to requests that were just written to `out`, in order.
+
+        Raises where an answer lies there that nobody has asked for, or the server's last words: the session is then
+        dead, and nothing may be sent.
+        """
         if not self._expected:
             self._replies.reset()  # nothing is left of what an interrupted operation had asked
+            if not self._unsynced and self.received.pending:
+                self._hear()
         for state in states:
             if state is State.SYNC:
                 self._unsynced = self._skipping = False
@@ -266,22 +291,37 @@ class Session:
         self.expect(State.SYNC)
 
     def expect_execution(self) -> None:
-        """Announce the answers to one Bind and Execute with a Sync behind it, while nothing else is under way."""
+        """Announce the answers to one Bind and Execute with a Sync behind it, while nothing else is under way.
+
+        Raises as `expect`.
+        """
+        if self.received.pending:
+            self._hear()
         self._replies.reset()
         self._expected.extend(_SYNCED_EXECUTION)
         self._unsynced = self._skipping = False
 
     def expect_executions(self, count: int, synced: bool = False) -> None:
         """Announce the answers to `count` pairs of Bind and Execute, the last of them with a Sync behind it where
-        `synced`."""
+        `synced`. Raises as `expect`."""
         expected = self._expected
         if not expected:
             self._replies.reset()
+            if not self._unsynced and self.received.pending:
+                self._hear()
         self._unsynced = True
         if not self._skipping:
             expected.extend(_EXECUTION * count)
         if synced:
             self.expect(State.SYNC)
+
+    def _hear(self) -> None:
+        """Take what came while nothing was asked: an answer among it would be taken for the next request's."""
+        event = self.next_event()  # a ProtocolError for whatever may not come unasked
+        if isinstance(event, backend.ErrorResponse):
+            raise self.error(event)
+        if self.dead is not None:
+            raise InterfaceError(f"the connection is closed: {self.dead}")
 
     # ------------------------------------------------------------ bytes in, events out
 
@@ -309,7 +349,11 @@ class Session:
                 return found
             frame = self.received.next_frame()
             assert frame is not None, "its tag was seen"
-            self._take_unasked(backend.parse(*frame))
+            try:
+                self._take_unasked(backend.parse(*frame))
+            except Error as exc:
+                self.die(exc)
+                raise
         return [], [], []
 
     def take_single(self, plan: Plan | None) -> Done | None:
@@ -371,13 +415,14 @@ class Session:
     def next_event(self) -> Event | None:
         """The next event, or None when more bytes are needed or the session is dead.
 
-        Raises ProtocolError for bytes the protocol does not allow here; the session is then dead.
+        Raises ProtocolError for bytes the protocol does not allow here, and what `on_notification` raises; the session
+        is then dead.
         """
         if self.dead is not None:
             return None
         try:
             return self._read()
-        except ProtocolError as exc:
+        except Error as exc:
             self.die(exc)
             raise
 
@@ -406,6 +451,8 @@ class Session:
         """Deal with a message that may come at any time and answers nothing."""
         match message:
             case backend.ParameterStatus(name, value):
+                if len(self.parameters) >= _MOST_PARAMETERS and name not in self.parameters:
+                    raise ProtocolError(f"the server reports more than {_MOST_PARAMETERS} settings")
                 self.parameters[name] = value
                 if name == "standard_conforming_strings":
                     self.standard_strings = value != "off"
@@ -463,7 +510,7 @@ class Session:
         self._replies.reset()
         if response.fatal or state in (State.STARTUP, State.STARTING):
             self._end(response.diag.message_primary or "the server ended the session")
-        elif State.QUERY <= state <= State.COPY_OUT_DONE or state >= State.FUNCTION:
+        elif state in _WHOLE:
             self._expected[0] = State.SYNC
         elif state is State.IDLE and not self._unsynced:
             raise ProtocolError(f"ErrorResponse came while nothing was asked: {response.diag.message_primary}")
@@ -506,7 +553,7 @@ class Session:
         while self.dead is None:
             try:
                 event = self.next_event()
-            except ProtocolError as exc:
+            except Error as exc:
                 return exc
             if isinstance(event, backend.ErrorResponse) and event.fatal:
                 return self.error(event)

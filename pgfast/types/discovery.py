@@ -161,7 +161,29 @@ def answer(oids: Iterable[int], rows: Sequence[Sequence[Any]]) -> Answer:
 
 #: Classes of the columns that stand in every row, and of Found.
 _HEAD: Final = (int, datetime, bool, str)
-_FOUND: Final = (int, str, str, str, str, int, str, (str, type(None)), (int, type(None)), list, list, list, int)
+_FOUND: Final[tuple[type | tuple[type, ...], ...]] = (
+    int,
+    str,
+    str,
+    str,
+    str,
+    int,
+    str,
+    (str, type(None)),
+    (int, type(None)),
+    list,
+    list,
+    list,
+    int,
+)
+
+
+def _or_none(kind: type | tuple[type, ...]) -> tuple[type, ...]:
+    return (*kind, type(None)) if isinstance(kind, tuple) else (kind, type(None))
+
+
+#: The classes of the columns of TYPES_SQL; where a type is none all behind the first four are NULL.
+TYPES_SHAPE: Final[tuple[type | tuple[type, ...], ...]] = (*_HEAD, *map(_or_none, _FOUND))
 
 
 def _fits(values: Sequence[Any], classes: Sequence[Any]) -> bool:

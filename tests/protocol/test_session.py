@@ -262,6 +262,7 @@ REACHED: dict[State, tuple[tuple[State, ...], bytes]] = {
     State.STARTUP: ((State.STARTUP,), b""),
     State.STARTING: ((State.STARTUP,), m.authentication(0)),
     State.QUERY: ((State.QUERY,), b""),
+    State.QUERY_NEXT: ((State.QUERY,), m.complete("BEGIN")),
     State.QUERY_ROWS: ((State.QUERY,), m.row_description(("a", 25))),
     State.COPY_IN: ((State.QUERY,), m.copy_in_response()),
     State.COPY_OUT: ((State.QUERY,), m.copy_out_response()),
@@ -271,6 +272,7 @@ REACHED: dict[State, tuple[tuple[State, ...], bytes]] = {
     State.DESCRIBE: ((State.DESCRIBE,), b""),
     State.DESCRIBE_ROWS: ((State.DESCRIBE,), m.parameter_description()),
     State.EXECUTE: ((State.EXECUTE,), b""),
+    State.EXECUTE_SOME: ((State.EXECUTE_SOME,), b""),
     State.CLOSE: ((State.CLOSE,), b""),
     State.SYNC: ((State.SYNC,), b""),
     State.FUNCTION: ((State.FUNCTION,), b""),
@@ -281,6 +283,7 @@ REACHED: dict[State, tuple[tuple[State, ...], bytes]] = {
 RUN_TAGS = {
     State.QUERY_ROWS: const.DATA_ROW,
     State.EXECUTE: const.DATA_ROW,
+    State.EXECUTE_SOME: const.DATA_ROW,
     State.COPY_OUT: const.COPY_DATA,
     State.COPY_BOTH: const.COPY_DATA,
     State.COPY_BOTH_DONE: const.COPY_DATA,

@@ -455,20 +455,33 @@ def fetch(
     """All rows of one statement of the driver's own with `$1` parameters, whatever is registered for their types.
 
     `classes` are those that the values of each row must have, `count` is how many rows there must be. Raises
-    ProtocolError for another answer.
+    ProtocolError for another answer, the session is then dead; where there are classes, for another number of
+    parameters too, and for rows that cannot be read.
     """
-    if session.simple_only:
-        found = Results(PLAIN.rules)
-        yield from run_query(session, in_place(with_parameters(sql, session.standard_strings), params), found)
-        return checked(found.results[0].rows if found.results else [], classes, count)
 
     def run() -> Operation[list[tuple[Any, ...]]]:
         rows = Rows()
         statement = yield from find_statement(session, sql, None)
+        if classes and len(statement.type_oids) != len(params):
+            raise ProtocolError(f"the server describes {len(statement.type_oids)} parameters where {len(params)} stand")
         yield from execute_statement(session, statement, PLAIN.rules, params, rows)
         return rows.rows
 
-    return checked((yield from unless_stale(session, sql, run)), classes, count)
+    try:
+        if session.simple_only:
+            found = Results(PLAIN.rules)
+            yield from run_query(session, in_place(with_parameters(sql, session.standard_strings), params), found)
+            rows = found.results[0].rows if found.results else []
+        else:
+            rows = yield from unless_stale(session, sql, run)
+        return checked(rows, classes, count)
+    except ProtocolError as exc:
+        session.die(exc)
+        raise
+    except DataError as exc:
+        if not classes or exc.fault is None or exc.fault.code >= faults.FAULT_VALUE_TYPE:
+            raise  # the last for a value of the program's
+        raise session.die(ProtocolError(f"a question of the driver itself was answered with nonsense: {exc}")) from exc
 
 
 def checked(rows: list[tuple[Any, ...]], classes: Sequence[Classes], count: int | None = None) -> list[tuple[Any, ...]]:

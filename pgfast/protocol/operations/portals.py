@@ -86,7 +86,7 @@ def open_portal(
             yield from settle(session)  # Parse and Describe may stand there without a Sync
             raise
         frontend.flush(session.out)
-        session.expect(State.BIND, State.EXECUTE)
+        session.expect(State.BIND, State.EXECUTE_SOME)
         portal = Portal(plan.fields, plan.rows, statement.oids, size)
         yield from _answer(session, portal)
         return portal
@@ -99,7 +99,7 @@ def next_rows(session: Session, portal: Portal) -> Operation[None]:
     portal.ready = []
     session.out.put_messages(frontend.execute(portal.size))
     frontend.flush(session.out)
-    session.expect(State.EXECUTE)
+    session.expect(State.EXECUTE_SOME)
     yield from _answer(session, portal)
 
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from ... import const
 from ...codec import Plan, decode_rows
-from ...errors import DatabaseError, DataError, faults, shorten
+from ...errors import DatabaseError, DataError, ProtocolError, faults, shorten
 from ...errors.sqlstates import lookup
 from ...types.catalogue import TypeInfo
-from ...types.discovery import NAMES_SQL, TYPES_SQL
+from ...types.discovery import NAMES_SQL, TYPES_SHAPE, TYPES_SQL
 from ...types.discovery import answer as types_of
 from ...types.registration import type_key
 from ...types.registry import Registry, Rules, UnknownInRecord
@@ -45,8 +45,13 @@ def resolve(session: Session, oids: Iterable[int]) -> Operation[None]:
     A type that is not there is text from then on, for this connection.
     """
     wanted = sorted(set(oids))
-    rows = yield from fetch(session, TYPES_SQL, (wanted,))
-    session.registry.lookups.take(types_of(wanted, rows))
+    rows = yield from fetch(session, TYPES_SQL, (wanted,), TYPES_SHAPE)
+    try:
+        found = types_of(wanted, rows)
+    except ProtocolError as exc:
+        session.die(exc)
+        raise
+    session.registry.lookups.take(found)
 
 
 def known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Operation[Rules]:
