@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
+from pgfast.errors import ProtocolError
 from pgfast.protocol import operations as ops
 from pgfast.protocol.backend import RowDescription
 from pgfast.protocol.gss import GssError
@@ -124,7 +125,7 @@ def secured(session: Session) -> Operation[Any]:
 
 def cancelled(session: Session) -> Operation[Any]:
     """The request to cancel, which is a connection of its own."""
-    yield from ops.request_cancel(session, 1, b"abcd")
+    yield from ops.request_cancel(session, Session())
     return None
 
 
@@ -134,6 +135,16 @@ def sealed(session: Session) -> Operation[Any]:
         return "it was not sealed"
     yield from ops.connect(session, replace(opening((3, 0)), sealed=True))
     return shown(session)
+
+
+class _Bearer:
+    """The connection of a stream, which has nothing to close."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _condemn(self, exc: ProtocolError) -> None:
+        self._session.die(exc)
 
 
 def followed(session: Session) -> Operation[Any]:
@@ -146,7 +157,7 @@ def followed(session: Session) -> Operation[Any]:
     options = "proto_version '4', publication_names 'everything', streaming 'on', messages 'true'"
     start = f"START_REPLICATION SLOT {_SLOT} LOGICAL {slot.consistent_point} ({options})"
     yield from ops.start_replication(session, start)
-    stream = streams.BaseStream(session, Decoder(streams.readers(PLAIN)), LSN(0), 10.0)
+    stream = streams.BaseStream(_Bearer(session), Decoder(streams.readers(PLAIN)), LSN(0), 10.0)
     found: list[Any] = []
     for _ in range(_READS):
         run = yield from ops.next_copied(session, 0.5)
@@ -166,7 +177,7 @@ def backed_up(session: Session) -> Operation[Any]:
     """A base backup."""
     yield from ops.connect(session, opening((3, 0), replication="database"))
     yield from ops.start_backup(session, "BASE_BACKUP (WAL false, PROGRESS, MANIFEST 'no')")
-    backup = streams.BaseBackupStream()
+    backup = streams.BaseBackupStream(_Bearer(session))
     found: list[Any] = []
     while (event := (yield from ops.next_backup_event(session))) is not None:
         backup._take(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -51,7 +51,20 @@ class AsyncConnection(BaseConnection):
         prepare_threshold: int | None = AUTOMATIC,
         **kwargs: Any,
     ) -> C:
-        infos = settings.parse(conninfo, **kwargs)
+        try:
+            infos = settings.parse(conninfo, **kwargs)
+        finally:
+            del conninfo, kwargs  # tools that report errors show the variables of every frame
+        return await cls._open(infos, autocommit, timeout, prepare_threshold)
+
+    @classmethod
+    async def _open(  # noqa: PYI019  (as above)
+        cls: type[C],
+        infos: Sequence[settings.ConnInfo],
+        autocommit: bool,
+        timeout: float | None,
+        prepare_threshold: int | None = AUTOMATIC,
+    ) -> C:
         inbox = Inbox()
 
         def make_session() -> Session:
@@ -283,7 +296,7 @@ class AsyncConnection(BaseConnection):
                         await self._run(operation, deadline.clipped(LAST_LOOK_S))
                     except TimeoutError:
                         return
-                yield waiting.popleft()
+                yield self._inbox.take()
                 given += 1
         finally:
             self._inbox.listeners -= 1

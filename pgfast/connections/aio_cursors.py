@@ -161,7 +161,7 @@ class AsyncCopy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
     def __init__(self, cursor: AsyncCursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
-        super().__init__(cursor.connection._session, cursor._registry)
+        super().__init__(cursor.connection, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection
         self._statement = statement

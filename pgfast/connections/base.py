@@ -106,6 +106,11 @@ class BaseConnection:
             reason = OperationalError(f"the pipeline was interrupted ({type(exc).__name__}); its answers are lost")
             pipeline.fail_all(reason)
 
+    def _condemn(self, exc: errors.ProtocolError) -> None:
+        """Close the connection, whose server has said what it cannot mean."""
+        self._session.die(exc)
+        self._base_link.close()
+
     def _check_no_block(self, what: str) -> None:
         if self._transactions:
             raise ProgrammingError(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
 from ..codec import CopyState, Plan, decode_copy_rows, decode_copy_text, encode_copy_rows, encode_copy_text
-from ..errors import DataError, InterfaceError, ProgrammingError, shorten
+from ..errors import DataError, InterfaceError, ProgrammingError, ProtocolError, shorten
 from ..protocol import operations
 from ..protocol.backend import CopyResponse
 from ..protocol.operations import Operation, Params
-from ..protocol.session import Run, Session
+from ..protocol.session import Run
 from ..types.registry import Registry, Rules
 from ..types.render import render_any
+from .base import BaseConnection
 from .results import Row
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
     from ..types.writing import Renderer
 
 _LENGTH: Final = Struct("!I")
+#: Bytes that fit into a CopyData beside those that it may hold already.
+_LONGEST_PIECE: Final = const.MAX_INT32 - 4 * const.COPY_BLOCK_SIZE
 
 
 class BaseCopy:
     """A COPY under way: its direction and format, its types where they were set, the rows not given out yet."""
 
-    def __init__(self, session: Session, registry: Registry) -> None:
-        self._session = session
+    def __init__(self, connection: BaseConnection, registry: Registry) -> None:
+        self._base = connection
+        self._session = connection._session
         self._registry = registry
         self._types: Sequence[str | int] | None = None
         self._response: CopyResponse | None = None
@@ -141,7 +145,9 @@ class BaseCopy:
     def _add(self, data: Any) -> bool:
         """Gather bytes or text; whether it is time to send."""
         self._check_writable()
-        encoded = data.encode("utf-8") if isinstance(data, str) else data
+        encoded = memoryview(data.encode("utf-8") if isinstance(data, str) else data)
+        if encoded.nbytes > _LONGEST_PIECE:
+            raise DataError(f"a piece of {encoded.nbytes} bytes is longer than a message may be; write it in parts")
         self._data_written = True
         self._open_message()
         self._session.out.put_bytes(encoded)
@@ -250,10 +256,14 @@ class BaseCopy:
         """Put the rows that a run completes with those that wait. True, for there was a run."""
         self._decoding = True
         span = (run.block, run.start, run.stop, run.count)
-        if self._binary:
-            self._waiting.extend(decode_copy_rows(self._types_plan(encode=False), self._state, *span))
-        else:
-            self._waiting.extend(self._parsed(decode_copy_text(self._state, *span)))
+        try:
+            if self._binary:
+                self._waiting.extend(decode_copy_rows(self._types_plan(encode=False), self._state, *span))
+            else:
+                self._waiting.extend(self._parsed(decode_copy_text(self._state, *span)))
+        except ProtocolError as exc:
+            self._base._condemn(exc)
+            raise
         return True
 
     def _parsed(self, rows: list[tuple[str | None, ...]]) -> Iterable[Row]:
@@ -279,4 +289,8 @@ class BaseCopy:
         """The stream has ended; where rows were read from it, none may be left unfinished."""
         self._over = True
         if self._decoding:
-            self._state.finish()
+            try:
+                self._state.finish()
+            except ProtocolError as exc:
+                self._base._condemn(exc)
+                raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar, overload
 
@@ -57,7 +57,20 @@ class Connection(BaseConnection):
         prepare_threshold: int | None = AUTOMATIC,
         **kwargs: Any,
     ) -> C:
-        infos = settings.parse(conninfo, **kwargs)
+        try:
+            infos = settings.parse(conninfo, **kwargs)
+        finally:
+            del conninfo, kwargs  # tools that report errors show the variables of every frame
+        return cls._open(infos, autocommit, timeout, prepare_threshold)
+
+    @classmethod
+    def _open(  # noqa: PYI019  (as above)
+        cls: type[C],
+        infos: Sequence[settings.ConnInfo],
+        autocommit: bool,
+        timeout: float | None,
+        prepare_threshold: int | None = AUTOMATIC,
+    ) -> C:
         inbox = Inbox()
 
         def make_session() -> Session:
@@ -309,7 +322,7 @@ class Connection(BaseConnection):
                         self._run(operation, deadline.clipped(LAST_LOOK_S))
                     except TimeoutError:
                         return
-                yield waiting.popleft()
+                yield self._inbox.take()
                 given += 1
         finally:
             self._inbox.listeners -= 1

@@ -160,7 +160,7 @@ class Copy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
     def __init__(self, cursor: Cursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
-        super().__init__(cursor.connection._session, cursor._registry)
+        super().__init__(cursor.connection, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection
         self._statement = statement

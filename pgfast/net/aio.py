@@ -245,7 +245,10 @@ class Link(asyncio.BufferedProtocol):
                 step = advance(answer) if step is None else step
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
-            advance = operation.send
+            except BaseException:
+                answer = None  # it may hold a secret, and tools that report errors show the variables of every frame
+                raise
+            advance, answer = operation.send, None
             if type(step) is Ask:
                 answer = await self._ask(deadline)
             elif type(step) is Read:
@@ -327,9 +330,7 @@ class Link(asyncio.BufferedProtocol):
         link = await connected(self.address, self.info, Session(), deadline)
         try:
             encryption = sockets.same_encryption(self.info, self.encryption, self._tls)
-            request = operations.request_cancel(
-                link.session, self.session.backend_pid, self.session.secret_key, encryption
-            )
+            request = operations.request_cancel(link.session, self.session, encryption)
             await link._drive(request, deadline)
         finally:
             link.close()
@@ -491,10 +492,11 @@ class Link(asyncio.BufferedProtocol):
 
 async def _value_of(function: Callable[[], Any], deadline: Deadline) -> Any:
     """What a function of the program's gives, awaited where that is wanted."""
+    left = deadline.remaining()
     value = function()
     if inspect.isawaitable(value):
         try:
-            return await asyncio.wait_for(value, deadline.remaining())
+            return await asyncio.wait_for(value, left)
         except asyncio.TimeoutError as exc:
             if deadline.expired:
                 raise deadline.passed() from exc
@@ -523,7 +525,8 @@ async def connected(address: Address, info: ConnInfo, session: Session, deadline
     link = Link(session, info, address, loop)
     try:
         if address.sockaddr is not None and address.source is None and not _is_connected(sock):
-            await asyncio.wait_for(loop.sock_connect(sock, address.sockaddr), deadline.remaining())
+            left = deadline.remaining()  # first, or what is not awaited any more would be left over
+            await asyncio.wait_for(loop.sock_connect(sock, address.sockaddr), left)
         sockets.check_peer(sock, info)
         if sock.family == getattr(socket, "AF_UNIX", None):
             await loop.create_unix_connection(lambda: link, sock=sock)

@@ -42,7 +42,8 @@ async def connect(infos: Sequence[ConnInfo], make_session: Callable[[], Session]
 
 async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Session], deadline: Deadline) -> Link:
     try:
-        addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), deadline.remaining())
+        left = deadline.remaining()
+        addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), left)
     except asyncio.TimeoutError as exc:
         raise deadline.passed() from exc
     addresses = attempts.addresses_in_order(info, addresses)
@@ -57,7 +58,7 @@ async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Sessi
             continue
         while True:
             try:
-                await _begin(link, attempt, wanted, attempts.limit(attempt, info, deadline))
+                await _begin(link, attempt, wanted, deadline)
                 return link
             except Error as exc:
                 attempt = ways.send((exc, link.encryption))
@@ -69,6 +70,7 @@ async def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) 
     """Begin the session as this attempt says; the link is closed where that fails."""
     info, address = link.info, link.address
     try:
+        deadline = attempts.limit(attempt, info, deadline)
         encryption = sockets.encryption(info, attempt.gss, tls.settings(info) if attempt.encrypted else None)
         sealed = await _seal(link, encryption, deadline)
         opening = sockets.opening(info, address, encryption, sealed, attempt.version, attempt.oauth)

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from ..errors import NotSupportedError, ProgrammingError, shorten
+from ..errors import Error, NotSupportedError, ProgrammingError, shorten
 from ..protocol.oauth import OAuth, TokenSource
 from ..protocol.operations.login import METHODS, PasswordSource
 from ..protocol.scram import KEY_BYTES, MAX_ITERATIONS
@@ -159,8 +159,21 @@ def parse(
     service, the PG* variable, the default. Keywords that are None count as not given.
 
     Raises ProgrammingError naming the keyword or the position in the string, NotSupportedError for what libpq can do
-    and pgfast cannot.
+    and pgfast cannot; with no frame of what was done here, because its variables hold the password.
     """
+    try:
+        return _parse(conninfo, environ, keywords)
+    except Error as exc:
+        failure = exc.with_traceback(None)
+    finally:
+        del conninfo, environ, keywords
+    failure.__cause__ = failure.__context__ = None
+    raise failure
+
+
+def _parse(
+    conninfo: str | None, environ: Mapping[str, str] | None, keywords: dict[str, Setting]
+) -> tuple[ConnInfo, ...]:
     given = parse_text(conninfo or "")
     objects = {name: keywords.pop(name, None) for name in OBJECTS}
     if callable(keywords.get("password")):

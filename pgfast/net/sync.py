@@ -166,7 +166,10 @@ class Link:
                 step = advance(answer) if step is None else step
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
-            advance = operation.send
+            except BaseException:
+                answer = None  # it may hold a secret, and tools that report errors show the variables of every frame
+                raise
+            advance, answer = operation.send, None
             if type(step) is Ask:
                 answer = self._ask(deadline)
             elif type(step) is Read:
@@ -257,9 +260,7 @@ class Link:
         link = Link(sock, Session(), self.info, self.address)
         try:
             encryption = sockets.same_encryption(self.info, self.encryption, self._tls)
-            request = operations.request_cancel(
-                link.session, self.session.backend_pid, self.session.secret_key, encryption
-            )
+            request = operations.request_cancel(link.session, self.session, encryption)
             link._drive(request, deadline)
         finally:
             link.close()

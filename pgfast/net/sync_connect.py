@@ -58,7 +58,7 @@ def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Session], d
         while True:
             link = Link(sock, make_session(), info, address)
             try:
-                _begin(link, attempt, wanted, attempts.limit(attempt, info, deadline))
+                _begin(link, attempt, wanted, deadline)
                 return link
             except Error as exc:
                 attempt = ways.send((exc, link.encryption))
@@ -70,6 +70,7 @@ def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) -> Non
     """Begin the session as this attempt says; the link is closed where that fails."""
     info, address = link.info, link.address
     try:
+        deadline = attempts.limit(attempt, info, deadline)
         encryption = sockets.encryption(info, attempt.gss, tls.settings(info) if attempt.encrypted else None)
         sealed = _seal(link, encryption, deadline)
         opening = sockets.opening(info, address, encryption, sealed, attempt.version, attempt.oauth)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..connections.aio import AsyncConnection
+from ..errors import ProtocolError
+from ..net import conninfo as settings
 from ..protocol import operations
-from ..protocol.operations import identifier
+from ..protocol.operations import Result, identifier
 from ..protocol.session import Run
 from ..values.lsn import LSN
 from . import commands, docstrings
@@ -20,13 +22,15 @@ from .streams import identity as read_identity
 from .streams import setting as read_setting
 from .streams import slot as read_slot
 
+T = TypeVar("T")
+
 
 @docstrings.document(docstrings.STREAM)
 class AsyncReplicationStream(BaseStream):
     """A replication stream: an iterator over what comes, and the way back."""
 
     def __init__(self, connection: AsyncReplicationConnection, command: str, *facts: Any) -> None:
-        super().__init__(connection._session, *facts)
+        super().__init__(connection, *facts)
         self._connection = connection
         self._command = command
 
@@ -79,7 +83,7 @@ class AsyncBaseBackup(BaseBackupStream):
     """A base backup: an iterator over the pieces of its archives."""
 
     def __init__(self, connection: AsyncReplicationConnection, command: str) -> None:
-        super().__init__()
+        super().__init__(connection)
         self._connection = connection
         self._command = command
 
@@ -106,11 +110,7 @@ class AsyncBaseBackup(BaseBackupStream):
             event = await self._connection._step(operations.next_backup_event(session))
             if event is None:
                 return False
-            try:
-                self._take(event)
-            except BaseException:  # what the server says is no backup: nothing of it is waited for
-                await self._connection._abandon()
-                raise
+            self._take(event)
         return bool(self._ready)
 
 
@@ -123,16 +123,29 @@ class AsyncReplicationConnection(AsyncConnection):
         cls, conninfo: str = "", *, physical: bool = False, timeout: float | None = None, **kwargs: Any
     ) -> AsyncReplicationConnection:
         kind = "true" if physical else "database"
-        return await super().connect(conninfo, autocommit=True, timeout=timeout, replication=kind, **kwargs)
+        try:
+            infos = settings.parse(conninfo, replication=kind, **kwargs)
+        finally:
+            del conninfo, kwargs  # as in an ordinary connection
+        return await cls._open(infos, True, timeout)
+
+    async def _ask(self, command: str, read: Callable[[list[Result]], T]) -> T:
+        """What a command answers, as `read` understands it."""
+        results = await self._run(operations.query(self._session, command))
+        try:
+            return read(results)
+        except ProtocolError as exc:
+            self._condemn(exc)
+            raise
 
     async def identify_system(self) -> SystemIdentity:
-        return read_identity(await self._run(operations.query(self._session, "IDENTIFY_SYSTEM")))
+        return await self._ask("IDENTIFY_SYSTEM", read_identity)
 
     async def show(self, name: str) -> str:
-        return read_setting(await self._run(operations.query(self._session, f"SHOW {identifier(name)}")))
+        return await self._ask(f"SHOW {identifier(name)}", read_setting)
 
     async def timeline_history(self, timeline: int) -> tuple[str, bytes]:
-        return read_history(await self._run(operations.query(self._session, f"TIMELINE_HISTORY {timeline:d}")))
+        return await self._ask(f"TIMELINE_HISTORY {timeline:d}", read_history)
 
     async def create_slot(
         self,
@@ -146,7 +159,7 @@ class AsyncReplicationConnection(AsyncConnection):
     ) -> Slot:
         version = self.info.server_version
         sql = commands.create_slot(version, name, plugin, temporary, snapshot, two_phase, reserve_wal)
-        return read_slot(await self._run(operations.query(self._session, sql)))
+        return await self._ask(sql, read_slot)
 
     async def drop_slot(self, name: str, *, wait: bool = False) -> None:
         wanted = " WAIT" if wait else ""

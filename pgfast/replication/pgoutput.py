@@ -182,8 +182,10 @@ class Decoder:
         xid = self._xid(source)
         oid, schema, name = source.number(_U32), source.string(), source.string()
         identity = chr(source.number(_U8))
-        columns = []
-        for _ in range(source.number(_I16)):
+        columns, count = [], source.number(_I16)
+        if count < 0 or count > source.left:
+            raise ProtocolError(f"pgoutput: Relation announces {count} columns, {source.left} bytes are left")
+        for _ in range(count):
             flags = source.number(_U8)
             columns.append(RelationColumn(source.string(), source.number(_U32), source.number(_I32), bool(flags & 1)))
         # An empty schema stands for pg_catalog (server: logicalrep_write_namespace).

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from .. import const
 from ..codec import Plan, decode_rows
@@ -43,6 +43,15 @@ _EPOCH_S: Final = 946684800  # 2000-01-01 in seconds since 1970
 #: Seconds that a look at the socket takes at least.
 _LEAST_S: Final = 0.001
 _MOST: Final = 2**64
+
+
+class Bearer(Protocol):
+    """What a stream knows of its connection: the session, and how it is closed for what its server has said."""
+
+    _session: Session
+
+    def _condemn(self, exc: ProtocolError) -> None: ...
+
 
 Item: TypeAlias = Message | WalData
 
@@ -90,13 +99,14 @@ class BaseStream:
     one that has ended, and where it begins; None where none has.
     """
 
-    def __init__(self, session: Session, decoder: Decoder | None, start: LSN, status_interval: float) -> None:
+    def __init__(self, connection: Bearer, decoder: Decoder | None, start: LSN, status_interval: float) -> None:
         if not 0 <= status_interval <= _LONGEST_S:
             raise ProgrammingError(f"status_interval is a number of seconds from 0 on, not {status_interval!r}")
         self.received = self.flushed = self.applied = start
         self.server_end = start
         self.next_timeline: tuple[int, LSN] | None = None
-        self._session = session
+        self._base = connection
+        self._session = connection._session
         self._decoder = decoder
         self._interval = status_interval
         self._told_at = time.monotonic()
@@ -178,14 +188,14 @@ class BaseStream:
     def _next_ready(self) -> Item | None:
         """The next item of what has come; None where there is none.
 
-        Raises DataError for a value that cannot be read, its message is then behind; ProtocolError, the session is then
-        dead.
+        Raises DataError for a value that cannot be read, its message is then behind; ProtocolError, the connection is
+        then closed.
         """
         while self._ready:
             try:
                 item = self._open(self._ready.popleft())
             except ProtocolError as exc:  # bytes that cannot be: nothing after them can be trusted
-                self._session.die(exc)
+                self._base._condemn(exc)
                 raise
             if item is not None:
                 return item
@@ -311,12 +321,13 @@ class BaseBackupStream:
     tar files: `base.tar`, one `OID.tar` for each tablespace, and the file `backup_manifest`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Bearer) -> None:
         self.start = LSN(0)
         self.end = LSN(0)
         self.timeline = 0
         self.tablespaces: list[Tablespace] = []
         self.progress_bytes: int | None = None
+        self._base = connection
         self._results: list[list[tuple[Any, ...]]] = []
         self._plan: Plan | None = None
         self._archives = 0
@@ -325,6 +336,13 @@ class BaseBackupStream:
         self._ready: deque[tuple[str, bytes]] = deque()
 
     def _take(self, event: Event) -> None:
+        try:
+            self._use(event)
+        except ProtocolError as exc:
+            self._base._condemn(exc)
+            raise
+
+    def _use(self, event: Event) -> None:
         match event:
             case RowDescription(fields):
                 self._plan = PLAIN.rules.row_plan(fields)

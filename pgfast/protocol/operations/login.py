@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from ... import const
 from ...codec import WriteBuffer
 from ...errors import AuthenticationError, ProgrammingError, ProtocolError
 from .. import backend, frontend, oauth, scram
@@ -20,6 +21,8 @@ from .steps import Call, Consult, Operation
 
 #: Methods as require_auth names them.
 METHODS: Final = ("none", "password", "md5", "gss", "sspi", "scram-sha-256", "oauth")
+#: Requests that say nothing but themselves.
+_BARE: Final = frozenset({backend.AUTH_OK, backend.AUTH_CLEARTEXT_PASSWORD, backend.AUTH_GSS})
 #: Methods this client cannot do, by name, for the error.
 _UNSUPPORTED: Final = {2: "Kerberos V5", 4: "crypt", 6: "SCM credentials", 9: "SSPI"}
 
@@ -76,6 +79,8 @@ class Login:
 
     def answer(self, out: WriteBuffer, code: int, data: bytes) -> Operation[None]:
         """Write what answers an Authentication message into `out`. Raises AuthenticationError, ProtocolError."""
+        if data and code in _BARE:
+            raise ProtocolError(f"Authentication with the code {code} has {len(data)} bytes too many")
         if code == backend.AUTH_OK:
             self._check_end()
             return
@@ -123,6 +128,8 @@ class Login:
             raise AuthenticationError("the server let the user in before the GSSAPI exchange had ended")
         if self._refused is not None:
             raise ProtocolError("the server let the user in after it had refused the OAuth token")
+        if self._bearing and self._credentials.oauth is not None and self._credentials.oauth.discovers:
+            raise AuthenticationError("the server let the user in before an OAuth token was shown")
         if self._credentials.channel_binding == "require" and not self._bound:
             raise AuthenticationError("channel_binding=require, but the server let the user in without channel binding")
         allowed = self._credentials.require_auth
@@ -156,7 +163,10 @@ class Login:
             raise AuthenticationError(
                 "the server asks for a password and none is given: password=, PGPASSWORD or a password file"
             )
-        _check_password(password)
+        reason = _unfit(password)
+        if reason is not None:
+            del password  # tools that report errors show the variables of every frame
+            raise ProgrammingError(reason)
         return password
 
     # ------------------------------------------------------------ SASL
@@ -226,6 +236,9 @@ class Login:
                 raise AuthenticationError(
                     f"the OAuth token must be a str that is not empty, not {type(token).__name__}"
                 )
+        if not oauth.is_token(token):
+            del token
+            raise AuthenticationError("the OAuth token holds characters that no bearer token has")
         self._bearing = True
         frontend.sasl_initial_response(out, oauth.MECHANISM, oauth.initial_response(token))
 
@@ -277,12 +290,15 @@ class Login:
             frontend.sasl_response(out, answer)
 
 
-def _check_password(password: str) -> None:
-    """Raise ProgrammingError for a password that cannot be sent. Neither it nor a part of it is shown."""
+def _unfit(password: str) -> str | None:
+    """Why a password cannot be sent, None where it can. Neither it nor a part of it is shown."""
+    if len(password) > const.MAX_INT32:
+        return f"the password is longer than a message may be, {const.MAX_INT32} bytes"
     if "\0" in password:
-        raise ProgrammingError("the password holds a NUL character")
+        return "the password holds a NUL character"
     if any("\ud800" <= char <= "\udfff" for char in password):
-        raise ProgrammingError("the password cannot be encoded in UTF-8: it holds half a surrogate pair")
+        return "the password cannot be encoded in UTF-8: it holds half a surrogate pair"
+    return None
 
 
 def _gss_failed(exc: GssError) -> AuthenticationError:

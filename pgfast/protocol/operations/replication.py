@@ -81,20 +81,23 @@ def _send(session: Session) -> Operation[None]:
 
 
 def next_copied(session: Session, patience: float | None) -> Operation[Run | StreamEnd | None]:
-    """The next run of CopyData, good until the session reads on; None where nothing has come in so many seconds.
+    """The next run of CopyData, good until the session reads on; None where nothing has come in so many seconds, or
+    something that is no part of the stream, such as notices: whoever waits looks at the clock then.
 
     Raises the server's error.
     """
+    waited = False
     while True:
         event = session.next_event()
         if isinstance(event, Run):
             return event
         if event is None:
-            got = yield Read(patience=patience)
+            got = _NOTHING if waited else (yield Read(patience=patience))
             if got == _NOTHING:
                 return None
             if not got:
                 raise session.lost()
+            waited = True
         elif isinstance(event, Acknowledgement) and event.tag == const.COPY_DONE:
             frontend.copy_done(session.out)
             return (yield from _end_of_stream(session))

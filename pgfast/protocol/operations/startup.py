@@ -93,13 +93,16 @@ def connect(session: Session, opening: Opening) -> Operation[None]:
     session.protocol_version = opening.version
     session.walsender = "replication" in opening.parameters
     frontend.startup(session.out, opening.parameters, opening.version)
+    session.expect(State.STARTUP)
     yield from _post(session)
     yield from _first_answer(session)
-    session.expect(State.STARTUP)
     try:
         yield from _log_in(session, login, opening)
     except ProtocolError as exc:
-        raise _explain(exc) from exc
+        explained = _explain(exc)
+        if explained is None:
+            raise
+        raise explained from exc
     # A pooler may have ignored the setting in the startup packet. Absent means that the server does not report it at
     # all.
     if session.parameters.get("client_encoding", "UTF8") != "UTF8":
@@ -212,17 +215,15 @@ def _first_answer(session: Session) -> Operation[None]:
         at += size
 
 
-def request_cancel(
-    session: Session, process_id: int, secret_key: bytes, encryption: Encryption = Encryption()
-) -> Operation[None]:
-    """Ask the server to cancel what another session is doing, over a connection made for this.
+def request_cancel(session: Session, other: Session, encryption: Encryption = Encryption()) -> Operation[None]:
+    """Ask the server to cancel what the other session is doing, over a connection made for this.
 
     It returns when the server has closed that connection, so the cancelling has then been passed on.
     """
     sealed = yield from seal(session, encryption)
     if not sealed:
         yield from _begin_tls(session, encryption)
-    frontend.cancel_request(session.out, process_id, secret_key)
+    frontend.cancel_request(session.out, other.backend_pid, other.secret_key)
     yield from _post(session)
     while (yield Read(raw=True, reset=True)):
         pass  # The server says nothing; a pooler that does is not listened to. Odyssey ends the connection by a reset.
@@ -362,16 +363,16 @@ def _begin_tls(session: Session, wanted: Encryption) -> Operation[tuple[bool, by
     raise OperationalError(f"the server answered the request for TLS with {answer[:1]!r}: is this a PostgreSQL server?")
 
 
-def _explain(exc: ProtocolError) -> OperationalError:
-    """A startup answer that is no message at all, said in words; any other ProtocolError as it is.
+def _explain(exc: ProtocolError) -> OperationalError | None:
+    """A startup answer that is no message at all, said in words; None for any other ProtocolError.
 
     Servers that are no PostgreSQL at all answer with text where the length should be.
     """
-    if exc.fault is None or exc.fault.code != faults.FAULT_FRAME_SIZE:
-        return exc
+    if exc.fault is None or exc.fault.code not in (faults.FAULT_FRAME_SIZE, faults.FAULT_FRAME_KIND):
+        return None
     word = int(exc.fault.value).to_bytes(4, "big")
     if not all(0x20 <= byte < 0x7F for byte in word):
-        return exc
+        return None
     shown = word.decode("ascii")
     return OperationalError(
         f"the server answered the startup packet with text ('.{shown}...') instead of a message: "
