@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import pgfast
 
 from ..faces import NAMES, Face
+from ..servers import Authority
 
 
 @pytest.fixture(params=NAMES)
@@ -50,3 +52,13 @@ def until_waiting(dsn: str) -> Iterator[Callable[[int, str], None]]:
             pytest.fail(f"backend {pid} never waited for {event}")
 
         yield wait
+
+
+@pytest.fixture
+def own_certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for localhost and its key, as files, of an authority that nobody knows."""
+    made = Authority("somebody in between").issue("localhost", names=("localhost",), server=True)
+    files = tmp_path / "own.crt", tmp_path / "own.key"
+    files[0].write_bytes(made.certificate)
+    files[1].write_bytes(made.key)
+    return files

@@ -24,7 +24,7 @@ from pgfast.errors import AuthenticationError
 from ..faces import Face, target
 from ..fake_server import FakeServer, Peer
 from ..protocol import messages as m
-from ..servers import PASSWORDS, Authority, TlsServer
+from ..servers import PASSWORDS, TlsServer
 
 
 @pytest.fixture(autouse=True)
@@ -189,15 +189,6 @@ def between(tls_server: TlsServer, certificate: tuple[Path, Path]) -> FakeServer
                     (server if source is client else client).sendall(data)
 
     return FakeServer(relay)
-
-
-@pytest.fixture
-def own_certificate(tmp_path: Path) -> tuple[Path, Path]:
-    made = Authority("somebody in between").issue("localhost", names=("localhost",), server=True)
-    files = tmp_path / "own.crt", tmp_path / "own.key"
-    files[0].write_bytes(made.certificate)
-    files[1].write_bytes(made.key)
-    return files
 
 
 def test_somebody_in_between_is_found_out_by_channel_binding(
