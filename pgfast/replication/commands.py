@@ -10,12 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..errors import ProgrammingError
-from ..protocol.operations.literals import identifier, literal
+from ..protocol.operations.literals import identifier
+from ..protocol.operations.literals import literal as constant
 from ..values.lsn import LSN
 
 #: The server version from which on options stand in parentheses.
 _PARENTHESES: Final = 150000
 SNAPSHOTS: Final = {"export": "EXPORT_SNAPSHOT", "use": "USE_SNAPSHOT", "nothing": "NOEXPORT_SNAPSHOT"}
+
+
+def literal(text: str) -> str:
+    """The text as a string constant of these commands."""
+    return constant(text, walsender=True)
 
 
 def create_slot(

@@ -126,6 +126,14 @@ def test_parameters_go_as_literals(v2: Any) -> None:
     assert v2.execute("select b from t where a = 3").fetchall() == [("'3'",)]
 
 
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_a_value_stays_a_value_whatever_backslashes_mean(v2: Any, setting: str) -> None:
+    """The server does not tell by this version that the meaning has changed."""
+    v2.execute(f"set standard_conforming_strings = {setting}")
+    for value in ("\\", "\\'||current_user--", "'\\''; drop table t; --", "\\\\'"):
+        assert v2.execute("select %s, %s", (value, "after")).fetchone() == (value, "after")
+
+
 def test_errors_have_no_sqlstate_and_leave_the_connection_usable(v2: Any) -> None:
     with pytest.raises(pgfast.DatabaseError, match="^division by zero$") as caught:
         v2.execute("select 1 / 0")

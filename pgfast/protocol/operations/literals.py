@@ -14,12 +14,16 @@ from ...types.render import render_any
 from ..statements import Query
 
 
-def literal(text: str, standard_strings: bool = True) -> str:
-    """The text as a string constant. Raises ProgrammingError for a NUL character."""
+def literal(text: str, walsender: bool = False) -> str:
+    """The text as a string constant. Raises ProgrammingError for a NUL character.
+
+    One with a backslash is written so that it means the same whatever standard_conforming_strings is: protocol 2.0 does
+    not tell when that changes. The commands of a `walsender` know backslashes as characters only.
+    """
     if "\0" in text:
         raise ProgrammingError(f"a value holds a NUL character at position {text.index(chr(0)) + 1}")
     quoted = "'" + text.replace("'", "''") + "'"
-    return quoted if standard_strings or "\\" not in text else "E" + quoted.replace("\\", "\\\\")
+    return quoted if walsender or "\\" not in text else "E" + quoted.replace("\\", "\\\\")
 
 
 def identifier(name: str) -> str:
@@ -44,5 +48,4 @@ def in_place(query: Query, values: Sequence[Any]) -> str:
     """The query with its values in the places of `$1`, `$2`, ..."""
     if not values:
         return query.sql
-    standard = query.standard_strings
-    return query.with_literals(["NULL" if text is None else literal(text, standard) for text in texts_of(values)])
+    return query.with_literals(["NULL" if text is None else literal(text) for text in texts_of(values)])
