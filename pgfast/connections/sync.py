@@ -259,10 +259,16 @@ class Connection(BaseConnection):
 
     def close(self) -> None:
         self._closed = True
-        if os.getpid() == self._pid:
-            self._link.terminate()
-        else:
+        if os.getpid() != self._pid:
             self._link.close()
+            return
+        try:
+            self._link.terminate(alone=self._lock.acquire(False))
+        finally:
+            try:  # noqa: SIM105  (as in `_in_turn`)
+                self._lock.release()
+            except RuntimeError:
+                pass  # another thread has the turn
 
     @property
     def types(self) -> Types:

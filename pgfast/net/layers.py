@@ -92,8 +92,8 @@ class LayeredSocket:
         return self._sock.fileno()
 
     def shutdown(self, how: int) -> None:
-        """As the socket's own."""
-        self._sock.shutdown(how)
+        """As the socket's own, which stays encrypted where it is (see `sync.Link`)."""
+        socket.socket.shutdown(self._sock, how)
 
     def close(self) -> None:
         """Close the socket."""

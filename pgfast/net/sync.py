@@ -50,7 +50,10 @@ def _wait_for(sock: socket.socket | LayeredSocket, events: int, deadline: Deadli
     left = deadline.remaining()
     if hasattr(select, "poll"):
         poll = select.poll()
-        poll.register(sock, (select.POLLIN if events & _READ else 0) | (select.POLLOUT if events & _WRITE else 0))
+        try:
+            poll.register(sock, (select.POLLIN if events & _READ else 0) | (select.POLLOUT if events & _WRITE else 0))
+        except ValueError:
+            return  # another thread has closed it, which the next call on it says
         ready: Any = poll.poll(None if left is None else math.ceil(left * 1000))
     else:
         readers = [sock] if events & _READ else []
@@ -100,16 +103,31 @@ class Link:
         """Close the socket, saying nothing to the server."""
         self._sock.close()
 
-    def terminate(self) -> None:
-        """Say goodbye, without waiting, and close."""
+    def terminate(self, alone: bool = True) -> None:
+        """Say goodbye, without waiting, and close.
+
+        Where another thread may be using the connection (`alone` is false) and TLS is on, nothing is said: what
+        encrypts is not for two threads at a time.
+        """
         if self.session.dead is None:
             goodbye = operations.terminate(self.session)
-            if not self.unsent and not self.closed:
+            if not self.unsent and not self.closed and (alone or self.encryption is None):
                 with contextlib.suppress(OSError):  # nobody may be listening any more, which is what is wanted
                     self._sock.send(goodbye, self._flags)
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
+            self._shut_down()  # wakes a thread that waits for an answer
         self.close()
+
+    def _shut_down(self) -> None:
+        """Send and receive no more. Another thread may be sending: where TLS is on, nothing may go out without it.
+
+        The method of TLS sockets takes TLS off first, and what is sent between that and the shutdown is not encrypted.
+        """
+        sock = self._sock
+        if isinstance(sock, ssl.SSLSocket):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        else:
+            sock.shutdown(socket.SHUT_RDWR)
 
     # ------------------------------------------------------------ carrying out
 

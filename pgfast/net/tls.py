@@ -63,11 +63,23 @@ class Settings:
 def settings(info: ConnInfo) -> Settings:
     """The settings of a connection. Raises as `context`."""
     made = context(info) if info.ssl_context is None else info.ssl_context
-    if made.check_hostname and server_hostname(info) is None:
+    name = server_hostname(info)
+    if made.check_hostname and name is None:
         raise OperationalError("the ssl_context checks the name in the server's certificate: give host")
+    if name is not None and not _may_be_certified(name):
+        raise OperationalError(f"host {name!r:.100} is a name that no certificate can have")
     if info.ssl_context is None or info.sslnegotiation == "direct":
         made.set_alpn_protocols([ALPN])
-    return Settings(made, server_hostname(info), info.sslnegotiation == "direct")
+    return Settings(made, name, info.sslnegotiation == "direct")
+
+
+def _may_be_certified(name: str) -> bool:
+    """Whether `ssl` takes the name; where it does not, it has taken the socket already and does not close it."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return not name.startswith(".")
 
 
 def default_directory() -> Path:

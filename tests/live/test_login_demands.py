@@ -11,6 +11,7 @@ import select
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,58 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 
 def user_of(conn: Any) -> str:
     return str(conn.execute("select current_user").fetchone()[0])
+
+
+def test_a_name_that_no_certificate_can_have_is_told(face: Face, tls_server: TlsServer) -> None:
+    settings = tls_server.keywords("u_trust", sslmode="verify-full", sslrootcert=tls_server.ca)
+    settings["hostaddr"] = "127.0.0.1"
+    for name in (".localhost", "a" * 70 + ".example"):
+        settings["host"] = name
+        with pytest.raises(OperationalError, match="no certificate can have"):
+            face.connect(**settings)
+
+
+def test_closing_never_takes_the_encryption_off(tls_server: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may be sending when a connection is closed."""
+    encrypted: list[bool] = []
+    shutdown = socket.socket.shutdown
+
+    def looking(sock: Any, how: int) -> None:
+        encrypted.append(sock._sslobj is not None)
+        shutdown(sock, how)
+
+    conn = pgfast.connect(**tls_server.keywords("u_trust", sslmode="require"))
+    monkeypatch.setattr(ssl.SSLSocket, "shutdown", None)
+    monkeypatch.setattr(socket.socket, "shutdown", looking)
+    conn.close()
+    assert encrypted == [True]
+
+
+def test_closing_does_not_encrypt_what_another_thread_may_be_encrypting(
+    tls_server: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[bytes] = []
+    held, closed = threading.Event(), threading.Event()
+
+    def use(conn: Any) -> None:
+        with conn._lock:
+            held.set()
+            closed.wait(20)
+
+    def send(sock: ssl.SSLSocket, data: bytes, flags: int = 0) -> int:
+        said.append(bytes(data))
+        return len(data)
+
+    alone, used = (pgfast.connect(**tls_server.keywords("u_trust", sslmode="require")) for _ in range(2))
+    thread = threading.Thread(target=use, args=(used,))
+    thread.start()
+    assert held.wait(20)
+    monkeypatch.setattr(ssl.SSLSocket, "send", send)
+    alone.close()
+    used.close()
+    closed.set()
+    thread.join()
+    assert said == [b"X\0\0\0\4"]
 
 
 # ---------------------------------------------------------------- require_auth
