@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar, cast
 
 from .. import const
@@ -29,6 +29,28 @@ T = TypeVar("T")
 _RAW_BYTES: Final = 4096
 #: asyncio wants a limit for the handshake; where the caller gives none, this one, which is asyncio's own.
 _HANDSHAKE_S: Final = 60.0
+
+
+async def within(work: Awaitable[T], seconds: float | None) -> T:
+    """What the work gives, within so many seconds, None for no limit.
+
+    Raises asyncio.TimeoutError, the work is then cancelled. asyncio.wait_for, before Python 3.12, forgets that the task
+    was cancelled where the work ends in the same turn of the event loop: the caller would wait on, for ever.
+    """
+    if seconds is None:
+        return await work
+    future = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait([future], timeout=seconds)
+        if done:
+            return future.result()
+        raise asyncio.TimeoutError
+    finally:
+        if not future.done():
+            future.cancel()
+            await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()  # somebody has looked
 
 
 class Link(asyncio.BufferedProtocol):
@@ -448,7 +470,7 @@ class Link(asyncio.BufferedProtocol):
         try:
             if left is None:
                 return await source.__anext__()
-            return await asyncio.wait_for(source.__anext__(), left)
+            return await within(source.__anext__(), left)
         except StopAsyncIteration:
             return None
         except asyncio.TimeoutError as exc:
@@ -479,7 +501,7 @@ class Link(asyncio.BufferedProtocol):
             ssl_handshake_timeout=_HANDSHAKE_S,
         )
         try:
-            transport = await asyncio.wait_for(handshake, left)
+            transport = await within(handshake, left)
         except asyncio.TimeoutError as exc:
             raise deadline.passed() from exc
         except OSError as exc:  # ssl.SSLError and ConnectionError are
@@ -496,7 +518,7 @@ async def _value_of(function: Callable[[], Any], deadline: Deadline) -> Any:
     value = function()
     if inspect.isawaitable(value):
         try:
-            return await asyncio.wait_for(value, left)
+            return await within(value, left)
         except asyncio.TimeoutError as exc:
             if deadline.expired:
                 raise deadline.passed() from exc
@@ -526,7 +548,7 @@ async def connected(address: Address, info: ConnInfo, session: Session, deadline
     try:
         if address.sockaddr is not None and address.source is None and not _is_connected(sock):
             left = deadline.remaining()  # first, or what is not awaited any more would be left over
-            await asyncio.wait_for(loop.sock_connect(sock, address.sockaddr), left)
+            await within(loop.sock_connect(sock, address.sockaddr), left)
         sockets.check_peer(sock, info)
         if sock.family == getattr(socket, "AF_UNIX", None):
             await loop.create_unix_connection(lambda: link, sock=sock)

@@ -14,7 +14,7 @@ from ..protocol.gss import GssError
 from ..protocol.operations import Encryption
 from ..protocol.session import Session
 from . import attempts, sockets, tls
-from .aio import Link, connected
+from .aio import Link, connected, within
 from .attempts import Attempt
 from .conninfo import ConnInfo
 from .deadline import Deadline
@@ -43,7 +43,7 @@ async def connect(infos: Sequence[ConnInfo], make_session: Callable[[], Session]
 async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Session], deadline: Deadline) -> Link:
     try:
         left = deadline.remaining()
-        addresses = await asyncio.wait_for(asyncio.wrap_future(sockets.resolve(info)), left)
+        addresses = await within(asyncio.wrap_future(sockets.resolve(info)), left)
     except asyncio.TimeoutError as exc:
         raise deadline.passed() from exc
     addresses = attempts.addresses_in_order(info, addresses)

@@ -16,6 +16,7 @@ import pytest
 import pgfast
 from pgfast import errors
 from pgfast.net import sockets
+from pgfast.net.aio import within
 
 from ..faces import Face
 from ..fake_server import FakeServer, Peer
@@ -213,6 +214,25 @@ def test_a_task_cancelled_while_it_connects_to_a_server_that_stalls_leaves_no_so
     finally:
         face.close()
     assert len(ended) == fake.accepted
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_task_whose_wait_has_just_ended_is_cancelled_all_the_same(loop: str) -> None:
+    async def attempt() -> None:
+        work = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(within(work, LIMIT_S))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        work.set_result("done")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    face = Face(loop)
+    try:
+        face.run(attempt())
+    finally:
+        face.close()
 
 
 # ---------------------------------------------------------------- floods
