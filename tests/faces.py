@@ -15,6 +15,7 @@ import pgfast
 from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncServerCursor, AsyncTransaction
 from pgfast.connections.aio import AsyncPipelineBlock
 from pgfast.connections.aio_cursors import AsyncTypes
+from pgfast.connections.aio_stream import AsyncStream
 from pgfast.replication import (
     AsyncBaseBackup,
     AsyncReplicationConnection,
@@ -90,7 +91,7 @@ class Face:
                     return
                 yield item
         finally:
-            if isinstance(items, AsyncGenerator):
+            if isinstance(items, (AsyncGenerator, AsyncStream)):
                 self.run(items.aclose())
 
     def forget(self) -> None:

@@ -40,6 +40,7 @@ class AsyncConnection(BaseConnection):
         super().__init__(link, inbox)
         self._link = link
         self._user: asyncio.Task[Any] | None = None
+        self._left_portal = False
 
     @classmethod
     async def connect(  # noqa: PYI019  (typing.Self is not in Python 3.10)
@@ -98,11 +99,19 @@ class AsyncConnection(BaseConnection):
         try:
             if self._pipeline is not None:
                 await self._drain(self._pipeline, deadline)
+            if self._left_portal:
+                await self._leave_portal(deadline)
             if self._closed or not self._session.usable:
                 self._check()
             return await self._link.run(operation, deadline)
         finally:
             self._user = None
+
+    async def _leave_portal(self, deadline: Deadline) -> None:
+        """Put an end to the portal of a stream that was dropped."""
+        self._left_portal = False
+        if self._session.dead is None and not self._session.at_rest:
+            await self._link.run(operations.close_portal(self._session), deadline)
 
     async def _step(self, operation: Operation[T], timeout: float | None = None) -> T:
         """What the operation returns; it goes on with what is under way."""

@@ -13,6 +13,7 @@ from ..protocol.operations import Operation, Params
 from ..types import TypeInfo
 from ..types.registry import Registry
 from . import docstrings
+from .aio_stream import AsyncStream
 from .copying import BaseCopy
 from .results import STREAM_ROWS, BaseCursor, Row
 from .types import BaseTypes
@@ -97,7 +98,7 @@ class AsyncCursor(BaseCursor):
         total, results = await connection._run(operation, timeout)
         self._show(results, None if returning else total)
 
-    async def stream(
+    def stream(
         self,
         query: str | bytes,
         params: Params = None,
@@ -105,25 +106,13 @@ class AsyncCursor(BaseCursor):
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
         timeout: float | None = None,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncStream:
         self._reset()
-        connection, session = self._connection, self._connection._session
+        connection = self._connection
         if connection._pipeline is not None:
             raise ProgrammingError("a pipeline has no streams; leave it for one")
-        opening = operations.open_portal(session, query, params, size, prepare, self._registry)
-        portal = await connection._run(opening, timeout)
-        self._show_portal(portal)
-        try:
-            while True:
-                for row in portal.ready:
-                    yield row
-                if portal.done:
-                    break
-                await connection._step(operations.next_rows(session, portal), timeout)
-        finally:
-            if not portal.done and not connection.closed and not session.at_rest:
-                await connection._step(operations.close_portal(session), timeout)
-            self._show_portal(portal)
+        opening = operations.open_portal(connection._session, query, params, size, prepare, self._registry)
+        return AsyncStream(self, opening, timeout)
 
     async def _arrive(self) -> None:
         """Wait for the answer of the pipeline where there is none yet."""

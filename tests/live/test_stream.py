@@ -40,6 +40,29 @@ def test_a_stream_can_be_left(auto: Any) -> None:
         assert auto.execute("select 1").fetchone() == (1,)
 
 
+def test_a_stream_that_is_dropped_does_not_stand_in_the_way(face: Face, dsn: str) -> None:
+    async def with_tasks() -> None:
+        async with await pgfast.AsyncConnection.connect(dsn) as conn:
+            for size in (1, 2, 50):
+                async for (number,) in conn.cursor().stream("select generate_series(1, 100)", size=size):
+                    if number == 3:
+                        break
+                assert await (await conn.execute("select 'next'")).fetchone() == ("next",)
+            async for (number,) in conn.cursor().stream("select generate_series(1, 100)", size=2):
+                if number == 3:
+                    break
+            await conn.commit()
+
+    if face.is_async:
+        face.run(with_tasks())
+        return
+    with pgfast.connect(dsn) as conn:
+        for (number,) in conn.cursor().stream("select generate_series(1, 100)", size=2):
+            if number == 3:
+                break
+        assert conn.execute("select 'next'").fetchone() == ("next",)
+
+
 def test_memory_stays_flat(dsn: str) -> None:
     with pgfast.connect(dsn, autocommit=True) as conn:
         query = "select repeat('x', 1000) || n from generate_series(1, 20000) n"
