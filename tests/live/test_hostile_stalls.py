@@ -61,7 +61,7 @@ class StallingServer:
         if self._say(peer, DESCRIBED, cut, cancelled):
             if b"B" in peer.until(b"S"):
                 self._say(peer, ANSWER, cut - len(DESCRIBED), cancelled)
-            else:  # the client's time was over before the stall
+            elif self.relents:  # the client's time was over before the stall
                 peer.send(m.ready())
         elif self.relents:
             peer.until(b"S")
