@@ -18,10 +18,17 @@ class Want(NamedTuple):
     parameters: str = ""
 
 
-#: Files whose tests have servers of their own, which `--server` does not change.
+#: Files whose tests have servers of their own, real or scripted, which `--server` does not change.
 OWN_SERVERS: Final = frozenset(
     {
         "test_gss.py",
+        "test_hostile_answers.py",
+        "test_hostile_login.py",
+        "test_hostile_messages.py",
+        "test_hostile_outgoing.py",
+        "test_hostile_replication.py",
+        "test_hostile_secrets.py",
+        "test_hostile_stalls.py",
         "test_oauth.py",
         "test_old_servers.py",
         "test_poolers.py",
