@@ -60,6 +60,11 @@ class Peer:
         self.first_packet()
         self.send(m.WELCOME)
 
+    def end(self) -> None:
+        """Say nothing more, to a client that may be gone already."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
     def wait_for_end(self) -> bytes:
         """Everything up to the end of the stream."""
         data = b""

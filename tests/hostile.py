@@ -197,7 +197,7 @@ class Attack:
         said = self.said
         self.stage.lead(peer)
         peer.send(said)
-        peer.sock.shutdown(1)  # it says no more, and listens, so that nothing it said is lost by a reset
+        peer.end()  # it says no more, and listens, so that nothing it said is lost by a reset
         peer.wait_for_end()
 
     def on(self, face: Face, said: bytes, **settings: Any) -> tuple[Any, Any, BaseException | None]:

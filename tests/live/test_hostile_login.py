@@ -235,7 +235,7 @@ def test_tls_that_comes_first_is_not_done_without(face: Face, answer: bytes) -> 
     def server(peer: Peer) -> None:
         assert peer.receive(1) == b"\x16"  # a handshake, and no startup packet
         peer.send(answer)
-        peer.sock.shutdown(socket.SHUT_WR)
+        peer.end()
         assert b"\0\3\0\0user" not in peer.wait_for_end()
 
     error = refused(face, server, sslmode="require", sslnegotiation="direct")

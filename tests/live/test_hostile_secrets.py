@@ -60,7 +60,7 @@ def greeting(*said: bytes) -> Callable[[Peer], None]:
             if at:
                 peer.message()
             peer.send(one)
-        peer.sock.shutdown(1)
+        peer.end()
         peer.wait_for_end()
 
     return script
