@@ -63,8 +63,11 @@ def source(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture
 def sql(source: EmbeddedServer) -> Iterator[Any]:
-    """An ordinary connection, to make changes by."""
+    """An ordinary connection, to make changes by, when the slots of earlier tests' connections are gone."""
     with pgfast.connect(source.dsn, autocommit=True) as conn:
+        give_up = time.monotonic() + 30
+        while conn.execute("select count(*) from pg_replication_slots where temporary").fetchone() != (0,):
+            assert time.monotonic() < give_up, "temporary slots outlive their connections"
         conn.execute("truncate item, whole")
         yield conn
 
