@@ -97,6 +97,7 @@ WANTS: Final = (
     Want(16, "pgoutput: streaming in parallel", "test_replication.py", "test_large_transactions", "4-"),
     Want(17, "infinite intervals", "test_load_csv.py", "test_what_the_server_writes_is_read_back"),
     Want(17, "infinite intervals", "test_policies.py", "test_infinite_intervals_go_back_as_they_came"),
+    Want(17, "direct TLS", "test_cut.py", "test_a_cut_in_tls_and_scram_is_told", "direct"),
     Want(17, "direct TLS", "test_login_demands.py", "test_tls_may_come_first"),
     Want(18, "protocol 3.2", "test_login_demands.py", "test_version_3_2_has_a_long_key_that_cancels"),
 )
