@@ -13,7 +13,7 @@ import pgfast
 from pgfast import errors
 from pgfast.embedded import EmbeddedServer
 
-from ..faces import Face
+from ..faces import Face, target
 from ..poolers import POOLERS, RunningPooler
 
 LEAP_DAY = datetime.date(2024, 2, 29)
@@ -144,6 +144,17 @@ def test_a_pooler_that_loses_prepared_statements_gives_right_answers_or_errors(
         for number, conn in enumerate(clients):
             assert conn.execute("select %s::int", (n,)).fetchone() == (n,)
             assert conn.execute(f"select {number}, %s::text", (f"{n}",)).fetchone() == (number, f"{n}")
+
+
+def test_nothing_is_prepared_unless_the_program_says_so(face: Face, pooler: RunningPooler) -> None:
+    quiet, asked = [face.connect(pooler.dsn, autocommit=True, **more) for more in ({}, {"prepare_threshold": 1})]
+    for number in range(8):
+        for conn in (quiet, asked):
+            assert conn.execute("select %s::int + 40", (number,)).fetchone() == (number + 40,)
+    shared = target(quiet)._session.shared
+    assert shared is (pooler.pooler.package != "pgpool2")
+    assert len(target(quiet)._session.prepared) == (0 if shared else 1)
+    assert len(target(asked)._session.prepared) == 1 or not pooler.pooler.prepares
 
 
 def test_types_are_looked_up(face: Face, pooler: RunningPooler, threshold: int | None) -> None:
