@@ -33,12 +33,6 @@ F32LE: Final = Struct("<f")
 F64LE: Final = Struct("<d")
 MONTH_DAY_NANO: Final = Struct("<iiq")
 
-#: Kinds whose column is UTF-8 with int32 offsets, and the two that are plain bytes in the same layout.
-TEXT_KINDS: Final = frozenset(
-    (const.KIND_STR, const.KIND_TEXT_CALL, const.KIND_JSON, const.KIND_JSONB, const.KIND_CHAR, const.KIND_TIMETZ)
-)
-BINARY_KINDS: Final = frozenset((const.KIND_BYTES, const.KIND_CALL))
-
 
 def _swapped(form: Struct, little: Struct) -> Callable[[bytes, int, int], bytes]:
     width, unpack, pack = form.size, form.unpack, little.pack

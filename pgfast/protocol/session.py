@@ -142,8 +142,6 @@ _LONGEST_KEY: Final = 256
 _MOST_PARAMETERS: Final = 1000
 #: The largest number that a process has on Linux, and on any other system as good as ever.
 _MOST_PID: Final = 1 << 22
-#: The payloads of ReadyForQuery.
-_STATUSES: Final = {b"I": "I", b"T": "T", b"E": "E"}
 
 
 @dataclass(slots=True)
@@ -392,25 +390,6 @@ class Session:
             for tag in tags:
                 if tag in _HEEDED:
                     self._heed(tag)
-
-    def take_ready(self) -> bool:
-        """Whether the ReadyForQuery that is due has come; it is then taken. The quick way past `next_event`."""
-        expected = self._expected
-        if not expected or expected[0] is not State.SYNC or self._next_tag() != const.READY_FOR_QUERY:
-            return False
-        frame = self.received.next_frame()
-        assert frame is not None, "its tag was seen"
-        status = _STATUSES.get(frame[1])
-        if status is None:
-            try:
-                backend.parse(*frame)  # says what is wrong with it
-            except ProtocolError as exc:
-                self.die(exc)
-                raise
-            raise AssertionError("ReadyForQuery of an unknown status was parsed")
-        expected.popleft()
-        self.transaction_status = status
-        return True
 
     def next_event(self) -> Event | None:
         """The next event, or None when more bytes are needed or the session is dead.
