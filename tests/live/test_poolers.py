@@ -14,7 +14,7 @@ from pgfast import errors
 from pgfast.embedded import EmbeddedServer
 
 from ..faces import Face, target
-from ..poolers import POOLERS, RunningPooler
+from ..poolers import RunningPooler
 
 LEAP_DAY = datetime.date(2024, 2, 29)
 
@@ -218,7 +218,3 @@ def test_the_servers_death_is_told(face: Face, pooler: RunningPooler, server: Em
     assert conn.closed
     again = face.connect(pooler.dsn, prepare_threshold=None)
     assert again.execute("select 1").fetchone() == (1,)
-
-
-def test_every_pooler_is_tried() -> None:
-    assert {pooler.package for pooler in POOLERS.values()} == {"pgbouncer", "pgpool2", "odyssey"}
