@@ -15,6 +15,7 @@ from .columns import Columns
 from .connections.aio import AsyncTransaction
 from .connections.aio_cursors import AsyncCopy, AsyncCursor
 from .connections.aio_named import AsyncServerCursor
+from .connections.characteristics import IsolationLevel
 from .connections.dbapi import (
     BINARY,
     DATETIME,
@@ -35,6 +36,7 @@ from .connections.sync import Transaction
 from .connections.sync_cursors import Copy, Cursor
 from .connections.sync_named import ServerCursor
 from .connections.transactions import Rollback
+from .connections.xid import Xid
 from .errors import (
     DatabaseError,
     DataError,
@@ -88,6 +90,7 @@ __all__ = [
     "InterfaceError",
     "InternalError",
     "Interval",
+    "IsolationLevel",
     "Json",
     "LoadReport",
     "Multirange",
@@ -106,6 +109,7 @@ __all__ = [
     "Transaction",
     "TransactionStatus",
     "Warning",
+    "Xid",
     "__version__",
     "apilevel",
     "connect",

@@ -21,6 +21,7 @@ from ..errors import DatabaseError, DataError, InterfaceError
 from ..protocol.operations import (
     Operation,
     Pull,
+    begin,
     command,
     commit,
     copy_in,
@@ -175,7 +176,7 @@ def _guarded(session: Session, copying: Operation[int], several: bool) -> Operat
         yield from savepoint(session, _SAVEPOINT)
         undo, keep = rollback_to(session, _SAVEPOINT), release(session, _SAVEPOINT)
     elif several:
-        yield from command(session, "BEGIN")
+        yield from begin(session)
         undo, keep = rollback(session), commit(session)
     else:
         return (yield from copying)

@@ -21,12 +21,14 @@ from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
 from ..types.registry import Registry
-from . import docstrings
+from . import docstrings, twophase
 from .aio_cursors import AsyncCursor, AsyncTypes
 from .aio_named import AsyncServerCursor
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
+from .characteristics import IsolationLevel
 from .inbox import Inbox
 from .transactions import BaseTransaction
+from .xid import Xid
 
 T = TypeVar("T")
 C = TypeVar("C", bound="AsyncConnection")
@@ -229,7 +231,7 @@ class AsyncConnection(BaseConnection):
         try:
             if exc is None and not self._closed:
                 await self.commit()
-            elif not self.closed and self._session.at_rest:
+            elif not self.closed and self._session.at_rest and self._two_phase is None:
                 await self.rollback()
         finally:
             await self.close()
@@ -281,6 +283,31 @@ class AsyncConnection(BaseConnection):
 
     async def set_autocommit(self, value: bool) -> None:
         self.autocommit = value
+
+    async def set_isolation_level(self, value: IsolationLevel | int | None) -> None:
+        self.isolation_level = value
+
+    async def set_read_only(self, value: bool | None) -> None:
+        self.read_only = value
+
+    async def set_deferrable(self, value: bool | None) -> None:
+        self.deferrable = value
+
+    async def tpc_begin(self, xid: Xid | str, *, timeout: float | None = None) -> None:
+        self._check_no_block("tpc_begin()")
+        await self._run(twophase.begin(self, xid), timeout)
+
+    async def tpc_prepare(self, *, timeout: float | None = None) -> None:
+        await self._run(twophase.prepare(self), timeout)
+
+    async def tpc_commit(self, xid: Xid | str | None = None, *, timeout: float | None = None) -> None:
+        await self._run(twophase.finish(self, xid, commits=True), timeout)
+
+    async def tpc_rollback(self, xid: Xid | str | None = None, *, timeout: float | None = None) -> None:
+        await self._run(twophase.finish(self, xid, commits=False), timeout)
+
+    async def tpc_recover(self, *, timeout: float | None = None) -> list[Xid]:
+        return await self._run(twophase.recover(self), timeout)
 
     def transaction(
         self, savepoint_name: str | None = None, force_rollback: bool = False, *, timeout: float | None = None

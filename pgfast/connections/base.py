@@ -12,8 +12,10 @@ from ..net.conninfo import ConnInfo
 from ..protocol.operations import Pipeline
 from ..protocol.prepared import PreparedStatements
 from ..protocol.session import Session
+from .characteristics import Characteristics, IsolationLevel
 from .inbox import Inbox, NoticeHandler, NotifyHandler
 from .info import ConnectionInfo, TransactionStatus
+from .xid import Xid
 
 #: Seconds that `cancel()` may take where the caller gives no timeout.
 CANCEL_S: Final = 30.0
@@ -62,6 +64,8 @@ class BaseConnection:
         self._closed = False
         self._transactions: list[object] = []
         self._named: WeakValueDictionary[str, object] = WeakValueDictionary()  # who has declared which cursor last
+        self._characteristics = Characteristics(link.session)
+        self._two_phase: Xid | None = None
         self._pipeline: Pipeline | None = None
         self._pipeline_blocks = 0
 
@@ -116,6 +120,8 @@ class BaseConnection:
             raise ProgrammingError(
                 f"{what} cannot be used inside a transaction() block; leave the block, or raise Rollback in it"
             )
+        if self._two_phase is not None:
+            raise ProgrammingError(f"{what} cannot be used in a two-phase transaction; use tpc_{what}")
 
     # ------------------------------------------------------------ state
 
@@ -142,12 +148,44 @@ class BaseConnection:
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
         status = self.info.transaction_status
-        if value != self._session.autocommit and status is not TransactionStatus.IDLE:
+        idle = status is TransactionStatus.IDLE and not self._session.between_phases
+        if value != self._session.autocommit and not idle:
             raise ProgrammingError(
                 f"autocommit cannot be changed now, the connection is in the state {status.name}; "
                 "commit or roll back first"
             )
         self._session.autocommit = bool(value)
+
+    @property
+    def isolation_level(self) -> IsolationLevel | None:
+        """The isolation level of the transactions to come, None: the server's. It can be set while none is open."""
+        return self._characteristics.isolation_level
+
+    @isolation_level.setter
+    def isolation_level(self, value: IsolationLevel | int | None) -> None:
+        self._characteristics.choose("isolation_level", value)
+
+    @property
+    def read_only(self) -> bool | None:
+        """Whether the transactions to come are read only, None: as the server has it. Set it while none is open."""
+        return self._characteristics.read_only
+
+    @read_only.setter
+    def read_only(self, value: bool | None) -> None:
+        self._characteristics.choose("read_only", value)
+
+    @property
+    def deferrable(self) -> bool | None:
+        """Whether serializable read-only transactions wait for a safe snapshot. Set it while none is open."""
+        return self._characteristics.deferrable
+
+    @deferrable.setter
+    def deferrable(self, value: bool | None) -> None:
+        self._characteristics.choose("deferrable", value)
+
+    def xid(self, format_id: int, gtrid: str, bqual: str) -> Xid:
+        """The identifier of these parts for a two-phase transaction (PEP 249)."""
+        return Xid.from_parts(format_id, gtrid, bqual)
 
     @property
     def prepare_threshold(self) -> int | None:

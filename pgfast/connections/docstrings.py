@@ -47,6 +47,25 @@ Raises InFailedSqlTransaction where a statement of it had failed, because the se
     + _TIMEOUT,
     "rollback": """Roll back the open transaction, if there is one.""" + _TIMEOUT,
     "set_autocommit": """Set `autocommit`; the property does the same.""",
+    "set_isolation_level": """Set `isolation_level`; the property does the same.""",
+    "set_read_only": """Set `read_only`; the property does the same.""",
+    "set_deferrable": """Set `deferrable`; the property does the same.""",
+    "tpc_begin": """Begin a two-phase transaction under an identifier, made by `xid` or a name as the server has it.
+
+Raises ProgrammingError in autocommit mode and inside a transaction. Until `tpc_commit` or `tpc_rollback`, `commit` and
+`rollback` raise ProgrammingError. (PEP 249)
+""",
+    "tpc_prepare": """The first phase: the transaction is prepared, and survives the connection's and the server's end.
+
+Nothing can be executed then before `tpc_commit` or `tpc_rollback`. Raises ProgrammingError outside a two-phase
+transaction, and the server's error where it takes none (max_prepared_transactions).
+""",
+    "tpc_commit": """Commit the two-phase transaction, prepared or not; with an identifier one that was recovered.""",
+    "tpc_rollback": """Roll the two-phase transaction back; with an identifier one that was recovered.""",
+    "tpc_recover": """The identifiers of all transactions of the server that are prepared and not ended.
+
+What is known of each stands in its `prepared`, `owner` and `database`.
+""",
     "transaction": """A context manager: its block is committed at the end, or rolled back when an exception leaves it.
 
 Inside an open transaction the block is a savepoint, and only what was done in the block is rolled back. Blocks may be

@@ -21,12 +21,14 @@ from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
 from ..types.registry import Registry
-from . import docstrings
+from . import docstrings, twophase
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
+from .characteristics import IsolationLevel
 from .inbox import Inbox
 from .sync_cursors import Cursor, Types
 from .sync_named import ServerCursor
 from .transactions import BaseTransaction
+from .xid import Xid
 
 _IN_THE_MIDDLE: Final = (
     "this connection is in the middle of an operation of this very thread (its source of rows, or a handler, has used "
@@ -245,7 +247,7 @@ class Connection(BaseConnection):
         try:
             if exc is None and not self._closed:
                 self.commit()
-            elif not self.closed and self._session.at_rest:
+            elif not self.closed and self._session.at_rest and self._two_phase is None:
                 self.rollback()
         finally:
             self.close()
@@ -304,6 +306,31 @@ class Connection(BaseConnection):
 
     def set_autocommit(self, value: bool) -> None:
         self.autocommit = value
+
+    def set_isolation_level(self, value: IsolationLevel | int | None) -> None:
+        self.isolation_level = value
+
+    def set_read_only(self, value: bool | None) -> None:
+        self.read_only = value
+
+    def set_deferrable(self, value: bool | None) -> None:
+        self.deferrable = value
+
+    def tpc_begin(self, xid: Xid | str, *, timeout: float | None = None) -> None:
+        self._check_no_block("tpc_begin()")
+        self._run(twophase.begin(self, xid), timeout)
+
+    def tpc_prepare(self, *, timeout: float | None = None) -> None:
+        self._run(twophase.prepare(self), timeout)
+
+    def tpc_commit(self, xid: Xid | str | None = None, *, timeout: float | None = None) -> None:
+        self._run(twophase.finish(self, xid, commits=True), timeout)
+
+    def tpc_rollback(self, xid: Xid | str | None = None, *, timeout: float | None = None) -> None:
+        self._run(twophase.finish(self, xid, commits=False), timeout)
+
+    def tpc_recover(self, *, timeout: float | None = None) -> list[Xid]:
+        return self._run(twophase.recover(self), timeout)
 
     def transaction(
         self, savepoint_name: str | None = None, force_rollback: bool = False, *, timeout: float | None = None

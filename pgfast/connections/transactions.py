@@ -44,7 +44,7 @@ class BaseTransaction:
         blocks = self._base_connection._transactions
         self._outermost = session.transaction_status == "I"
         if self._outermost:
-            yield from operations.command(session, "BEGIN")
+            yield from operations.begin(session)
         elif self._name is None:
             self._name = f"_pgfast_{len(blocks) + 1}"
         if self._name is not None:

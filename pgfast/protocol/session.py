@@ -169,9 +169,10 @@ class Session:
 
     `parameters` holds what ParameterStatus reported, `standard_strings` whether a backslash is an ordinary character in
     '...' by them, `transaction_status` is "I", "T" or "E" as of the last ReadyForQuery. `autocommit` is the client's:
-    the operations begin transactions by it. `shared` says that a pooler may change servers after every transaction: it
-    gives its clients numbers that no process has. `dead` is the reason why nothing more can be said, None while all is
-    well.
+    the operations begin transactions by it, with `begin_sql`. `between_phases` says that a transaction of it is
+    prepared, before whose end none may be begun. `shared` says that a pooler may change servers after every
+    transaction: it gives its clients numbers that no process has. `dead` is the reason why nothing more can be said,
+    None while all is well.
     """
 
     def __init__(
@@ -194,6 +195,8 @@ class Session:
         self.transaction_status = "I"
         self.protocol_version = (3, 0)
         self.walsender = False
+        self.begin_sql = "BEGIN"
+        self.between_phases = False
         self.shared = False
         self.backend_pid = 0
         self.secret_key = b""

@@ -31,7 +31,8 @@ from .simple import Answers, Outcome, Result, command
 from .startup import Encryption, Opening, connect, request_cancel, seal, terminate
 from .steps import Ask, Block, Call, Consult, Hangup, Layer, Operation, Pull, Read, Step, Upgrade, Wrap, Write, settle
 from .target import why_not
-from .transactions import commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
+from .transactions import begin, commit, ensure_begin, recover, release, rollback, rollback_to, savepoint
+from .twophase import commit_prepared, prepare_transaction, prepared_transactions, rollback_prepared
 from .types import find_types, load_types, query, resolve
 
 __all__ = [
@@ -67,12 +68,14 @@ __all__ = [
     "add_now",
     "await_answer",
     "await_notification",
+    "begin",
     "call_function",
     "check_name",
     "close_cursor",
     "close_portal",
     "command",
     "commit",
+    "commit_prepared",
     "connect",
     "copy_abort",
     "copy_begin",
@@ -99,6 +102,8 @@ __all__ = [
     "next_copied",
     "next_rows",
     "open_portal",
+    "prepare_transaction",
+    "prepared_transactions",
     "query",
     "read_query",
     "recover",
@@ -106,6 +111,7 @@ __all__ = [
     "request_cancel",
     "resolve",
     "rollback",
+    "rollback_prepared",
     "rollback_to",
     "savepoint",
     "seal",

@@ -29,6 +29,7 @@ from .binding import (
 )
 from .simple import Answers, Result, command
 from .steps import Operation, answer, send, settle
+from .transactions import begin
 from .types import known_statement, learn, read_records
 
 
@@ -165,7 +166,7 @@ def executemany(
     taken = session.registry if registry is None else registry
     own = session.autocommit and session.transaction_status == "I"
     if own:
-        yield from command(session, "BEGIN")
+        yield from begin(session)
     try:
         replies = yield from _pipeline(session, sql, _Given(params_rows, arrange), returning, prepare, taken)
     except Exception:

@@ -5,6 +5,7 @@ Law of this file: whether a transaction is open is what the server said last, ne
 
 from __future__ import annotations
 
+from ...errors import ProgrammingError
 from ...errors.sqlstates import lookup
 from ..session import Session
 from .literals import identifier
@@ -14,10 +15,20 @@ from .steps import Block, Operation, settle
 _IN_FAILED_TRANSACTION = "25P02"
 
 
+def begin(session: Session) -> Operation[None]:
+    """Begin a transaction, with the characteristics that were chosen. Raises ProgrammingError between two phases."""
+    if session.between_phases:
+        raise ProgrammingError(
+            "a transaction of this connection is prepared; nothing can be executed before tpc_commit() or "
+            "tpc_rollback()"
+        )
+    yield from command(session, session.begin_sql)
+
+
 def ensure_begin(session: Session) -> Operation[None]:
     """Begin a transaction where the session is not in autocommit mode and none is open."""
     if not session.autocommit and session.transaction_status == "I":
-        yield from command(session, "BEGIN")
+        yield from begin(session)
 
 
 def commit(session: Session) -> Operation[None]:
