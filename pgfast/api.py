@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from .bulk.methods import AsyncLoadMethods, LoadMethods
 from .connections import aio, sync
+from .rows import Row
 
 
-class Connection(LoadMethods, sync.Connection):
+class Connection(LoadMethods, sync.Connection[Row]):
     """A connection to a PostgreSQL server. Threads may share it: each operation waits for its turn."""
 
 
-class AsyncConnection(AsyncLoadMethods, aio.AsyncConnection):
+class AsyncConnection(AsyncLoadMethods, aio.AsyncConnection[Row]):
     """A connection to a PostgreSQL server, for asyncio. One task at a time may use it."""
 
 

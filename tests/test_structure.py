@@ -34,6 +34,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.types": 2,
     "pgfast.protocol": 3,
     "pgfast.net": 4,
+    "pgfast.rows": 5,
     "pgfast.connections": 5,
     "pgfast.bulk": 6,
     "pgfast.columns": 6,

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from .. import const
 from ..errors import InterfaceError, ProgrammingError, TimeoutError
@@ -20,6 +20,7 @@ from ..protocol.backend import Notification
 from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
+from ..rows import Row, RowFactory
 from ..types.registry import Registry
 from . import docstrings, twophase
 from .aio_cursors import AsyncCursor, AsyncTypes
@@ -31,12 +32,16 @@ from .transactions import BaseTransaction
 from .xid import Xid
 
 T = TypeVar("T")
-C = TypeVar("C", bound="AsyncConnection")
+C = TypeVar("C", bound="AsyncConnection[Any]")
+R = TypeVar("R")
 
 
 @docstrings.document(docstrings.CONNECTION)
-class AsyncConnection(BaseConnection):
+class AsyncConnection(BaseConnection, Generic[Row]):
     """A connection to a PostgreSQL server. One task at a time may use it."""
+
+    cursor_factory: type[AsyncCursor[Any]] = AsyncCursor
+    server_cursor_factory: type[AsyncServerCursor[Any]] = AsyncServerCursor
 
     def __init__(self, link: driver.Link, inbox: Inbox) -> None:
         super().__init__(link, inbox)
@@ -52,6 +57,8 @@ class AsyncConnection(BaseConnection):
         autocommit: bool = False,
         timeout: float | None = None,
         prepare_threshold: int | None = AUTOMATIC,
+        row_factory: RowFactory[Any] | None = None,
+        cursor_factory: type[AsyncCursor[Any]] | None = None,
         **kwargs: Any,
     ) -> C:
         try:
@@ -73,7 +80,9 @@ class AsyncConnection(BaseConnection):
         def make_session() -> Session:
             return new_session(inbox, autocommit, prepare_threshold)
 
-        return cls(await aio_connect.connect(infos, make_session, timeout), inbox)
+        made = cls(await aio_connect.connect(infos, make_session, timeout), inbox)
+        made._use_factories(row_factory, cursor_factory)
+        return made
 
     # ------------------------------------------------------------ running operations
 
@@ -255,21 +264,36 @@ class AsyncConnection(BaseConnection):
         return AsyncTypes(self, self._session.registry)
 
     @overload
-    def cursor(self) -> AsyncCursor: ...
+    def cursor(self) -> AsyncCursor[Row]: ...
     @overload
-    def cursor(self, name: str, *, scrollable: bool | None = None, withhold: bool = False) -> AsyncServerCursor: ...
+    def cursor(self, *, row_factory: RowFactory[R]) -> AsyncCursor[R]: ...
+    @overload
     def cursor(
-        self, name: str = "", *, scrollable: bool | None = None, withhold: bool = False
-    ) -> AsyncCursor | AsyncServerCursor:
+        self, name: str, *, scrollable: bool | None = None, withhold: bool = False
+    ) -> AsyncServerCursor[Row]: ...
+    @overload
+    def cursor(
+        self, name: str, *, row_factory: RowFactory[R], scrollable: bool | None = None, withhold: bool = False
+    ) -> AsyncServerCursor[R]: ...
+    def cursor(
+        self,
+        name: str = "",
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> AsyncCursor[Any] | AsyncServerCursor[Any]:
+        factory = self._factory if row_factory is None else row_factory
         if name:
-            return AsyncServerCursor(self, name, scrollable, withhold)
+            make = self.server_cursor_factory
+            return make(self, name, row_factory=factory, scrollable=scrollable, withhold=withhold)
         if scrollable is not None or withhold:
             raise ProgrammingError("scrollable and withhold are for cursors of the server, which have a name")
-        return AsyncCursor(self)
+        return self.cursor_factory(self, row_factory=factory)
 
     async def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
-    ) -> AsyncCursor:
+    ) -> AsyncCursor[Row]:
         return await self.cursor().execute(query, params, prepare=prepare, timeout=timeout)
 
     async def commit(self, *, timeout: float | None = None) -> None:
@@ -351,14 +375,14 @@ class AsyncTransaction(BaseTransaction):
     """A block of `AsyncConnection.transaction`."""
 
     def __init__(
-        self, connection: AsyncConnection, savepoint_name: str | None, force_rollback: bool, timeout: float | None
+        self, connection: AsyncConnection[Any], savepoint_name: str | None, force_rollback: bool, timeout: float | None
     ) -> None:
         super().__init__(connection, savepoint_name, force_rollback)
         self._timeout = timeout
         self._connection = connection
 
     @property
-    def connection(self) -> AsyncConnection:
+    def connection(self) -> AsyncConnection[Any]:
         """The connection the block belongs to."""
         return self._connection
 
@@ -381,7 +405,7 @@ class AsyncTransaction(BaseTransaction):
 class AsyncPipelineBlock:
     """A block of `AsyncConnection.pipeline`."""
 
-    def __init__(self, connection: AsyncConnection, timeout: float | None) -> None:
+    def __init__(self, connection: AsyncConnection[Any], timeout: float | None) -> None:
         self._connection = connection
         self._timeout = timeout
 

@@ -10,31 +10,35 @@ from ..errors import ProgrammingError
 from ..protocol import operations
 from ..protocol.backend import CommandComplete
 from ..protocol.operations import Operation, Params
+from ..rows import Row, RowFactory, TupleRow, tuple_row
 from ..types import TypeInfo
 from ..types.registry import Registry
 from . import docstrings
 from .aio_stream import AsyncStream
 from .copying import BaseCopy
-from .results import STREAM_ROWS, BaseCursor, Row
+from .results import STREAM_ROWS, BaseCursor
 from .types import BaseTypes
 
 if TYPE_CHECKING:
     from .aio import AsyncConnection
 
 T = TypeVar("T")
+S = TypeVar("S", bound="AsyncCursor[Any]")
 
 
 @docstrings.document(docstrings.CURSOR)
-class AsyncCursor(BaseCursor):
+class AsyncCursor(BaseCursor[Row]):
     """Executes queries on a connection and walks through their results."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection[Any], *, row_factory: RowFactory[Row] | None = None) -> None:
         self._connection = connection
+        if row_factory is not None and row_factory is not tuple_row:
+            self._factory = row_factory
         self._own_registry: Registry | None = None
         self._used = False
 
     @property
-    def connection(self) -> AsyncConnection:
+    def connection(self) -> AsyncConnection[Any]:
         """The connection the cursor belongs to."""
         return self._connection
 
@@ -49,7 +53,7 @@ class AsyncCursor(BaseCursor):
     def _registry(self) -> Registry:
         return self._own_registry or self._connection._session.registry
 
-    async def __aenter__(self) -> AsyncCursor:
+    async def __aenter__(self: S) -> S:  # noqa: PYI019  (typing.Self is not in Python 3.10)
         return self
 
     async def __aexit__(
@@ -64,7 +68,7 @@ class AsyncCursor(BaseCursor):
 
     async def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
-    ) -> AsyncCursor:
+    ) -> AsyncCursor[Row]:
         if self._used:
             self._reset()
         self._used = True
@@ -79,6 +83,8 @@ class AsyncCursor(BaseCursor):
         if isinstance(found, tuple):
             self._tag, self._fields, rows = found
             self._rows, self._at, self._stop = rows, 0, len(rows)
+            if self._factory is not None:
+                self._find_maker()
         else:
             self._show(found)
         return self
@@ -106,7 +112,7 @@ class AsyncCursor(BaseCursor):
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
         timeout: float | None = None,
-    ) -> AsyncStream:
+    ) -> AsyncStream[Row]:
         self._reset()
         connection = self._connection
         if connection._pipeline is not None:
@@ -123,7 +129,8 @@ class AsyncCursor(BaseCursor):
         at = self._at
         if at < self._stop:
             self._at = at + 1
-            return self._rows[at]
+            make = self._make
+            return self._rows[at] if make is None else make(self._rows[at])  # type: ignore[return-value]
         await self._arrive()
         return self._take_one()
 
@@ -149,7 +156,7 @@ class AsyncCursor(BaseCursor):
 class AsyncCopy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
-    def __init__(self, cursor: AsyncCursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
+    def __init__(self, cursor: AsyncCursor[Any], statement: str | bytes, params: Params, timeout: float | None) -> None:
         super().__init__(cursor.connection, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection
@@ -210,12 +217,12 @@ class AsyncCopy(BaseCopy):
     async def read(self) -> bytes:
         return await self._next(self._payloads) or b""
 
-    async def read_row(self) -> Row | None:
+    async def read_row(self) -> TupleRow | None:
         while not self._waiting and await self._next(self._decode):
             pass
         return self._waiting.popleft() if self._waiting else None
 
-    async def rows(self) -> AsyncIterator[Row]:
+    async def rows(self) -> AsyncIterator[TupleRow]:
         while (row := await self.read_row()) is not None:
             yield row
 
@@ -228,7 +235,7 @@ class AsyncCopy(BaseCopy):
 class AsyncTypes(BaseTypes):
     """What a program says about types to a connection or cursor."""
 
-    def __init__(self, connection: AsyncConnection, registry: Registry) -> None:
+    def __init__(self, connection: AsyncConnection[Any], registry: Registry) -> None:
         super().__init__(registry)
         self._connection = connection
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..protocol import operations
 from ..protocol.operations import Operation, Portal
+from ..rows import Row
 
 if TYPE_CHECKING:
     from .aio_cursors import AsyncCursor
-    from .results import Row
 
 
-class AsyncStream(AsyncIterator["Row"]):
+class AsyncStream(AsyncIterator[Row]):
     """An asynchronous iterator over the rows of one statement; `aclose` gives up the rest of them."""
 
-    def __init__(self, cursor: AsyncCursor, opening: Operation[Portal], timeout: float | None) -> None:
+    def __init__(self, cursor: AsyncCursor[Row], opening: Operation[Portal], timeout: float | None) -> None:
         self._cursor = cursor
         self._connection = cursor.connection
         self._opening: Operation[Portal] | None = opening
@@ -29,7 +29,7 @@ class AsyncStream(AsyncIterator["Row"]):
         self._portal: Portal | None = None
         self._rows: Iterator[Any] = iter(())
 
-    def __aiter__(self) -> AsyncStream:
+    def __aiter__(self) -> AsyncStream[Row]:
         return self
 
     async def __anext__(self) -> Row:
@@ -40,7 +40,7 @@ class AsyncStream(AsyncIterator["Row"]):
             self._rows = iter(self._portal.ready)
         while True:
             for row in self._rows:
-                return row  # type: ignore[no-any-return]
+                return self._cursor._made(row)
             portal = self._portal
             if portal is None:
                 raise StopAsyncIteration

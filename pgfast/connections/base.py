@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from .. import errors
@@ -12,6 +12,7 @@ from ..net.conninfo import ConnInfo
 from ..protocol.operations import Pipeline
 from ..protocol.prepared import PreparedStatements
 from ..protocol.session import Session
+from ..rows import RowFactory, tuple_row
 from .characteristics import Characteristics, IsolationLevel
 from .inbox import Inbox, NoticeHandler, NotifyHandler
 from .info import ConnectionInfo, TransactionStatus
@@ -56,6 +57,8 @@ class BaseConnection:
     ProgrammingError: Final = errors.ProgrammingError
     NotSupportedError: Final = errors.NotSupportedError
 
+    cursor_factory: Any
+
     def __init__(self, link: AnyLink, inbox: Inbox) -> None:
         self._inbox = inbox
         self._base_link = link
@@ -64,6 +67,7 @@ class BaseConnection:
         self._closed = False
         self._transactions: list[object] = []
         self._named: WeakValueDictionary[str, object] = WeakValueDictionary()  # who has declared which cursor last
+        self._factory: RowFactory[Any] | None = None
         self._characteristics = Characteristics(link.session)
         self._two_phase: Xid | None = None
         self._pipeline: Pipeline | None = None
@@ -155,6 +159,21 @@ class BaseConnection:
                 "commit or roll back first"
             )
         self._session.autocommit = bool(value)
+
+    def _use_factories(self, row_factory: RowFactory[Any] | None, cursor_factory: type | None) -> None:
+        if row_factory is not None:
+            self.row_factory = row_factory
+        if cursor_factory is not None:
+            self.cursor_factory = cursor_factory
+
+    @property
+    def row_factory(self) -> RowFactory[Any]:
+        """What makes the rows of cursors that are made from now on (`pgfast.rows`)."""
+        return tuple_row if self._factory is None else self._factory
+
+    @row_factory.setter
+    def row_factory(self, factory: RowFactory[Any]) -> None:
+        self._factory = None if factory is tuple_row else factory
 
     @property
     def isolation_level(self) -> IsolationLevel | None:

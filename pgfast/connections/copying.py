@@ -17,10 +17,10 @@ from ..protocol import operations
 from ..protocol.backend import CopyResponse
 from ..protocol.operations import Operation, Params
 from ..protocol.session import Run
+from ..rows import TupleRow
 from ..types.registry import Registry, Rules
 from ..types.render import render_any
 from .base import BaseConnection
-from .results import Row
 
 if TYPE_CHECKING:
     from ..codec import Spec
@@ -51,7 +51,7 @@ class BaseCopy:
         self._message_open = False
         self._state = CopyState()
         self._decoding = False
-        self._waiting: deque[Row] = deque()
+        self._waiting: deque[TupleRow] = deque()
 
     def set_types(self, types: Sequence[str | int]) -> None:
         """Say the types of the columns, by name or OID: needed for `write_row`, `read_row` and `rows` of a binary COPY.
@@ -266,7 +266,7 @@ class BaseCopy:
             raise
         return True
 
-    def _parsed(self, rows: list[tuple[str | None, ...]]) -> Iterable[Row]:
+    def _parsed(self, rows: list[tuple[str | None, ...]]) -> Iterable[TupleRow]:
         if self._type_oids is None:
             return rows
         if self._parsers is None:
@@ -276,7 +276,7 @@ class BaseCopy:
         return [self._parse(row, self._parsers) for row in rows]
 
     @staticmethod
-    def _parse(row: tuple[str | None, ...], parsers: list[Callable[[str], Any] | None]) -> Row:
+    def _parse(row: tuple[str | None, ...], parsers: list[Callable[[str], Any] | None]) -> TupleRow:
         values: list[Any] = []
         for column, (text, parser) in enumerate(zip(row, parsers, strict=True)):
             try:

@@ -23,6 +23,8 @@ has been executed `prepare_threshold` times (0: at once, None: never); by defaul
 that shares server connections among clients, as some of those lose prepared statements. `timeout`, in seconds, covers
 name lookup, connecting, TLS and authentication; without it `connect_timeout` does.
 
+`row_factory` makes the rows of its cursors (`pgfast.rows`), `cursor_factory` is their class.
+
 Raises ProgrammingError for a setting that makes no sense, OperationalError where the server cannot be reached or
 refuses, TimeoutError. The password is in none of them.
 """,
@@ -30,7 +32,7 @@ refuses, TimeoutError. The password is in none of them.
 
 Closing twice does nothing. In a forked child the parent's session is left alone.
 """,
-    "cursor": """A new cursor; with a name, one of the server.
+    "cursor": """A new cursor; with a name, one of the server. `row_factory` makes its rows, where not the connection's.
 
 A cursor of the server is declared by `execute` and keeps its rows there until they are fetched. It lives in the
 transaction that it was declared in, or beyond it where it is declared `withhold`. `scrollable` allows it to go

@@ -11,13 +11,14 @@ from typing import Any, Final, NoReturn
 
 from ..errors import InterfaceError, NotSupportedError, OperationalError, ProgrammingError
 from ..protocol.operations import NamedCursor, check_name
-from .results import BaseCursor, Row
+from ..rows import Row, TupleRow
+from .results import BaseCursor
 
 #: The command tag of what has been executed.
 _DECLARED: Final = "DECLARE CURSOR"
 
 
-class BaseServerCursor(BaseCursor):
+class BaseServerCursor(BaseCursor[Row]):
     """A cursor whose rows stay on the server until they are fetched.
 
     `itersize` is how many rows an iteration fetches at a time, `arraysize` how many `fetchmany` fetches by default.
@@ -74,10 +75,11 @@ class BaseServerCursor(BaseCursor):
         self._declared, self._position, self._uncertain = cursor, 0, False
         self._choose(None if cursor is None else _DECLARED, None if cursor is None else cursor.fields, ())
 
-    def _hold(self, cursor: NamedCursor, rows: list[Row]) -> None:
+    def _hold(self, cursor: NamedCursor, rows: list[TupleRow]) -> None:
         """Keep rows that were fetched behind those that are here, of which none may be left."""
         if cursor is not self._declared:
             self._declared, self._fields = cursor, cursor.fields
+            self._find_maker()
         self._rows, self._at, self._stop = rows, 0, len(rows)
 
     def _give_one(self) -> Row | None:
@@ -85,7 +87,7 @@ class BaseServerCursor(BaseCursor):
             return None
         self._at += 1
         self._position += 1
-        return self._rows[self._at - 1]
+        return self._made(self._rows[self._at - 1])
 
     def _give(self, most: int | None) -> list[Row]:
         """The rows that are here, at most so many."""

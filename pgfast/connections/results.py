@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, Generic, NamedTuple
 
 from .. import const
 from ..errors import InterfaceError, ProgrammingError
 from ..protocol.backend import CommandComplete, Field, rows_of
 from ..protocol.operations import Answers, Outcome, Pending, Portal, Result
-
-Row: TypeAlias = tuple[Any, ...]
+from ..rows import Row, RowFactory, RowMaker, TupleRow, tuple_row
 
 #: Rows of one portion of a stream.
 STREAM_ROWS: Final = 1000
@@ -48,12 +47,13 @@ class Column(NamedTuple):
         return cls(field.name, field.type_oid, display, size, precision, scale, None)
 
 
-class BaseCursor:
+class BaseCursor(Generic[Row]):
     """What both cursors share: the results of the last execution, one of them current.
 
     The rows of the current one are those from `_start` to `_stop` in `_rows`, and `_at` is the next to be fetched: what
-    a fetch needs as long as there are rows. Where there are none, why is found out then: nothing was executed, the
-    statement gives none, the cursor is closed, the answer of a pipeline has not come.
+    a fetch needs as long as there are rows. `_make` makes of a tuple what the program wants. Where there are none, why
+    is found out then: nothing was executed, the statement gives none, the cursor is closed, the answer of a pipeline
+    has not come.
     """
 
     arraysize = 1
@@ -69,7 +69,9 @@ class BaseCursor:
     _used: bool
     _tag: str | None = None
     _fields: tuple[Field, ...] | None = None
-    _rows: Sequence[Row] = ()
+    _rows: Sequence[TupleRow] = ()
+    _factory: RowFactory[Row] | None = None  # None: tuples, as they are
+    _make: RowMaker[Row] | None = None
     _start = 0
     _at = 0
     _stop = 0
@@ -102,14 +104,22 @@ class BaseCursor:
                 return
         self._choose(None, None, ())
 
-    def _choose(self, tag: str | None, fields: tuple[Field, ...] | None, rows: Sequence[Row]) -> None:
+    def _choose(self, tag: str | None, fields: tuple[Field, ...] | None, rows: Sequence[TupleRow]) -> None:
         """Make a result with all these rows the current one; one without a tag is none."""
         self._tag, self._fields, self._rows, self._start, self._at, self._stop = tag, fields, rows, 0, 0, len(rows)
+        if self._factory is not None:
+            self._find_maker()
+
+    def _find_maker(self) -> None:
+        """Ask the row factory how rows of the current result are made."""
+        self._make = None if self._factory is None or self._fields is None else self._factory(self)
 
     def _show_outcome(self, outcome: Outcome) -> None:
         """Make what one execution gave the only result of a cursor that has none."""
         self._tag, self._fields, rows = outcome
         self._rows, self._pending, self._at, self._stop = rows, None, 0, len(rows)
+        if self._factory is not None:
+            self._find_maker()
 
     def _show_copied(self, complete: CommandComplete) -> None:
         self._show([Result(complete.tag, complete.rows)])
@@ -137,12 +147,21 @@ class BaseCursor:
         at = self._at
         if at < self._stop:
             self._at = at + 1
-            return self._rows[at]
+            return self._made(self._rows[at])
         self._check_fetchable()
         return None
 
+    def _made(self, row: TupleRow) -> Row:
+        make = self._make
+        return row if make is None else make(row)  # type: ignore[return-value]  # without one Row is TupleRow
+
     def _take(self, count: int | None) -> list[Row]:
-        """The next rows, at most `count`; a list of all there are is given away."""
+        """The next rows, at most `count`."""
+        taken, make = self._take_tuples(count), self._make
+        return taken if make is None else list(map(make, taken))  # type: ignore[return-value]
+
+    def _take_tuples(self, count: int | None) -> list[TupleRow]:
+        """The next rows, at most `count`, as they came; a list of all there are is given away."""
         rows, at, stop = self._rows, self._at, self._stop
         if at == stop:
             self._check_fetchable()
@@ -156,6 +175,16 @@ class BaseCursor:
         return rows[at:stop]  # type: ignore[return-value]
 
     # ------------------------------------------------------------ what a user sees
+
+    @property
+    def row_factory(self) -> RowFactory[Row]:
+        """What makes the rows; setting it holds for the rows that have not been fetched yet, too."""
+        return tuple_row if self._factory is None else self._factory  # type: ignore[return-value]
+
+    @row_factory.setter
+    def row_factory(self, factory: RowFactory[Row]) -> None:
+        self._factory = None if factory is tuple_row else factory
+        self._find_maker()
 
     @property
     def closed(self) -> bool:

@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, overload
 
 from .. import const
 from ..errors import InterfaceError, ProgrammingError, TimeoutError
@@ -20,6 +20,7 @@ from ..protocol.backend import Notification
 from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
+from ..rows import Row, RowFactory
 from ..types.registry import Registry
 from . import docstrings, twophase
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
@@ -36,12 +37,16 @@ _IN_THE_MIDDLE: Final = (
 )
 
 T = TypeVar("T")
-C = TypeVar("C", bound="Connection")
+C = TypeVar("C", bound="Connection[Any]")
+R = TypeVar("R")
 
 
 @docstrings.document(docstrings.CONNECTION)
-class Connection(BaseConnection):
+class Connection(BaseConnection, Generic[Row]):
     """A connection to a PostgreSQL server. Threads may share it: each operation waits for its turn."""
+
+    cursor_factory: type[Cursor[Any]] = Cursor
+    server_cursor_factory: type[ServerCursor[Any]] = ServerCursor
 
     def __init__(self, link: driver.Link, inbox: Inbox) -> None:
         super().__init__(link, inbox)
@@ -57,6 +62,8 @@ class Connection(BaseConnection):
         autocommit: bool = False,
         timeout: float | None = None,
         prepare_threshold: int | None = AUTOMATIC,
+        row_factory: RowFactory[Any] | None = None,
+        cursor_factory: type[Cursor[Any]] | None = None,
         **kwargs: Any,
     ) -> C:
         try:
@@ -78,7 +85,9 @@ class Connection(BaseConnection):
         def make_session() -> Session:
             return new_session(inbox, autocommit, prepare_threshold)
 
-        return cls(sync_connect.connect(infos, make_session, timeout), inbox)
+        made = cls(sync_connect.connect(infos, make_session, timeout), inbox)
+        made._use_factories(row_factory, cursor_factory)
+        return made
 
     # ------------------------------------------------------------ running operations
 
@@ -278,21 +287,34 @@ class Connection(BaseConnection):
         return Types(self, self._session.registry)
 
     @overload
-    def cursor(self) -> Cursor: ...
+    def cursor(self) -> Cursor[Row]: ...
     @overload
-    def cursor(self, name: str, *, scrollable: bool | None = None, withhold: bool = False) -> ServerCursor: ...
+    def cursor(self, *, row_factory: RowFactory[R]) -> Cursor[R]: ...
+    @overload
+    def cursor(self, name: str, *, scrollable: bool | None = None, withhold: bool = False) -> ServerCursor[Row]: ...
+    @overload
     def cursor(
-        self, name: str = "", *, scrollable: bool | None = None, withhold: bool = False
-    ) -> Cursor | ServerCursor:
+        self, name: str, *, row_factory: RowFactory[R], scrollable: bool | None = None, withhold: bool = False
+    ) -> ServerCursor[R]: ...
+    def cursor(
+        self,
+        name: str = "",
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> Cursor[Any] | ServerCursor[Any]:
+        factory = self._factory if row_factory is None else row_factory
         if name:
-            return ServerCursor(self, name, scrollable, withhold)
+            make = self.server_cursor_factory
+            return make(self, name, row_factory=factory, scrollable=scrollable, withhold=withhold)
         if scrollable is not None or withhold:
             raise ProgrammingError("scrollable and withhold are for cursors of the server, which have a name")
-        return Cursor(self)
+        return self.cursor_factory(self, row_factory=factory)
 
     def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
-    ) -> Cursor:
+    ) -> Cursor[Row]:
         return self.cursor().execute(query, params, prepare=prepare, timeout=timeout)
 
     def commit(self, *, timeout: float | None = None) -> None:
@@ -374,14 +396,14 @@ class Transaction(BaseTransaction):
     """A block of `Connection.transaction`."""
 
     def __init__(
-        self, connection: Connection, savepoint_name: str | None, force_rollback: bool, timeout: float | None
+        self, connection: Connection[Any], savepoint_name: str | None, force_rollback: bool, timeout: float | None
     ) -> None:
         super().__init__(connection, savepoint_name, force_rollback)
         self._timeout = timeout
         self._connection = connection
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Connection[Any]:
         """The connection the block belongs to."""
         return self._connection
 
@@ -404,7 +426,7 @@ class Transaction(BaseTransaction):
 class PipelineBlock:
     """A block of `Connection.pipeline`."""
 
-    def __init__(self, connection: Connection, timeout: float | None) -> None:
+    def __init__(self, connection: Connection[Any], timeout: float | None) -> None:
         self._connection = connection
         self._timeout = timeout
 

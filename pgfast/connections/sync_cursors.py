@@ -10,30 +10,34 @@ from ..errors import ProgrammingError
 from ..protocol import operations
 from ..protocol.backend import CommandComplete
 from ..protocol.operations import Operation, Params
+from ..rows import Row, RowFactory, TupleRow, tuple_row
 from ..types import TypeInfo
 from ..types.registry import Registry
 from . import docstrings
 from .copying import BaseCopy
-from .results import STREAM_ROWS, BaseCursor, Row
+from .results import STREAM_ROWS, BaseCursor
 from .types import BaseTypes
 
 if TYPE_CHECKING:
     from .sync import Connection
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Cursor[Any]")
 
 
 @docstrings.document(docstrings.CURSOR)
-class Cursor(BaseCursor):
+class Cursor(BaseCursor[Row]):
     """Executes queries on a connection and walks through their results."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection[Any], *, row_factory: RowFactory[Row] | None = None) -> None:
         self._connection = connection
+        if row_factory is not None and row_factory is not tuple_row:
+            self._factory = row_factory
         self._own_registry: Registry | None = None
         self._used = False
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Connection[Any]:
         """The connection the cursor belongs to."""
         return self._connection
 
@@ -48,7 +52,7 @@ class Cursor(BaseCursor):
     def _registry(self) -> Registry:
         return self._own_registry or self._connection._session.registry
 
-    def __enter__(self) -> Cursor:
+    def __enter__(self: S) -> S:  # noqa: PYI019  (typing.Self is not in Python 3.10)
         return self
 
     def __exit__(
@@ -63,7 +67,7 @@ class Cursor(BaseCursor):
 
     def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
-    ) -> Cursor:
+    ) -> Cursor[Row]:
         if self._used:
             self._reset()
         self._used = True
@@ -78,6 +82,8 @@ class Cursor(BaseCursor):
         if isinstance(found, tuple):
             self._tag, self._fields, rows = found
             self._rows, self._at, self._stop = rows, 0, len(rows)
+            if self._factory is not None:
+                self._find_maker()
         else:
             self._show(found)
         return self
@@ -115,7 +121,7 @@ class Cursor(BaseCursor):
         self._show_portal(portal)
         try:
             while True:
-                yield from portal.ready
+                yield from portal.ready if self._make is None else map(self._make, portal.ready)  # type: ignore[misc]
                 if portal.done:
                     break
                 connection._step(operations.next_rows(session, portal), timeout)
@@ -133,7 +139,8 @@ class Cursor(BaseCursor):
         at = self._at
         if at < self._stop:
             self._at = at + 1
-            return self._rows[at]
+            make = self._make
+            return self._rows[at] if make is None else make(self._rows[at])  # type: ignore[return-value]
         self._arrive()
         return self._take_one()
 
@@ -159,7 +166,7 @@ class Cursor(BaseCursor):
 class Copy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
-    def __init__(self, cursor: Cursor, statement: str | bytes, params: Params, timeout: float | None) -> None:
+    def __init__(self, cursor: Cursor[Any], statement: str | bytes, params: Params, timeout: float | None) -> None:
         super().__init__(cursor.connection, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection
@@ -220,12 +227,12 @@ class Copy(BaseCopy):
     def read(self) -> bytes:
         return self._next(self._payloads) or b""
 
-    def read_row(self) -> Row | None:
+    def read_row(self) -> TupleRow | None:
         while not self._waiting and self._next(self._decode):
             pass
         return self._waiting.popleft() if self._waiting else None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TupleRow]:
         while (row := self.read_row()) is not None:
             yield row
 
@@ -238,7 +245,7 @@ class Copy(BaseCopy):
 class Types(BaseTypes):
     """What a program says about types to a connection or cursor."""
 
-    def __init__(self, connection: Connection, registry: Registry) -> None:
+    def __init__(self, connection: Connection[Any], registry: Registry) -> None:
         super().__init__(registry)
         self._connection = connection
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from ..errors import NotSupportedError
 from ..protocol import operations
 from ..protocol.operations import NamedCursor, Operation, Params
+from ..rows import Row, RowFactory
 from . import docstrings
 from .named import BaseServerCursor
-from .results import STREAM_ROWS, Row
+from .results import STREAM_ROWS
 from .sync_cursors import Cursor
 
 if TYPE_CHECKING:
@@ -20,11 +21,19 @@ T = TypeVar("T")
 
 
 @docstrings.document(docstrings.SERVER_CURSOR)
-class ServerCursor(BaseServerCursor, Cursor):
+class ServerCursor(BaseServerCursor[Row], Cursor[Row]):
     """A cursor that is declared on the server under a name; its rows stay there until they are fetched."""
 
-    def __init__(self, connection: Connection, name: str, scrollable: bool | None, withhold: bool) -> None:
-        super().__init__(connection)
+    def __init__(
+        self,
+        connection: Connection[Any],
+        name: str,
+        *,
+        row_factory: RowFactory[Row] | None = None,
+        scrollable: bool | None = None,
+        withhold: bool = False,
+    ) -> None:
+        super().__init__(connection, row_factory=row_factory)
         self._set_up(name, scrollable, withhold)
 
     def _carry_out(self, operation: Operation[T]) -> T:
@@ -53,7 +62,7 @@ class ServerCursor(BaseServerCursor, Cursor):
 
     def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
-    ) -> ServerCursor:
+    ) -> ServerCursor[Row]:
         if prepare:
             raise NotSupportedError("the query of a server cursor cannot be prepared")
         self._give_up()
