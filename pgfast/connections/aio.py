@@ -65,7 +65,9 @@ class AsyncConnection(BaseConnection, Generic[Row]):
             infos = settings.parse(conninfo, **kwargs)
         finally:
             del conninfo, kwargs  # tools that report errors show the variables of every frame
-        return await cls._open(infos, autocommit, timeout, prepare_threshold)
+        made = await cls._open(infos, autocommit, timeout, prepare_threshold)
+        made._use_factories(row_factory, cursor_factory)
+        return made
 
     @classmethod
     async def _open(  # noqa: PYI019  (as above)
@@ -80,9 +82,7 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         def make_session() -> Session:
             return new_session(inbox, autocommit, prepare_threshold)
 
-        made = cls(await aio_connect.connect(infos, make_session, timeout), inbox)
-        made._use_factories(row_factory, cursor_factory)
-        return made
+        return cls(await aio_connect.connect(infos, make_session, timeout), inbox)
 
     # ------------------------------------------------------------ running operations
 
@@ -294,7 +294,8 @@ class AsyncConnection(BaseConnection, Generic[Row]):
     async def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncCursor[Row]:
-        return await self.cursor().execute(query, params, prepare=prepare, timeout=timeout)
+        cursor: AsyncCursor[Row] = self.cursor_factory(self, self._factory)
+        return await cursor.execute(query, params, prepare=prepare, timeout=timeout)
 
     async def commit(self, *, timeout: float | None = None) -> None:
         self._check_no_block("commit()")

@@ -30,7 +30,7 @@ S = TypeVar("S", bound="AsyncCursor[Any]")
 class AsyncCursor(BaseCursor[Row]):
     """Executes queries on a connection and walks through their results."""
 
-    def __init__(self, connection: AsyncConnection[Any], *, row_factory: RowFactory[Row] | None = None) -> None:
+    def __init__(self, connection: AsyncConnection[Any], row_factory: RowFactory[Row] | None = None) -> None:
         self._connection = connection
         if row_factory is not None and row_factory is not tuple_row:
             self._factory = row_factory

@@ -70,7 +70,9 @@ class Connection(BaseConnection, Generic[Row]):
             infos = settings.parse(conninfo, **kwargs)
         finally:
             del conninfo, kwargs  # tools that report errors show the variables of every frame
-        return cls._open(infos, autocommit, timeout, prepare_threshold)
+        made = cls._open(infos, autocommit, timeout, prepare_threshold)
+        made._use_factories(row_factory, cursor_factory)
+        return made
 
     @classmethod
     def _open(  # noqa: PYI019  (as above)
@@ -85,9 +87,7 @@ class Connection(BaseConnection, Generic[Row]):
         def make_session() -> Session:
             return new_session(inbox, autocommit, prepare_threshold)
 
-        made = cls(sync_connect.connect(infos, make_session, timeout), inbox)
-        made._use_factories(row_factory, cursor_factory)
-        return made
+        return cls(sync_connect.connect(infos, make_session, timeout), inbox)
 
     # ------------------------------------------------------------ running operations
 
@@ -315,7 +315,8 @@ class Connection(BaseConnection, Generic[Row]):
     def execute(
         self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> Cursor[Row]:
-        return self.cursor().execute(query, params, prepare=prepare, timeout=timeout)
+        cursor: Cursor[Row] = self.cursor_factory(self, self._factory)
+        return cursor.execute(query, params, prepare=prepare, timeout=timeout)
 
     def commit(self, *, timeout: float | None = None) -> None:
         self._check_no_block("commit()")
