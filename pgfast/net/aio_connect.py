@@ -34,7 +34,9 @@ async def connect(infos: Sequence[ConnInfo], make_session: Callable[[], Session]
     while True:
         try:
             deadline = Deadline(info.connect_timeout) if whole is None else whole.part(left)
-            return await _at_host(info, wanted, make_session, deadline)
+            link = await _at_host(info, wanted, make_session, deadline)
+            hosts.close()
+            return link
         except Error as exc:
             info, wanted = hosts.send(exc)
             left -= 1
@@ -59,6 +61,7 @@ async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Sessi
         while True:
             try:
                 await _begin(link, attempt, wanted, deadline)
+                ways.close()  # it keeps the errors of what failed before, and they keep this frame
                 return link
             except Error as exc:
                 attempt = ways.send((exc, link.encryption))
