@@ -6,7 +6,7 @@ uses: "c" or "python".
 
 from __future__ import annotations
 
-from . import errors, types, values
+from . import errors, sql, types, values
 from ._version import __version__
 from .api import AsyncConnection, Connection, connect
 from .bulk.report import LoadReport
@@ -16,6 +16,7 @@ from .connections.aio import AsyncTransaction
 from .connections.aio_cursors import AsyncCopy, AsyncCursor
 from .connections.aio_named import AsyncServerCursor
 from .connections.characteristics import IsolationLevel
+from .connections.client_cursors import AsyncClientCursor, ClientCursor
 from .connections.dbapi import (
     BINARY,
     DATETIME,
@@ -68,12 +69,14 @@ __all__ = [
     "ROWID",
     "STRING",
     "Array",
+    "AsyncClientCursor",
     "AsyncConnection",
     "AsyncCopy",
     "AsyncCursor",
     "AsyncServerCursor",
     "AsyncTransaction",
     "Binary",
+    "ClientCursor",
     "Column",
     "Columns",
     "Connection",
@@ -115,6 +118,7 @@ __all__ = [
     "connect",
     "errors",
     "paramstyle",
+    "sql",
     "threadsafety",
     "types",
     "values",

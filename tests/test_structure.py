@@ -35,6 +35,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.protocol": 3,
     "pgfast.net": 4,
     "pgfast.rows": 5,
+    "pgfast.sql": 5,
     "pgfast.connections": 5,
     "pgfast.bulk": 6,
     "pgfast.columns": 6,

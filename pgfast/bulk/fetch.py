@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..columns import Columns, ColumnsConsumer
 from ..errors import ProgrammingError
-from ..protocol.operations import Operation, ensure_begin, execute
+from ..protocol.operations import AnyQuery, Operation, ensure_begin, execute
 from ..protocol.operations.queries import Params, read_query
 from ..protocol.session import Session
 
 
-def fetch_columns(session: Session, query: str | bytes, params: Params = None) -> Operation[Columns]:
+def fetch_columns(session: Session, query: AnyQuery, params: Params = None) -> Operation[Columns]:
     """The rows of one statement as Columns.
 
     Raises ProgrammingError for a statement that gives no rows, or for several statements.

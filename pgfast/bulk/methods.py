@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 from ..columns import Columns
 from ..connections.docstrings import document
 from ..errors import InterfaceError
-from ..protocol.operations import Operation
+from ..protocol.operations import AnyQuery, Operation
 from ..protocol.operations.queries import Params
 from ..protocol.session import Session
 from .fetch import fetch_columns
@@ -110,7 +110,7 @@ class LoadMethods:
         )
 
     def fetch_columns(
-        self: _Runner, query: str | bytes, params: Params = None, *, timeout: float | None = None
+        self: _Runner, query: AnyQuery, params: Params = None, *, timeout: float | None = None
     ) -> Columns:
         return self._run(fetch_columns(self._session, query, params), timeout)
 
@@ -144,6 +144,6 @@ class AsyncLoadMethods:
         )
 
     async def fetch_columns(
-        self: _AsyncRunner, query: str | bytes, params: Params = None, *, timeout: float | None = None
+        self: _AsyncRunner, query: AnyQuery, params: Params = None, *, timeout: float | None = None
     ) -> Columns:
         return await self._run(fetch_columns(self._session, query, params), timeout)

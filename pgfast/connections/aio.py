@@ -17,7 +17,7 @@ from ..net import conninfo as settings
 from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import Notification
-from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
+from ..protocol.operations import AnyQuery, Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
 from ..rows import Row, RowFactory
@@ -164,7 +164,7 @@ class AsyncConnection(BaseConnection, Generic[Row]):
     async def _add(
         self,
         pipeline: Pipeline,
-        query: str | bytes,
+        query: AnyQuery,
         params: Params,
         prepare: bool | None,
         registry: Registry,
@@ -292,7 +292,7 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         return self.cursor_factory(self, row_factory=factory)
 
     async def execute(
-        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncCursor[Row]:
         cursor: AsyncCursor[Row] = self.cursor_factory(self, self._factory)
         return await cursor.execute(query, params, prepare=prepare, timeout=timeout)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ProgrammingError
 from ..protocol import operations
 from ..protocol.backend import CommandComplete
-from ..protocol.operations import Operation, Params
+from ..protocol.operations import AnyQuery, Operation, Params
 from ..rows import Row, RowFactory, TupleRow, tuple_row
 from ..types import TypeInfo
 from ..types.registry import Registry
@@ -67,7 +67,7 @@ class AsyncCursor(BaseCursor[Row]):
             yield row
 
     async def execute(
-        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncCursor[Row]:
         if self._used:
             self._reset()
@@ -91,7 +91,7 @@ class AsyncCursor(BaseCursor[Row]):
 
     async def executemany(
         self,
-        query: str | bytes,
+        query: AnyQuery,
         params_seq: Iterable[Any],
         *,
         returning: bool = False,
@@ -106,7 +106,7 @@ class AsyncCursor(BaseCursor[Row]):
 
     def stream(
         self,
-        query: str | bytes,
+        query: AnyQuery,
         params: Params = None,
         *,
         size: int = STREAM_ROWS,
@@ -143,7 +143,7 @@ class AsyncCursor(BaseCursor[Row]):
             await self._arrive()
         return self._take(None)
 
-    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:
+    def copy(self, statement: AnyQuery, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:
         self._reset()
         return AsyncCopy(self, statement, params, timeout)
 
@@ -156,7 +156,7 @@ class AsyncCursor(BaseCursor[Row]):
 class AsyncCopy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
-    def __init__(self, cursor: AsyncCursor[Any], statement: str | bytes, params: Params, timeout: float | None) -> None:
+    def __init__(self, cursor: AsyncCursor[Any], statement: AnyQuery, params: Params, timeout: float | None) -> None:
         super().__init__(cursor.connection, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection

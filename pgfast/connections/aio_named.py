@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ..errors import NotSupportedError
 from ..protocol import operations
-from ..protocol.operations import NamedCursor, Operation, Params
+from ..protocol.operations import AnyQuery, NamedCursor, Operation, Params
 from ..rows import Row, RowFactory
 from . import docstrings
 from .aio_cursors import AsyncCursor
@@ -61,7 +61,7 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
         self._hold(*found)
 
     async def execute(
-        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncServerCursor[Row]:
         if prepare:
             raise NotSupportedError("the query of a server cursor cannot be prepared")
@@ -85,7 +85,7 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
 
     async def executemany(
         self,
-        query: str | bytes,
+        query: AnyQuery,
         params_seq: Iterable[Any],
         *,
         returning: bool = False,
@@ -96,7 +96,7 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
 
     def stream(
         self,
-        query: str | bytes,
+        query: AnyQuery,
         params: Params = None,
         *,
         size: int = STREAM_ROWS,
@@ -105,7 +105,7 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
     ) -> NoReturn:
         self._refuse("stream()")
 
-    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> NoReturn:
+    def copy(self, statement: AnyQuery, params: Params = None, *, timeout: float | None = None) -> NoReturn:
         self._refuse("copy()")
 
     async def fetchone(self) -> Row | None:

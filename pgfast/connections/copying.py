@@ -15,7 +15,7 @@ from ..codec import CopyState, Plan, decode_copy_rows, decode_copy_text, encode_
 from ..errors import DataError, InterfaceError, ProgrammingError, ProtocolError, shorten
 from ..protocol import operations
 from ..protocol.backend import CopyResponse
-from ..protocol.operations import Operation, Params
+from ..protocol.operations import AnyQuery, Operation, Params
 from ..protocol.session import Run
 from ..rows import TupleRow
 from ..types.registry import Registry, Rules
@@ -80,12 +80,12 @@ class BaseCopy:
 
     # ------------------------------------------------------------ what both sides call
 
-    def _start(self, statement: str | bytes, params: Params) -> Operation[CopyResponse]:
+    def _start(self, statement: AnyQuery, params: Params) -> Operation[CopyResponse]:
         """Look up the types that were set, and begin the COPY."""
         if self._types is not None:
             self._type_oids = tuple((yield from operations.find_types(self._session, self._registry, self._types)))
             self._rules = self._registry.rules
-        return (yield from operations.start_copy(self._session, statement, params))
+        return (yield from operations.start_copy(self._session, statement, params, self._registry))
 
     def _begun(self, response: CopyResponse) -> None:
         self._response = response

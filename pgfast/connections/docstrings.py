@@ -146,6 +146,27 @@ parameters. `timeout` limits each wait in seconds, not the whole COPY.
     "__enter__": """The cursor itself; the block's end closes it.""",
 }
 
+CLIENT_CURSOR: Final[dict[str, str]] = {
+    "execute": """The cursor itself, after executing the query with the parameters written into its text.
+
+Placeholders are those of `Cursor.execute`, and several statements may have them. What each value is written as
+`mogrify` shows; a type that a constant does not tell is found by where it stands, or by a cast behind it. Nothing is
+prepared, whatever `prepare` says, and results come in text.
+"""
+    + _TIMEOUT,
+    "executemany": """Execute the query once for each of the parameters, written into its text, one after the other.
+
+In autocommit mode, outside a transaction, all executions succeed or none. `rowcount` is the sum of them all. With
+`returning` every execution has a result with its rows, see `nextset`.
+"""
+    + _TIMEOUT,
+    "stream": """An iterator over the rows of one statement, of which at most `size` are in memory; see `Cursor.stream`.
+
+The parameters are written into the text.
+"""
+    + _TIMEOUT,
+}
+
 SERVER_CURSOR: Final[dict[str, str]] = {
     "execute": """The cursor itself, declared for the query; what it was declared for before is closed.
 

@@ -17,7 +17,7 @@ from ..net import sync_connect
 from ..net.deadline import NEVER, Deadline
 from ..protocol import operations
 from ..protocol.backend import Notification
-from ..protocol.operations import Operation, Outcome, Params, Pending, Pipeline
+from ..protocol.operations import AnyQuery, Operation, Outcome, Params, Pending, Pipeline
 from ..protocol.prepared import AUTOMATIC
 from ..protocol.session import Session
 from ..rows import Row, RowFactory
@@ -177,7 +177,7 @@ class Connection(BaseConnection, Generic[Row]):
     def _add(
         self,
         pipeline: Pipeline,
-        query: str | bytes,
+        query: AnyQuery,
         params: Params,
         prepare: bool | None,
         registry: Registry,
@@ -190,7 +190,7 @@ class Connection(BaseConnection, Generic[Row]):
     def _write(
         self,
         pipeline: Pipeline,
-        query: str | bytes,
+        query: AnyQuery,
         params: Params,
         prepare: bool | None,
         registry: Registry,
@@ -313,7 +313,7 @@ class Connection(BaseConnection, Generic[Row]):
         return self.cursor_factory(self, row_factory=factory)
 
     def execute(
-        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> Cursor[Row]:
         cursor: Cursor[Row] = self.cursor_factory(self, self._factory)
         return cursor.execute(query, params, prepare=prepare, timeout=timeout)

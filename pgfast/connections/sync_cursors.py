@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ProgrammingError
 from ..protocol import operations
 from ..protocol.backend import CommandComplete
-from ..protocol.operations import Operation, Params
+from ..protocol.operations import AnyQuery, Operation, Params
 from ..rows import Row, RowFactory, TupleRow, tuple_row
 from ..types import TypeInfo
 from ..types.registry import Registry
@@ -66,7 +66,7 @@ class Cursor(BaseCursor[Row]):
             yield row
 
     def execute(
-        self, query: str | bytes, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> Cursor[Row]:
         if self._used:
             self._reset()
@@ -90,7 +90,7 @@ class Cursor(BaseCursor[Row]):
 
     def executemany(
         self,
-        query: str | bytes,
+        query: AnyQuery,
         params_seq: Iterable[Any],
         *,
         returning: bool = False,
@@ -105,7 +105,7 @@ class Cursor(BaseCursor[Row]):
 
     def stream(
         self,
-        query: str | bytes,
+        query: AnyQuery,
         params: Params = None,
         *,
         size: int = STREAM_ROWS,
@@ -153,7 +153,7 @@ class Cursor(BaseCursor[Row]):
             self._arrive()
         return self._take(None)
 
-    def copy(self, statement: str | bytes, params: Params = None, *, timeout: float | None = None) -> Copy:
+    def copy(self, statement: AnyQuery, params: Params = None, *, timeout: float | None = None) -> Copy:
         self._reset()
         return Copy(self, statement, params, timeout)
 
@@ -166,7 +166,7 @@ class Cursor(BaseCursor[Row]):
 class Copy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
-    def __init__(self, cursor: Cursor[Any], statement: str | bytes, params: Params, timeout: float | None) -> None:
+    def __init__(self, cursor: Cursor[Any], statement: AnyQuery, params: Params, timeout: float | None) -> None:
         super().__init__(cursor.connection, cursor._registry)
         self._cursor = cursor
         self._connection = cursor.connection

@@ -5,7 +5,8 @@ comments are skipped whole (docs: Lexical Structure), so what stands inside them
 never come into the text: `%s` and `%(name)s` become `$1`, `$2`, ..., and are bound by the server.
 
 Placeholders follow psycopg: where parameters are given, every `%` is the beginning of `%s`, `%(name)s` or `%%`, inside
-quotes too. A query that uses `$1` takes no notice of `%` at all.
+quotes too. A query that uses `$1` takes no notice of `%` at all. `%b` and `%t` are taken for `%s`: in which format a
+value goes its type says.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _STANDARD: Final = re.compile(_WITH_ESCAPES.replace("{plain}", r"[^']*(?:''[^']*
 #: With standard_conforming_strings off, a backslash escapes in '...' too.
 _BACKSLASH: Final = re.compile(_WITH_ESCAPES.replace("{plain}", _ESCAPED), _FLAGS)
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
-_PERCENT: Final = re.compile(r"%(?:%|s|\((?P<name>[^)]*)\)s|(?P<wrong>.?))", re.DOTALL)
+_PERCENT: Final = re.compile(r"%(?:%|[sbt]|\((?P<name>[^)]*)\)[sbt]|(?P<wrong>.?))", re.DOTALL)
 _PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "with", "values", "table"))
 #: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
 _KEPT: Final = 512
@@ -119,6 +120,27 @@ class Query:
         return "".join(
             f" {literals[int(sql[1:]) - 1]} " if kind == "number" else sql for kind, sql in _tokens(self.sql, tokens)
         )
+
+    @property
+    def places(self) -> int:
+        """How many places of the text a value goes to."""
+        return len(self._cut()[1])
+
+    def _cut(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        return (_kept_cut if len(self.sql) <= _KEPT_LENGTH else _cut)(self.sql, self.standard_strings)
+
+    def merged(self, literals: Sequence[str]) -> str:
+        """The text with a literal, quoted already, exactly where each `$n` stands.
+
+        A negative number that a cast follows is put in parentheses: `::` binds before the sign.
+        """
+        texts, numbers = self._cut()
+        parts = [texts[0]]
+        for number, text in zip(numbers, texts[1:], strict=True):
+            literal = literals[number - 1]
+            parts.append(f"({literal.lstrip()})" if literal.startswith(" -") and text.startswith("::") else literal)
+            parts.append(text)
+        return "".join(parts)
 
 
 def plain(sql: str, standard_strings: bool = True) -> Query:
@@ -218,8 +240,8 @@ def _number(sql: str, reading: _Reading) -> tuple[str, int, tuple[str, ...] | No
 
 
 def _is_placeholder(found: re.Match[str], reading: _Reading) -> bool:
-    """Whether this stands for a value, and not inside quotes."""
-    if found.group() == "%%" or found.group("wrong") is not None:
+    """Whether this stands for a value beside `$1`, and not inside quotes; `a%b` is a modulo there."""
+    if found.group() in ("%%", "%b", "%t") or found.group("wrong") is not None:
         return False
     return not any(start <= found.start() < stop for start, stop in reading.opaque)
 
@@ -265,6 +287,25 @@ def _tokens(sql: str, tokens: re.Pattern[str]) -> Iterator[tuple[str, str]]:
 
 
 _kept_scan = lru_cache(maxsize=_KEPT)(_scan)
+
+
+def _cut(sql: str, standard_strings: bool) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """(the texts between the parameters, one more than these; the parameters' numbers)."""
+    texts: list[str] = []
+    numbers: list[int] = []
+    open_text: list[str] = []
+    for kind, text in _tokens(sql, _STANDARD if standard_strings else _BACKSLASH):
+        if kind == "number":
+            numbers.append(int(text[1:]))
+            texts.append("".join(open_text))
+            open_text.clear()
+        else:
+            open_text.append(text)
+    texts.append("".join(open_text))
+    return tuple(texts), tuple(numbers)
+
+
+_kept_cut = lru_cache(maxsize=_KEPT)(_cut)
 
 
 def _comment_end(sql: str, start: int) -> int:

@@ -82,6 +82,12 @@ def _numpy_time(value: Any) -> Any:
     raise ValueError("a NumPy duration without a unit, or beyond what Python's timedelta can hold")
 
 
+def plain_value(value: Any) -> Any:
+    """The Python value that an Enum member or a NumPy scalar stands for, None for NaT; anything else as it is."""
+    plain = _numpy_time(_plain(value))
+    return None if _is_nat(plain) else plain
+
+
 def _is_nat(value: Any) -> bool:
     """Whether this is pandas' NaT: an instance of datetime that differs from itself."""
     return isinstance(value, datetime) and value != value

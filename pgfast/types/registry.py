@@ -22,7 +22,17 @@ from .coerce import text_parameter
 from .discovery import CHANGES, Lookups
 from .policies import any_text, takes_text
 from .reading import Parser, decode_spec, reads_binary, text_parser
-from .registration import Level, Registration, Said, by_composite, by_enum, by_functions, keys_of, type_key
+from .registration import (
+    Level,
+    Registration,
+    Said,
+    TypeKey,
+    by_composite,
+    by_enum,
+    by_functions,
+    keys_of,
+    type_key,
+)
 from .render import render_any
 from .writing import Renderer, encode_spec, renderer, writes_binary
 
@@ -281,10 +291,21 @@ class Registry:
 
     def find(self, name: str | int) -> TypeInfo | None:
         """The type of a name or OID among those that are known."""
-        key = type_key(name)
+        return self.find_key(type_key(name))
+
+    def find_key(self, key: TypeKey) -> TypeInfo | None:
+        """The type of a key among those that are known."""
         if isinstance(key, int):
             return self.info(key)
         return next((info for info in self.lookups.all() if key in keys_of(info)), None)
+
+    def key_of_class(self, cls: type) -> TypeKey | None:
+        """The key of the type that this class is registered for, None where it is registered for none."""
+        for level in self._levels:
+            for key, registration in level.registrations.items():
+                if registration.cls is cls:
+                    return key
+        return None
 
     def unknown(self, oids: Iterable[int]) -> list[int]:
         """The OIDs among these of types that have to be looked up."""

@@ -8,16 +8,26 @@ interrupted, which then runs `recover`.
 from __future__ import annotations
 
 from .binding import Consumer, Rows, fetch
+from .composing import AnyQuery, Composition, template_text
 from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
 from .cursors import NamedCursor, check_name, close_cursor, declare_cursor, describe_cursor, fetch_rows, move_cursor
 from .extended import execute, executemany
 from .functions import call_function
 from .listening import await_notification
-from .literals import identifier
+from .literals import identifier, typed_literal
 from .login import Credentials
 from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
 from .portals import Portal, close_portal, next_rows, open_portal
-from .queries import Params, execute_many, execute_query, read_query, with_literals
+from .queries import (
+    Params,
+    execute_each_merged,
+    execute_many,
+    execute_merged,
+    execute_query,
+    merge_query,
+    read_query,
+    with_literals,
+)
 from .replication import (
     StreamEnd,
     end_replication,
@@ -37,9 +47,11 @@ from .types import find_types, load_types, query, resolve
 
 __all__ = [
     "Answers",
+    "AnyQuery",
     "Ask",
     "Block",
     "Call",
+    "Composition",
     "Consult",
     "Consumer",
     "CopyConsumer",
@@ -89,7 +101,9 @@ __all__ = [
     "end_replication",
     "ensure_begin",
     "execute",
+    "execute_each_merged",
     "execute_many",
+    "execute_merged",
     "execute_query",
     "executemany",
     "fetch",
@@ -97,6 +111,7 @@ __all__ = [
     "find_types",
     "identifier",
     "load_types",
+    "merge_query",
     "move_cursor",
     "next_backup_event",
     "next_copied",
@@ -122,7 +137,9 @@ __all__ = [
     "start_replication",
     "sync",
     "tell",
+    "template_text",
     "terminate",
+    "typed_literal",
     "why_not",
     "with_literals",
 ]

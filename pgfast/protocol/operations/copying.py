@@ -14,9 +14,11 @@ from typing import Protocol
 
 from ... import const
 from ...errors import ProgrammingError
+from ...types.registry import Registry
 from .. import frontend
 from ..backend import CommandComplete, CopyResponse, RowDescription
 from ..session import Event, Run, Session, State
+from .composing import AnyQuery
 from .queries import Params, with_literals
 from .steps import Block, Operation, Pull, Reply, Write, answer, exchange, give_up_copy, receive, send, settle
 from .transactions import ensure_begin
@@ -148,9 +150,11 @@ def copy_out(session: Session, sql: str, consumer: CopyConsumer) -> Operation[in
 # ---------------------------------------------------------------- step by step
 
 
-def start_copy(session: Session, sql: str | bytes, params: Params) -> Operation[CopyResponse]:
+def start_copy(
+    session: Session, sql: AnyQuery, params: Params, registry: Registry | None = None
+) -> Operation[CopyResponse]:
     """`copy_begin` for a statement as a user writes it, in a transaction where one is due."""
-    statement = yield from with_literals(session, sql, params)
+    statement = yield from with_literals(session, sql, params, registry)
     yield from ensure_begin(session)
     return (yield from copy_begin(session, statement))
 

@@ -21,6 +21,7 @@ from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
 from ..session import Event, Session, State
 from .binding import Rows, execute_described, execute_statement
+from .composing import AnyQuery
 from .extended import execute
 from .literals import identifier, in_place
 from .queries import Params, read_query
@@ -75,7 +76,7 @@ def check_name(name: str) -> None:
 def declare_cursor(
     session: Session,
     name: str,
-    sql: str | bytes,
+    sql: AnyQuery,
     params: Params,
     scrollable: bool | None,
     withhold: bool,
@@ -85,7 +86,7 @@ def declare_cursor(
 
     Raises ProgrammingError for several statements and COPY, and the server's error.
     """
-    found, values = read_query(session, sql, params)
+    found, values = read_query(session, sql, params, registry)
     if found.several or found.copies:
         raise ProgrammingError("a cursor is declared for one query that gives rows")
     yield from ensure_begin(session)

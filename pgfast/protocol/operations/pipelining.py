@@ -24,6 +24,7 @@ from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQ
 from ..plans import StatementPlan, plan_of
 from ..session import Done, Event, Session
 from .binding import is_out_of_date, is_stale, write_execution
+from .composing import AnyQuery
 from .queries import Params, make_ready, read_query, ready_for
 from .simple import Outcome
 from .steps import READ, Operation, Reply, answer, send
@@ -222,9 +223,7 @@ class Pipeline(Reply):
         return pending.outcome()
 
 
-def add_now(
-    session: Session, pipeline: Pipeline, sql: str | bytes, params: Params, registry: Registry
-) -> Pending | None:
+def add_now(session: Session, pipeline: Pipeline, sql: AnyQuery, params: Params, registry: Registry) -> Pending | None:
     """The execution, written; None where the server must be asked something first (`add_asking`)."""
     if session.copying:
         session.check_usable()
@@ -232,7 +231,7 @@ def add_now(
     ready = ready_for(session, sql, params, registry)
     if ready is not None and begun:
         return pipeline.add(session, ready[2], params or ())  # type: ignore[arg-type]  # no mapping
-    found, values = read_query(session, sql, params)
+    found, values = read_query(session, sql, params, registry)
     if found.copies or (params is None and found.several):
         raise ProgrammingError("a pipeline takes neither COPY nor several statements in one query; leave it for these")
     if not begun:
@@ -245,14 +244,14 @@ def add_now(
 
 
 def add_asking(
-    session: Session, pipeline: Pipeline, sql: str | bytes, params: Params, prepare: bool | None, registry: Registry
+    session: Session, pipeline: Pipeline, sql: AnyQuery, params: Params, prepare: bool | None, registry: Registry
 ) -> Operation[Pending]:
     """The execution of a statement that the server must first be asked about; all before it is answered then.
 
     The answers are asked for by Flush and not by Sync, which would end the transaction; only types that have to be
     looked up do that.
     """
-    found, values = read_query(session, sql, params)
+    found, values = read_query(session, sql, params, registry)
     yield from _await_all(session, pipeline)
     if pipeline.aborted:
         return pipeline.skipped()

@@ -20,6 +20,7 @@ from ..backend import Acknowledgement, CommandComplete, Field
 from ..plans import plan_of
 from ..session import Event, Run, Session, State
 from .binding import unless_stale, write_execution
+from .composing import AnyQuery
 from .queries import Params, read_query
 from .steps import Operation, Reply, exchange, settle
 from .transactions import ensure_begin
@@ -64,7 +65,7 @@ class Portal(Reply):
 
 
 def open_portal(
-    session: Session, sql: str | bytes, params: Params, size: int, prepare: bool | None, registry: Registry
+    session: Session, sql: AnyQuery, params: Params, size: int, prepare: bool | None, registry: Registry
 ) -> Operation[Portal]:
     """The portal of a statement, with its first `size` rows `ready`.
 
@@ -72,7 +73,7 @@ def open_portal(
     """
     if not 1 <= size <= MOST_ROWS:
         raise ProgrammingError(f"size is a number of rows from 1 to {MOST_ROWS}, not {size!r}")
-    found, values = read_query(session, sql, params)
+    found, values = read_query(session, sql, params, registry)
     if found.several or found.copies:
         raise ProgrammingError("stream() takes one statement that gives rows, and no COPY")
     yield from ensure_begin(session)

@@ -12,39 +12,39 @@ from ..plans import StatementPlan
 from ..prepared import Ready
 from ..session import Session
 from .binding import Rows, execute_described, fetch, take_piecemeal, write_execution
+from .composing import AnyQuery, is_template, query_text, read_template
 from .extended import described_plan, execute, executemany, may_execute_again, prepared_plan
-from .literals import in_place, texts_of
-from .simple import Answers, Outcome, Result
+from .literals import in_place, merge, texts_of
+from .simple import Answers, Outcome, Result, command
 from .steps import ASK, Operation
-from .transactions import ensure_begin
+from .transactions import begin, ensure_begin
 from .types import learn, query
 
 #: Values for a query's placeholders, or None for a query that has none.
 Params: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
 
 
-def read_query(session: Session, sql: str | bytes, params: Params) -> tuple[statements.Query, Sequence[Any]]:
-    """The query with `$1` placeholders, and its values in that order. Without parameters its text stays as it is."""
-    text = sql if type(sql) is str else _text(sql)
+def read_query(
+    session: Session, sql: AnyQuery, params: Params, registry: Registry | None = None
+) -> tuple[statements.Query, Sequence[Any]]:
+    """The query with `$1` placeholders, and its values in that order. Without parameters its text stays as it is.
+
+    What a composition holds is written by `registry`, the session's where none is given.
+    """
     standard = session.standard_strings
+    if type(sql) is str:
+        text = sql
+    elif is_template(sql):
+        return read_template(sql, params, session.registry if registry is None else registry, standard)
+    else:
+        text = query_text(sql, session.registry if registry is None else registry)
     if params is None:
         return statements.plain(text, standard), ()
     found = statements.with_parameters(text, standard)
     return found, found.arrange(params)
 
 
-def _text(sql: str | bytes) -> str:
-    if isinstance(sql, bytes):
-        try:
-            return sql.decode("utf-8")
-        except UnicodeDecodeError as exc:
-            raise ProgrammingError(f"the query is not valid UTF-8: byte {exc.start + 1}, {exc.reason}") from exc
-    if not isinstance(sql, str):
-        raise ProgrammingError(f"a query is a str, not {type(sql).__name__}")
-    return sql
-
-
-def ready_for(session: Session, sql: str | bytes, params: Params, registry: Registry) -> Ready | None:
+def ready_for(session: Session, sql: AnyQuery, params: Params, registry: Registry) -> Ready | None:
     """The statement, where it is prepared and the parameters are its values as they stand; the quick way to it."""
     prepared = session.prepared
     if type(sql) is not str:
@@ -65,7 +65,7 @@ def ready_for(session: Session, sql: str | bytes, params: Params, registry: Regi
 
 
 def make_ready(
-    session: Session, sql: str | bytes, found: statements.Query, params: Params, registry: Registry
+    session: Session, sql: AnyQuery, found: statements.Query, params: Params, registry: Registry
 ) -> Ready | None:
     """The statement, where it is prepared; found by `ready_for` from now on where its parameters are a sequence."""
     plan = None if found.copies or (params is None and found.several) else prepared_plan(session, found.sql, registry)
@@ -79,7 +79,7 @@ def make_ready(
 
 def execute_query(
     session: Session,
-    sql: str | bytes,
+    sql: AnyQuery,
     params: Params = None,
     prepare: bool | None = None,
     registry: Registry | None = None,
@@ -94,7 +94,7 @@ def execute_query(
     ready, found = ready_for(session, sql, params, taken), None
     values: Any = params or ()  # of a statement that is ready no mapping
     if ready is None:
-        found, values = read_query(session, sql, params)
+        found, values = read_query(session, sql, params, taken)
         if found.copies and values:
             raise ProgrammingError("COPY takes no parameters; use cursor.copy(), which writes them in as literals")
     if not session.autocommit:
@@ -166,14 +166,17 @@ def _execute_described(
 
 def execute_many(
     session: Session,
-    sql: str | bytes,
+    sql: AnyQuery,
     params_rows: Iterable[Sequence[Any] | Mapping[str, Any]],
     returning: bool = False,
     prepare: bool | None = None,
     registry: Registry | None = None,
 ) -> Operation[tuple[int, Answers | list[Result]]]:
     """(rows touched in all, results) of one statement executed for each of the parameters; see `executemany`."""
-    found = statements.with_parameters(_text(sql), session.standard_strings)
+    if is_template(sql):
+        raise ProgrammingError("executemany() takes no template string, which has its values in it; use execute()")
+    text = query_text(sql, session.registry if registry is None else registry)
+    found = statements.with_parameters(text, session.standard_strings)
     if found.copies:
         raise ProgrammingError("COPY cannot be executed many times over; use cursor.copy()")
     yield from ensure_begin(session)
@@ -200,9 +203,49 @@ def _execute_each(
     return touched, results
 
 
-def with_literals(session: Session, sql: str | bytes, params: Params) -> Operation[str]:
+def merge_query(session: Session, sql: AnyQuery, params: Params, registry: Registry) -> str:
+    """The query with its values as constants in it."""
+    found, values = read_query(session, sql, params, registry)
+    return merge(found, values, registry)
+
+
+def execute_merged(session: Session, sql: str, registry: Registry) -> Operation[list[Result]]:
+    """The results of a query that has its values in it, in one round trip: by the simple protocol."""
+    yield from ensure_begin(session)
+    return (yield from query(session, sql, registry))
+
+
+def execute_each_merged(
+    session: Session, sql: AnyQuery, params_rows: Iterable[Any], returning: bool, registry: Registry
+) -> Operation[tuple[int, list[Result]]]:
+    """(rows touched in all, results) of a query executed for each of the parameters, with these in its text.
+
+    In autocommit mode it runs in a transaction of its own where none is open: all or nothing.
+    """
+    own = session.autocommit and session.transaction_status == "I"
+    yield from begin(session) if own else ensure_begin(session)
+    touched = 0
+    results: list[Result] = []
+    try:
+        for params in params_rows:
+            merged = merge_query(session, sql, params, registry)
+            for result in (yield from query(session, merged, registry)):
+                touched += max(result.row_count, 0)
+                if not returning:
+                    results.clear()
+                results.append(result)
+    except Exception:
+        if own and session.dead is None:
+            yield from command(session, "ROLLBACK")
+        raise
+    if own:
+        yield from command(session, "COMMIT")
+    return touched, results
+
+
+def with_literals(session: Session, sql: AnyQuery, params: Params, registry: Registry | None = None) -> Operation[str]:
     """The query with its values in it as literals that the server has quoted: for COPY, which takes no parameters."""
-    found, values = read_query(session, sql, params)
+    found, values = read_query(session, sql, params, registry)
     if not values:
         return found.sql
     if session.simple_only:
