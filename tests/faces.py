@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pgfast
@@ -16,6 +18,7 @@ from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncServerCursor, A
 from pgfast.connections.aio import AsyncPipelineBlock
 from pgfast.connections.aio_cursors import AsyncTypes
 from pgfast.connections.aio_stream import AsyncStream
+from pgfast.pool import AsyncConnectionPool, AsyncNullConnectionPool, ConnectionPool, NullConnectionPool
 from pgfast.replication import (
     AsyncBaseBackup,
     AsyncReplicationConnection,
@@ -28,6 +31,7 @@ _WRAPPED = (
     *(AsyncConnection, AsyncCursor, AsyncCopy, AsyncPipelineBlock, AsyncTransaction, AsyncTypes),
     AsyncServerCursor,
     *(AsyncReplicationConnection, AsyncReplicationStream, AsyncBaseBackup),
+    *(AsyncConnectionPool, AbstractAsyncContextManager),
 )
 
 
@@ -67,6 +71,27 @@ class Face:
             made = self.run(AsyncReplicationConnection.connect(conninfo, **settings))
         self._opened.append(made)
         return made
+
+    def pool(self, conninfo: Any = "", *, null: bool = False, **settings: Any) -> Any:
+        """A new pool, closed at the end of the test; it is open, but for `open=False`."""
+        if self._loop is None:
+            made: Any = (NullConnectionPool if null else ConnectionPool)(conninfo, **settings)
+        else:
+            cls: Any = AsyncNullConnectionPool if null else AsyncConnectionPool
+
+            async def make() -> Any:
+                return cls(conninfo, **settings)
+
+            made = self.run(make())
+        self._opened.append(made)
+        return made
+
+    def turn(self) -> None:
+        """Let others have a turn: tasks of the event loop, or threads."""
+        if self._loop is None:
+            time.sleep(0.001)
+        else:
+            self._loop.run_until_complete(asyncio.sleep(0.001))
 
     def run(self, value: Any) -> Any:
         """The value, awaited where it wants to be, wrapped where it is of the asynchronous face."""
@@ -117,7 +142,7 @@ class Wrapped:
         value = getattr(self.target, name)
         if not inspect.ismethod(value):
             return self.face.run(value)
-        return lambda *args, **keywords: self.face.run(value(*args, **keywords))
+        return lambda *args, **keywords: self.face.run(value(*map(target, args), **keywords))
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.target, name, value)
@@ -126,8 +151,8 @@ class Wrapped:
         return repr(self.target)
 
     def __enter__(self) -> Any:
-        self.face.run(self.target.__aenter__())
-        return self
+        entered = self.face.run(self.target.__aenter__())
+        return self if target(entered) is self.target else entered
 
     def __exit__(self, *exc: object) -> Any:
         return self.face.run(self.target.__aexit__(*exc))

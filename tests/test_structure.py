@@ -42,6 +42,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.replication": 6,
     "pgfast.frames": 6,
     "pgfast.api": 7,
+    "pgfast.pool": 7,
     "pgfast.cli": 7,
     "pgfast.embedded": 7,
     "pgfast": 7,

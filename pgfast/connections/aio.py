@@ -243,7 +243,8 @@ class AsyncConnection(BaseConnection, Generic[Row]):
             elif not self.closed and self._session.at_rest and self._two_phase is None:
                 await self.rollback()
         finally:
-            await self.close()
+            if self._slot is None:
+                await self.close()
 
     def __del__(self) -> None:
         # An __init__ that failed leaves nothing behind.
@@ -254,9 +255,23 @@ class AsyncConnection(BaseConnection, Generic[Row]):
                 link.loop.call_soon_threadsafe(link.close)
 
     async def close(self) -> None:
+        slot = self._slot
+        if slot is not None and slot.pool.close_returns:
+            await slot.pool.putconn(self)
+            return
         self._closed = True
         if os.getpid() == self._pid:
             await self._link.terminate(Deadline(None))
+
+    @property
+    def _in_use(self) -> bool:
+        return self._user is not None
+
+    def _let_go(self) -> None:
+        """Close the connection, not waiting for it to be closed."""
+        self._closed = True
+        if os.getpid() == self._pid:
+            self._link.say_goodbye()
 
     @property
     def types(self) -> AsyncTypes:

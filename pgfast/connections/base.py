@@ -39,6 +39,8 @@ class AnyLink(Protocol):
     @property
     def closed(self) -> bool: ...
     def fileno(self) -> int: ...
+    @property
+    def quiet(self) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -58,6 +60,8 @@ class BaseConnection:
     NotSupportedError: Final = errors.NotSupportedError
 
     cursor_factory: Any
+    #: The connection's place in the pool that has lent it, which takes it back: a block's end does not close it.
+    _slot: Any = None
 
     def __init__(self, link: AnyLink, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -126,6 +130,26 @@ class BaseConnection:
             )
         if self._two_phase is not None:
             raise ProgrammingError(f"{what} cannot be used in a two-phase transaction; use tpc_{what}")
+
+    # ------------------------------------------------------------ what a pool asks
+
+    def _is_quiet(self) -> bool:
+        """Whether the server has said nothing since the last answer, not even that it hangs up."""
+        return self._base_link.quiet
+
+    def _is_clean(self) -> bool:
+        """Whether somebody else may go on with it: at rest, outside of everything that was begun."""
+        return self._can_roll_back() and self._session.transaction_status == "I"
+
+    def _can_roll_back(self) -> bool:
+        """Whether nothing is under way that a rollback would not end."""
+        nothing_begun = self._pipeline is None and not self._transactions and self._two_phase is None
+        return nothing_begun and not self.closed and self._session.at_rest and not self._in_use
+
+    @property
+    def _in_use(self) -> bool:
+        """Whether a thread or task is carrying something out."""
+        return False
 
     # ------------------------------------------------------------ state
 

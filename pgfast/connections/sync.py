@@ -259,7 +259,8 @@ class Connection(BaseConnection, Generic[Row]):
             elif not self.closed and self._session.at_rest and self._two_phase is None:
                 self.rollback()
         finally:
-            self.close()
+            if self._slot is None:
+                self.close()
 
     def __del__(self) -> None:
         # An __init__ that failed leaves nothing behind.
@@ -269,6 +270,17 @@ class Connection(BaseConnection, Generic[Row]):
             link.close()
 
     def close(self) -> None:
+        slot = self._slot
+        if slot is not None and slot.pool.close_returns:
+            slot.pool.putconn(self)
+        else:
+            self._let_go()
+
+    @property
+    def _in_use(self) -> bool:
+        return self._holder != 0
+
+    def _let_go(self) -> None:
         self._closed = True
         if os.getpid() != self._pid:
             self._link.close()

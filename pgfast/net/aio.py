@@ -194,8 +194,15 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def terminate(self, deadline: Deadline) -> None:
-        """Say goodbye and close, waiting for what was written before, within the deadline and sockets.GRACE_S."""
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come that was not asked for, not even the end of the stream."""
+        if self._fresh or self._ended or self._cause is not None:
+            return False
+        return sockets.is_quiet(self.fileno())
+
+    def say_goodbye(self) -> None:
+        """Say goodbye and close, which the event loop does when what was written before is sent."""
         if self._transport is None:
             return
         if self.session.dead is None:
@@ -203,6 +210,12 @@ class Link(asyncio.BufferedProtocol):
             if not self.unsent and not self.closed:
                 self._write(self._transport, goodbye)
         self._transport.close()
+
+    async def terminate(self, deadline: Deadline) -> None:
+        """Say goodbye and close, waiting for what was written before, within the deadline and sockets.GRACE_S."""
+        if self._transport is None:
+            return
+        self.say_goodbye()
         left = deadline.remaining()
         done, _ = await asyncio.wait(
             [self._gone], timeout=sockets.GRACE_S if left is None else min(left, sockets.GRACE_S)

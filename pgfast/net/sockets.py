@@ -7,6 +7,7 @@ the drivers' business.
 from __future__ import annotations
 
 import ipaddress
+import select
 import socket
 import struct
 import sys
@@ -48,6 +49,17 @@ class Address:
     name: str
     given: list[socket.socket] = field(default_factory=list, compare=False)
     source: SocketSource | None = None
+
+
+def is_quiet(descriptor: int) -> bool:
+    """Whether there is nothing to be read from a socket, not even the end of the stream."""
+    if descriptor < 0:
+        return False
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
+    return not select.select([descriptor], [], [], 0)[0]
 
 
 def resolve(info: ConnInfo) -> Future[list[Address]]:

@@ -99,6 +99,11 @@ class Link:
         """The socket's descriptor, -1 when closed."""
         return self._sock.fileno()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come that was not asked for, not even the end of the stream."""
+        return sockets.is_quiet(self._sock.fileno())
+
     def close(self) -> None:
         """Close the socket, saying nothing to the server."""
         self._sock.close()
