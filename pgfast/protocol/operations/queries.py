@@ -11,10 +11,12 @@ from .. import frontend, statements
 from ..plans import StatementPlan
 from ..prepared import Ready
 from ..session import Session
+from .adapting import is_adapted
 from .binding import Rows, execute_described, fetch, take_piecemeal, write_execution
 from .composing import AnyQuery, is_template, query_text, read_template
-from .extended import described_plan, execute, executemany, may_execute_again, prepared_plan
+from .extended import described_plan, execute, may_execute_again, prepared_plan
 from .literals import in_place, merge, texts_of
+from .many import executemany
 from .simple import Answers, Outcome, Result, command
 from .steps import ASK, Operation
 from .transactions import begin, ensure_begin
@@ -107,9 +109,8 @@ def execute_query(
     plan, was_idle = ready[2], session.transaction_status == "I"
     try:
         write_execution(session, plan, values, frontend.EXECUTE_AND_SYNC)
-    except DataError:  # the parameters may be of other types now; raised again by who asks the server
-        session.prepared.drop_statement(plan.statement)
-        return (yield from _execute(session, ready[0], tuple(values), prepare, taken))
+    except DataError:
+        return (yield from _execute_refused(session, ready[0], plan, tuple(values), prepare, taken))
     session.expect_execution()
     unsent = yield ASK
     done = None if unsent else session.take_single(plan.rows)
@@ -136,7 +137,8 @@ def _execute_asking(
         return (yield from query(session, found.sql, registry))
     if session.simple_only:
         return (yield from query(session, in_place(found, values), registry))
-    plan = described_plan(session, found.sql, prepare, registry) if found.planned else None
+    planned = found.planned and not is_adapted(session, found.sql, values)
+    plan = described_plan(session, found.sql, prepare, registry) if planned else None
     if plan is not None:
         executed = yield from _execute_described(session, found.sql, plan, values)
         if executed is not None:
@@ -151,6 +153,21 @@ def _execute(
     rows = Rows()
     result = yield from execute(session, sql, values, rows, prepare, registry)
     return result.tag, result.fields, rows.rows
+
+
+def _execute_refused(
+    session: Session, sql: str, plan: StatementPlan, values: Sequence[Any], prepare: bool | None, registry: Registry
+) -> Operation[Outcome]:
+    """What a prepared statement gives whose values do not fit its plan: adapted, or with the server asked again, since
+    the parameters may be of other types now. Raises as `execute`."""
+    if plan.rules.adapts:
+        try:
+            return (yield from _execute(session, sql, values, prepare, registry))
+        except DataError as exc:
+            if exc.parameter_types is None:
+                raise
+    session.prepared.drop_statement(plan.statement)
+    return (yield from _execute(session, sql, values, prepare, registry))
 
 
 def _execute_described(
