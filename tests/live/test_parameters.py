@@ -260,6 +260,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 def test_what_does_not_fit_is_refused_before_anything_is_sent(
     conn: pgfast.Connection, kind: str, value: Any, text: str
 ) -> None:
+    conn.types.configure(parameters="strict")
     for prepare in (False, True):
         with pytest.raises(DataError, match=text) as refused:
             conn.execute(f"select $1::{kind}", (value,), prepare=prepare)

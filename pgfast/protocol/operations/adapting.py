@@ -73,11 +73,16 @@ def adapted(
     key = (sql, tuple(map(type, params)))
     known = adaptations.get(key) or Adaptation(sql, ())
     tried = {known}
+    prepared = session.prepared.find(known.sql) is not None
     while True:
         try:
             found = yield from run(known.sql, known.texts)
         except (DatabaseError, Undecided) as exc:
             refusal = exc.refusal if isinstance(exc, Undecided) else exc
+            if prepared and refusal.parameter_types is not None:  # the parameters may be of other types by now
+                session.prepared.drop(known.sql)
+                prepared = False
+                continue
             again = _adaptation(session, registry, known, params, exc, undecided)
             if again is None or again in tried or len(tried) == _ATTEMPTS:
                 adaptations.pop(key, None)

@@ -159,6 +159,9 @@ class _Many:
             except _NotSo as stop:
                 if stop.number != done:
                     tried.clear()
+                if prepared and stop.refusal.parameter_types is not None:
+                    session.prepared.drop(self._known.sql)  # its parameters may be of other types by now
+                    continue
                 self._known = stop.known
                 if self._known in tried:
                     raise stop.refusal from stop.refusal.__cause__

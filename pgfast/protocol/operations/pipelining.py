@@ -249,7 +249,7 @@ def _added(session: Session, pipeline: Pipeline, plan: StatementPlan, params: Se
     try:
         return pipeline.add(session, plan, params)
     except DataError as exc:
-        if exc.parameter_types is None or not plan.rules.adapts:
+        if exc.parameter_types is None:
             raise
         return None
 

@@ -109,8 +109,8 @@ def execute_query(
     plan, was_idle = ready[2], session.transaction_status == "I"
     try:
         write_execution(session, plan, values, frontend.EXECUTE_AND_SYNC)
-    except DataError:
-        return (yield from _execute_refused(session, ready[0], plan, tuple(values), prepare, taken))
+    except DataError:  # as is decided where the server can be asked
+        return (yield from _execute(session, ready[0], tuple(values), prepare, taken))
     session.expect_execution()
     unsent = yield ASK
     done = None if unsent else session.take_single(plan.rows)
@@ -153,21 +153,6 @@ def _execute(
     rows = Rows()
     result = yield from execute(session, sql, values, rows, prepare, registry)
     return result.tag, result.fields, rows.rows
-
-
-def _execute_refused(
-    session: Session, sql: str, plan: StatementPlan, values: Sequence[Any], prepare: bool | None, registry: Registry
-) -> Operation[Outcome]:
-    """What a prepared statement gives whose values do not fit its plan: adapted, or with the server asked again, since
-    the parameters may be of other types now. Raises as `execute`."""
-    if plan.rules.adapts:
-        try:
-            return (yield from _execute(session, sql, values, prepare, registry))
-        except DataError as exc:
-            if exc.parameter_types is None:
-                raise
-    session.prepared.drop_statement(plan.statement)
-    return (yield from _execute(session, sql, values, prepare, registry))
 
 
 def _execute_described(
