@@ -251,8 +251,13 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         link = getattr(self, "_link", None)
         if link is not None and not link.closed and os.getpid() == self._pid:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=1)
-            if not link.loop.is_closed():
-                link.loop.call_soon_threadsafe(link.close)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Close without a word to the server and without waiting, in any thread."""
+        self._closed = True
+        if not self._link.loop.is_closed():
+            self._link.loop.call_soon_threadsafe(self._link.close)
 
     async def close(self) -> None:
         slot = self._slot

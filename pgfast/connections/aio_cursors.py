@@ -201,8 +201,7 @@ class AsyncCursor(BaseCursor[Row]):
                 return
 
     async def close(self) -> None:
-        self._closed = True
-        self._show(())
+        self._close()
 
 
 @docstrings.document(docstrings.COPY)

@@ -103,6 +103,10 @@ class BaseCursor(Generic[Row]):
             raise InterfaceError("the cursor is closed")
         self._show(())
 
+    def _close(self) -> None:
+        self._closed = True
+        self._show(())
+
     def _show(self, results: Sequence[Result] | Answers, total: int | None = None) -> None:
         """Make these the results, the first of them the current one;
 

@@ -211,8 +211,7 @@ class Cursor(BaseCursor[Row]):
                 return
 
     def close(self) -> None:
-        self._closed = True
-        self._show(())
+        self._close()
 
 
 @docstrings.document(docstrings.COPY)
