@@ -48,6 +48,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.pool": 7,
     "pgfast.cli": 7,
     "pgfast.embedded": 7,
+    "pgfast.sqlalchemy": 7,
     "pgfast": 7,
 }
 #: What each floor must not know (DESIGN: sans-I/O).
@@ -59,7 +60,7 @@ FORBIDDEN: Final[dict[str, frozenset[str]]] = {
     "pgfast.kernels": frozenset({"socket", "selectors", "select", "asyncio", "ssl", "time", "threading"}),
 }
 #: Modules that stand on an extra's library. Everybody else imports them inside functions only.
-ON_EXTRAS: Final = ("pgfast.frames", "pgfast.cli")
+ON_EXTRAS: Final = ("pgfast.frames", "pgfast.cli", "pgfast.sqlalchemy")
 #: Modules beyond their limit (the codec pair and its kernels 900 lines, everything else 600), with the reason.
 LONG: Final[dict[str, str]] = {
     "pgfast.errors.sqlstates": "written by a program, one class per SQLSTATE",

@@ -43,8 +43,8 @@ class AdaptedCursor:
     def arraysize(self, value: int) -> None:
         self._cursor.arraysize = value
 
-    def execute(self, operation: Any, parameters: Any = None) -> AdaptedCursor:
-        await_only(self._cursor.execute(operation, parameters))
+    def execute(self, operation: Any, parameters: Any = None, **options: Any) -> AdaptedCursor:
+        await_only(self._cursor.execute(operation, parameters, **options))
         return self
 
     def executemany(self, operation: Any, seq_of_parameters: Any) -> None:
@@ -98,7 +98,6 @@ class PgfastAdaptedConnection(AdaptedConnection):
     """`pgfast.AsyncConnection` as SQLAlchemy's pool and engine use it; `driver_connection` is the connection itself."""
 
     __slots__ = ()
-    _connection: pgfast.AsyncConnection[Any]
 
     def __init__(self, connection: pgfast.AsyncConnection[Any]) -> None:
         self._connection = connection

@@ -21,10 +21,12 @@ from sqlalchemy.exc import InvalidRequestError
 from ..protocol.operations import Result
 
 _NAME: Final = r'(?:"(?:[^"]|"")*"|[^\W\d][\w$]*)'
-_INSERT: Final = re.compile(rf"INSERT INTO ({_NAME}(?:\.{_NAME})?) \(({_NAME}(?:, {_NAME})*)\) VALUES \((.*)\)", re.DOTALL)
+_INSERT: Final = re.compile(
+    rf"INSERT INTO ({_NAME}(?:\.{_NAME})?) \(({_NAME}(?:, {_NAME})*)\) VALUES \((.*)\)", re.DOTALL
+)
 _COLUMN: Final = re.compile(_NAME)
 #: One parameter with its cast, and what stands between it and the next.
-_VALUE: Final = re.compile(rf'%\(([^)]*)\)s(?:::((?:{_NAME}|[ .]|\[\]|\(\d+(?:, ?\d+)*\))+))?(?:, |$)')
+_VALUE: Final = re.compile(rf"%\(([^)]*)\)s(?:::((?:{_NAME}|[ .]|\[\]|\(\d+(?:, ?\d+)*\))+))?(?:, |$)")
 
 #: What is asked of the table ($1) whose columns ($2) take parameters of these types ($3, NULL: without a cast).
 _CATALOGUE: Final = """

@@ -80,6 +80,11 @@ class PgfastDialect(_psycopg_common._PGDialect_common_psycopg):
 
         return PgfastAsyncDialect
 
+    @classmethod
+    def load_provisioning(cls) -> None:
+        """SQLAlchemy's test suite prepares its databases as it does for its own dialects."""
+        base.PGDialect.load_provisioning()
+
     # ------------------------------------------------------------ connecting
 
     def create_connect_args(self, url: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -116,11 +121,12 @@ class PgfastDialect(_psycopg_common._PGDialect_common_psycopg):
             self.insert_executemany_returning = False
 
     def do_ping(self, dbapi_connection: Any) -> bool:
-        """True where the server answers an empty query; it begins no transaction."""
+        """True where the server answers an empty query, which begins no transaction and is one question once it is
+        prepared."""
         autocommit = dbapi_connection.autocommit
         dbapi_connection.autocommit = True
         try:
-            dbapi_connection.cursor().execute("")
+            dbapi_connection.cursor().execute("", prepare=True)
         finally:
             if not dbapi_connection.closed:
                 dbapi_connection.autocommit = autocommit

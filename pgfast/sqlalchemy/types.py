@@ -21,6 +21,8 @@ from ..values import Multirange, Range
 Processor = Callable[[Any], Any]
 
 _COMMON: Final = _psycopg_common._PGDialect_common_psycopg.colspecs
+_NUMERIC: Final[Any] = _COMMON[sqltypes.Numeric]
+_FLOAT: Final[Any] = _COMMON[sqltypes.Float]
 
 
 class PgfastString(sqltypes.String):
@@ -39,13 +41,13 @@ class PgfastBigInteger(sqltypes.BigInteger):
     render_bind_cast = True
 
 
-class PgfastNumeric(_COMMON[sqltypes.Numeric]):
+class PgfastNumeric(_NUMERIC):
     """Its cast has no precision (see `dialect.PgfastCompiler`): that of a column is the column's to apply."""
 
     render_bind_cast = True
 
 
-class PgfastFloat(_COMMON[sqltypes.Float]):
+class PgfastFloat(_FLOAT):
     render_bind_cast = True
 
 

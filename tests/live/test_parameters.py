@@ -288,3 +288,12 @@ def test_what_a_values_own_code_raises_is_the_cause(conn: pgfast.Connection) -> 
         conn.execute("select $1::int4range", (Broken(),))
     assert isinstance(refused.value.__cause__, ZeroDivisionError)
     assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_several_statements_may_come_with_no_parameters_in_any_container(auto: Any) -> None:
+    containers: list[Any] = [None, (), [], {}]
+    for nothing in containers:
+        cursor = auto.execute("select 1; select 2", nothing)
+        assert cursor.fetchall() == [(1,)]
+        assert cursor.nextset()
+        assert cursor.fetchall() == [(2,)]

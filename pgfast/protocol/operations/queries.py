@@ -104,7 +104,7 @@ def execute_query(
     if found is not None:
         ready = make_ready(session, sql, found, params, taken)
         if ready is None:
-            return (yield from _execute_asking(session, found, params is None, values, prepare, taken))
+            return (yield from _execute_asking(session, found, not len(values), values, prepare, taken))
     assert ready is not None, "it was found or made"
     plan, was_idle = ready[2], session.transaction_status == "I"
     try:
