@@ -2,7 +2,7 @@
 
 Law of this file: they differ from the other cursors in one thing, that the server sees constants and no parameters. So
 it takes parameters wherever it takes constants, several statements with parameters, and each query in one round trip;
-results come in text unless `binary` says otherwise, and nothing is prepared.
+results come in text, and nothing is prepared.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ class ClientBinding(BaseCursor[Row]):
 
     _connection: Any
     _own_registry: Registry | None
+    _merged: str | None = None
+
+    @property
+    def merged_query(self) -> str | None:
+        """The query that was executed last, with the parameters in it; None where none was."""
+        return self._merged
 
     def mogrify(self, query: AnyQuery, params: Params = None) -> str:
         """The query as `execute` sends it: with the parameters in it, as constants.
@@ -43,19 +49,12 @@ class ClientCursor(ClientBinding[Row], Cursor[Row]):
     """A cursor that writes parameters into the text of its queries."""
 
     def execute(
-        self,
-        query: AnyQuery,
-        params: Params = None,
-        *,
-        prepare: bool | None = None,
-        binary: bool | None = None,
-        timeout: float | None = None,
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> Cursor[Row]:
         connection = self._connection
-        merged = self.mogrify(query, params)
-        wanted = self._binary if binary is None else binary
-        if wanted or connection._pipeline is not None:
-            return super().execute(merged, None, prepare=False, binary=wanted, timeout=timeout)
+        merged = self._merged = self.mogrify(query, params)
+        if connection._pipeline is not None:
+            return super().execute(merged, None, prepare=False, timeout=timeout)
         self._reset()
         operation = operations.execute_merged(connection._session, merged, self._registry)
         self._show(connection._run(operation, timeout))
@@ -83,10 +82,9 @@ class ClientCursor(ClientBinding[Row], Cursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
-        binary: bool | None = None,
         timeout: float | None = None,
     ) -> Iterator[Row]:
-        return super().stream(self.mogrify(query, params), None, size=size, prepare=False, binary=binary, timeout=timeout)
+        return super().stream(self.mogrify(query, params), None, size=size, prepare=False, timeout=timeout)
 
 
 @docstrings.document(docstrings.CLIENT_CURSOR)
@@ -94,19 +92,12 @@ class AsyncClientCursor(ClientBinding[Row], AsyncCursor[Row]):
     """A cursor that writes parameters into the text of its queries."""
 
     async def execute(
-        self,
-        query: AnyQuery,
-        params: Params = None,
-        *,
-        prepare: bool | None = None,
-        binary: bool | None = None,
-        timeout: float | None = None,
+        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
     ) -> AsyncCursor[Row]:
         connection = self._connection
-        merged = self.mogrify(query, params)
-        wanted = self._binary if binary is None else binary
-        if wanted or connection._pipeline is not None:
-            return await super().execute(merged, None, prepare=False, binary=wanted, timeout=timeout)
+        merged = self._merged = self.mogrify(query, params)
+        if connection._pipeline is not None:
+            return await super().execute(merged, None, prepare=False, timeout=timeout)
         self._reset()
         operation = operations.execute_merged(connection._session, merged, self._registry)
         self._show(await connection._run(operation, timeout))
@@ -134,7 +125,6 @@ class AsyncClientCursor(ClientBinding[Row], AsyncCursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
-        binary: bool | None = None,
         timeout: float | None = None,
     ) -> AsyncStream[Row]:
-        return super().stream(self.mogrify(query, params), None, size=size, prepare=False, binary=binary, timeout=timeout)
+        return super().stream(self.mogrify(query, params), None, size=size, prepare=False, timeout=timeout)

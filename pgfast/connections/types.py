@@ -37,6 +37,10 @@ class BaseTypes:
         """Read values of a composite type as objects of a class; see `pgfast.types.register_composite`."""
         self._registry.register_composite(name, cls)
 
+    def declare(self, cls: type, name: str | int) -> None:
+        """Take values of a class for values of a type; see `pgfast.types.declare`."""
+        self._registry.declare(cls, name)
+
     def configure(self, **policies: Any) -> None:
         """Choose policies, named as the fields of `pgfast.types.Policies`."""
         self._registry.configure(**policies)

@@ -11,25 +11,28 @@ from __future__ import annotations
 
 from ..values import Array, Interval, Multirange, Range
 from .catalogue import TypeInfo
-from .coerce import Json
+from .coerce import Json, Jsonb
 from .policies import Policies
 from .registry import PROCESS, Registry
 
 register = PROCESS.register
 register_enum = PROCESS.register_enum
 register_composite = PROCESS.register_composite
+declare = PROCESS.declare
 configure = PROCESS.configure
 
 __all__ = [
     "Array",
     "Interval",
     "Json",
+    "Jsonb",
     "Multirange",
     "Policies",
     "Range",
     "Registry",
     "TypeInfo",
     "configure",
+    "declare",
     "register",
     "register_composite",
     "register_enum",

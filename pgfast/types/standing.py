@@ -35,7 +35,7 @@ from ..values import (
 )
 from ..values.lsn import LSN
 from .arrays import render_array
-from .coerce import Json, plain_value, to_interval, to_timestamp, to_timestamptz
+from .coerce import Json, Jsonb, plain_value, to_interval, to_timestamp, to_timestamptz
 from .forms import EXTENSIONS, FORMS
 from .forms.form import Form
 from .registration import TypeKey
@@ -49,12 +49,12 @@ from .writing import json_writer
 #: (text form, name of the type as SQL has it or None); a value that stands for NULL is None itself.
 Standing: TypeAlias = "tuple[str, str | None] | None"
 
-#: Ranges by their bounds' type. Integers have none: the server casts int4range to no other range.
+#: Ranges by their bounds' type. Integers and times without a zone have none: the server casts int4range and tsrange to
+#: no other range, and takes their text for any.
 _RANGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "numeric": "numrange",
         "date": "daterange",
-        "timestamp": "tsrange",
         "timestamptz": "tstzrange",
     }
 )
@@ -65,10 +65,11 @@ _DELIMITERS: Final = MappingProxyType({"box": ";"})
 def standing_for(value: Any, registry: Registry) -> Standing:
     """What the value stands for. Raises TypeError for a class that stands for nothing, ValueError for what it cannot
     say exactly."""
-    writer = _WRITERS.get(type(value))
+    declared = registry.declares(type(value))
+    writer = None if declared is not None else _WRITERS.get(type(value))
     if writer is not None:
         return writer(value, registry)
-    key = registry.key_of_class(type(value))
+    key = declared or registry.key_of_class(type(value))
     if key is not None:
         return _registered(value, key, registry)
     value = plain_value(value)
@@ -100,6 +101,11 @@ def _form(found: Any) -> Form:
     return found if isinstance(found, Form) else found("bytes")
 
 
+def _extension(name: str) -> Form | None:
+    """The form of an extension's type, None where there is none of this name."""
+    return next((_form(EXTENSIONS[key]) for key in EXTENSIONS if key[0] == name), None)
+
+
 def _rendered(form: Form, value: Any, name: str | None) -> Standing:
     text = form.render(value)
     return None if text is None else (text, name)
@@ -120,7 +126,8 @@ def _as_written(name: str) -> Callable[[Any, Registry], Standing]:
 
 def _by_form(name: str, typed: bool = True) -> Callable[[Any, Registry], Standing]:
     """The writer of a class that has a form; `typed` says that every database has its type."""
-    form = FORMS[name] if typed else next(_form(EXTENSIONS[key]) for key in EXTENSIONS if key[0] == name)
+    form = FORMS[name] if typed else _extension(name)
+    assert isinstance(form, Form), "it has one way to be written"
     return lambda value, registry: _rendered(form, value, name if typed else None)
 
 
@@ -232,6 +239,9 @@ def _registered(value: Any, key: TypeKey, registry: Registry) -> Standing:
         return None if text is None else (text, info.sql)
     if isinstance(value, Enum):
         return to_label(value), _sql_name(key)
+    form = _extension(key[1]) if isinstance(key, tuple) else None
+    if form is not None:
+        return _rendered(form, value, _sql_name(key))
     raise TypeError(
         f"{type(value).__name__} is registered for a type that the driver does not know yet; load it first by "
         "conn.types.load(), with the name that it was registered by"
@@ -271,6 +281,7 @@ _WRITERS: Final[Mapping[type, _Writer]] = MappingProxyType(
         IPv6Network: _as_written("cidr"),
         LSN: _as_written("pg_lsn"),
         Json: _wrapped_json,
+        Jsonb: _json,
         dict: _json,
         list: _array,
         tuple: _record,

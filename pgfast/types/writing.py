@@ -86,7 +86,7 @@ def json_writer(rules: Rules) -> Hook:
 
     def to_json(value: Any) -> str | bytes:
         if isinstance(value, Json):
-            return dumps(value.value)
+            return (value.dumps or dumps)(value.value)
         if isinstance(value, str):
             return str.__str__(value)
         if isinstance(value, (bytes, bytearray, memoryview)):

@@ -48,6 +48,11 @@ class Range(Generic[T]):
         raise AttributeError("a Range cannot be changed; make another")
 
     @property
+    def _bounds(self) -> str | None:
+        """The marks, None of an empty range: Django writes ranges by them (RangeField.value_to_string)."""
+        return None if self.isempty else self.bounds
+
+    @property
     def lower_inc(self) -> bool:
         """Whether the lower bound belongs to the range."""
         return self.bounds[0] == "["

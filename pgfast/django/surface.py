@@ -1,0 +1,100 @@
+"""What Django's modules find where they import psycopg.
+
+Law of this file: names that Django's own modules import, nothing more.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, Final
+
+from .. import (
+    Binary,
+    ClientCursor,
+    Connection,
+    Cursor,
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    ServerCursor,
+    Warning,
+    errors,
+    sql,
+)
+from .. import const as _const
+from ..connections.client_cursors import ClientBinding
+from ..protocol.operations import AnyQuery, Params
+
+__all__ = [
+    "Binary",
+    "ClientCursor",
+    "Connection",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "ServerCursor",
+    "Warning",
+    "__version__",
+    "adapters",
+    "client_cursor",
+    "connect",
+    "errors",
+    "pq",
+    "sql",
+    "types",
+]
+
+#: The version of psycopg whose surface this is: Django demands one.
+__version__ = "3.3.0"
+
+connect = Connection.connect
+
+
+class _MergingMixin(ClientBinding[Any]):
+    """Makes a server's cursor write parameters into the query that it is declared for."""
+
+    def execute(self, query: AnyQuery, params: Params = None, **given: Any) -> Any:
+        """The cursor itself, declared for the query with the parameters in it."""
+        merged = self._merged = self.mogrify(query, params)
+        declared: Any = super()
+        return declared.execute(merged, None, **given)
+
+
+class _TypeInfo:
+    """A type that Django has looked up, to be made known to a connection: pgfast looks types up by itself."""
+
+    def __init__(self, name: str, oid: int, array_oid: int) -> None:
+        self.name = name
+        self.oid = oid
+        self.array_oid = array_oid
+
+    def register(self, context: Any = None) -> None:
+        """Nothing is left to be done."""
+
+
+def _register_hstore(info: _TypeInfo, context: Any = None) -> None:
+    """Write dicts as hstore on this connection: Django wraps what is to be JSON."""
+    context.types.declare(dict, "hstore")
+
+
+client_cursor: Final = SimpleNamespace(ClientCursorMixin=_MergingMixin)
+pq: Final = SimpleNamespace(Format=SimpleNamespace(TEXT=_const.TEXT, BINARY=_const.BINARY))
+adapters: Final = SimpleNamespace(types={"timestamptz": SimpleNamespace(oid=_const.OID_TIMESTAMPTZ)})
+types: Final = SimpleNamespace(
+    TypeInfo=_TypeInfo,
+    hstore=SimpleNamespace(register_hstore=_register_hstore),
+    numeric=SimpleNamespace(Int2=int, Int4=int, Int8=int),
+)
