@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.backends.postgresql import base, operations
 
 from .. import ClientCursor, DataError, ProgrammingError, TransactionStatus
+from ..types import Jsonb
 from .reading import read_as_django, read_in_zone
 
 #: Backends that would find pgfast where they import psycopg.
@@ -22,6 +23,10 @@ class DatabaseOperations(operations.DatabaseOperations):
     """What Django says in SQL."""
 
     compiler_module = "pgfast.django.compiler"
+
+    def adapt_json_value(self, value: Any, encoder: Any) -> Jsonb:
+        """The value as JSON, written here, so that what the encoder raises reaches the program as it is."""
+        return Jsonb(operations.get_json_dumps(encoder)(value), str)
 
     def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str | None:
         """What the cursor has executed, with its parameters in it, for logs; None where they do not fit the query."""

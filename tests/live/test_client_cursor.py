@@ -171,22 +171,23 @@ def test_what_is_no_query_is_refused(auto: Any) -> None:
 # ---------------------------------------------------------------- template strings
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="the language has no template strings before Python 3.14")
-def test_template_strings_are_queries(auto: Any) -> None:
-    made: Callable[..., Any] = eval(
-        "lambda x, name, inner: t'select {x} as {name:i}, {name}::text, {x:l}, {x:s}::int, {inner:q}'"
-    )
-    template = made(5, 'a"b', eval("t'1'"))
-    cursor = auto.execute(template)
-    assert cursor.fetchone() == (5, 'a"b', 5, 5, 1)
-    assert cursor.description[0].name == 'a"b'
-    client = client_cursor(auto)
-    assert client.mogrify(template) == 'select 5 as "a""b", \'a"b\'::text, 5, 5::int, 1'
-    assert client.execute(template).fetchone() == (5, 'a"b', 5, 5, 1)
-    assert list(auto.cursor().stream(template)) == [(5, 'a"b', 5, 5, 1)]
-    with auto.cursor().copy(eval("lambda n: t'copy (select {n}::int) to stdout'")(7)) as copy:
-        assert list(copy.rows()) == [("7",)]
-    with pytest.raises(TypeError, match="none can be given beside it"):
-        auto.execute(template, (1,))
-    with pytest.raises(pgfast.ProgrammingError, match="executemany"):
-        auto.cursor().executemany(template, [(1,)])
+if sys.version_info >= (3, 14):  # before it the language has none; tests/test_sql.py has their reading
+
+    def test_template_strings_are_queries(auto: Any) -> None:
+        made: Callable[..., Any] = eval(
+            "lambda x, name, inner: t'select {x}::int as {name:i}, {name}::text, {x:l}, {x:s}::int, {inner:q}'"
+        )
+        template = made(5, 'a"b', eval("t'1'"))
+        cursor = auto.execute(template)
+        assert cursor.fetchone() == (5, 'a"b', 5, 5, 1)
+        assert cursor.description[0].name == 'a"b'
+        client = client_cursor(auto)
+        assert client.mogrify(template) == 'select 5::int as "a""b", \'a"b\'::text, 5, 5::int, 1'
+        assert client.execute(template).fetchone() == (5, 'a"b', 5, 5, 1)
+        assert list(auto.cursor().stream(template)) == [(5, 'a"b', 5, 5, 1)]
+        with auto.cursor().copy(eval("lambda n: t'copy (select {n}::int) to stdout'")(7)) as copy:
+            assert list(copy.rows()) == [("7",)]
+        with pytest.raises(TypeError, match="none can be given beside it"):
+            auto.execute(template, (1,))
+        with pytest.raises(pgfast.ProgrammingError, match="executemany"):
+            auto.cursor().executemany(template, [(1,)])

@@ -129,6 +129,11 @@ def test_values_of_every_field_come_back(item: Any, alias: str) -> None:
         assert item.objects.using(alias).filter(**{name: FULL[name]}).count() == 1, name
 
 
+def test_what_the_encoder_of_a_field_raises_is_raised_as_it_is(item: Any) -> None:
+    with pytest.raises(TypeError, match="UUID is not JSON serializable"):
+        item.objects.create(name="x", facts={"id": UUID(int=1)})
+
+
 def test_all_of_it_works_without_psycopg(dsn: str) -> None:
     run_alone(
         f"""
