@@ -2,7 +2,8 @@
 
 Every connection through it is served by one thread. `cut_after` names the direction and the number of bytes that are
 still passed on; both sides are closed then. `counts` tells how many bytes went each way over the last connection,
-`openings` how each connection began. With `piece_bytes` it passes on so many bytes at once and no more.
+`openings` how each connection began, `turns` how often a client spoke after its server had. With `piece_bytes` it
+passes on so many bytes at once and no more.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class CuttingProxy:
         self.counts = {TO_CLIENT: 0, TO_SERVER: 0}
         self.cut_after: tuple[str, int] | None = None
         self.openings: list[bytes] = []
+        self.turns = 0
         self._server_port = port
         self._piece_bytes = piece_bytes
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -67,6 +69,7 @@ class CuttingProxy:
             directions = {client: (server, TO_SERVER), server: (client, TO_CLIENT)}
             if cut is not None and cut[1] == 0:
                 return
+            last = TO_CLIENT
             while True:
                 for source in select.select([client, server], [], [], 30)[0]:
                     target, name = directions[source]
@@ -77,6 +80,8 @@ class CuttingProxy:
                         if cut is not None and cut[0] == name:
                             data = data[: cut[1] - counts[name]]
                         counts[name] += len(data)  # before anybody sees them
+                        self.turns += name == TO_SERVER and last == TO_CLIENT
+                        last = name
                         target.sendall(data)
                     except OSError:
                         return

@@ -36,6 +36,9 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.net": 4,
     "pgfast.rows": 5,
     "pgfast.sql": 5,
+    "pgfast.conninfo": 7,
+    "pgfast.copy": 7,
+    "pgfast.pq": 7,
     "pgfast.connections": 5,
     "pgfast.bulk": 6,
     "pgfast.columns": 6,
@@ -46,6 +49,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.cli": 7,
     "pgfast.django": 7,
     "pgfast.embedded": 7,
+    "pgfast.sqlalchemy": 7,
     "pgfast": 7,
 }
 #: What each floor must not know (DESIGN: sans-I/O).
@@ -57,7 +61,7 @@ FORBIDDEN: Final[dict[str, frozenset[str]]] = {
     "pgfast.kernels": frozenset({"socket", "selectors", "select", "asyncio", "ssl", "time", "threading"}),
 }
 #: Modules that stand on an extra's library. Everybody else imports them inside functions only.
-ON_EXTRAS: Final = ("pgfast.frames", "pgfast.cli", "pgfast.django")
+ON_EXTRAS: Final = ("pgfast.frames", "pgfast.cli", "pgfast.django", "pgfast.sqlalchemy")
 #: Modules beyond their limit (the codec pair and its kernels 900 lines, everything else 600), with the reason.
 LONG: Final[dict[str, str]] = {
     "pgfast.errors.sqlstates": "written by a program, one class per SQLSTATE",

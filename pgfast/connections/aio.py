@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
 from .. import const
-from ..errors import InterfaceError, ProgrammingError, TimeoutError
+from ..errors import CancellationTimeout, InterfaceError, ProgrammingError, TimeoutError
 from ..net import aio as driver
 from ..net import aio_connect
 from ..net import conninfo as settings
@@ -251,8 +251,13 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         link = getattr(self, "_link", None)
         if link is not None and not link.closed and os.getpid() == self._pid:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=1)
-            if not link.loop.is_closed():
-                link.loop.call_soon_threadsafe(link.close)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Close without a word to the server and without waiting, in any thread."""
+        self._closed = True
+        if not self._link.loop.is_closed():
+            self._link.loop.call_soon_threadsafe(self._link.close)
 
     async def close(self) -> None:
         slot = self._slot
@@ -279,16 +284,22 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         return AsyncTypes(self, self._session.registry)
 
     @overload
-    def cursor(self) -> AsyncCursor[Row]: ...
+    def cursor(self, *, binary: bool | None = None) -> AsyncCursor[Row]: ...
     @overload
-    def cursor(self, *, row_factory: RowFactory[R]) -> AsyncCursor[R]: ...
+    def cursor(self, *, row_factory: RowFactory[R], binary: bool | None = None) -> AsyncCursor[R]: ...
     @overload
     def cursor(
-        self, name: str, *, scrollable: bool | None = None, withhold: bool = False
+        self, name: str, *, scrollable: bool | None = None, withhold: bool = False, binary: bool | None = None
     ) -> AsyncServerCursor[Row]: ...
     @overload
     def cursor(
-        self, name: str, *, row_factory: RowFactory[R], scrollable: bool | None = None, withhold: bool = False
+        self,
+        name: str,
+        *,
+        row_factory: RowFactory[R],
+        scrollable: bool | None = None,
+        withhold: bool = False,
+        binary: bool | None = None,
     ) -> AsyncServerCursor[R]: ...
     def cursor(
         self,
@@ -297,20 +308,29 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         row_factory: RowFactory[Any] | None = None,
         scrollable: bool | None = None,
         withhold: bool = False,
+        binary: bool | None = None,
     ) -> AsyncCursor[Any] | AsyncServerCursor[Any]:
         factory = self._factory if row_factory is None else row_factory
         if name:
             make = self.server_cursor_factory
-            return make(self, name, row_factory=factory, scrollable=scrollable, withhold=withhold)
+            return make(self, name, row_factory=factory, scrollable=scrollable, withhold=withhold, binary=binary)
         if scrollable is not None or withhold:
             raise ProgrammingError("scrollable and withhold are for cursors of the server, which have a name")
+        if binary is not None:
+            return self.cursor_factory(self, row_factory=factory, binary=binary)
         return self.cursor_factory(self, row_factory=factory)
 
     async def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> AsyncCursor[Row]:
         cursor: AsyncCursor[Row] = self.cursor_factory(self, self._factory)
-        return await cursor.execute(query, params, prepare=prepare, timeout=timeout)
+        return await cursor.execute(query, params, prepare=prepare, binary=binary, timeout=timeout)
 
     async def commit(self, *, timeout: float | None = None) -> None:
         self._check_no_block("commit()")
@@ -380,10 +400,21 @@ class AsyncConnection(BaseConnection, Generic[Row]):
     async def call_function(self, oid: int, *arguments: bytes | None, timeout: float | None = None) -> bytes | None:
         return await self._run(operations.call_function(self._session, oid, arguments), timeout)
 
+    async def wait(self, operation: Operation[T], *, timeout: float | None = None) -> T:
+        return await self._run(operation, timeout)
+
     async def cancel(self, *, timeout: float | None = CANCEL_S) -> None:
         self._check_process()
         if not self.closed and not self._session.at_rest:
             await self._link.cancel(Deadline(timeout))
+
+    async def cancel_safe(self, *, timeout: float | None = CANCEL_S) -> None:
+        self._check_process()
+        if not self.closed and not self._session.at_rest:
+            try:
+                await self._link.cancel(Deadline(timeout))
+            except TimeoutError as exc:
+                raise CancellationTimeout(f"the server could not be asked to cancel: {exc}") from exc
 
 
 @docstrings.document(docstrings.TRANSACTION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from .aio_stream import AsyncStream
 from .copying import BaseCopy
 from .results import STREAM_ROWS, BaseCursor
 from .types import BaseTypes
+from .writers import AsyncWriter
 
 if TYPE_CHECKING:
     from .aio import AsyncConnection
@@ -30,8 +31,16 @@ S = TypeVar("S", bound="AsyncCursor[Any]")
 class AsyncCursor(BaseCursor[Row]):
     """Executes queries on a connection and walks through their results."""
 
-    def __init__(self, connection: AsyncConnection[Any], row_factory: RowFactory[Row] | None = None) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        row_factory: RowFactory[Row] | None = None,
+        *,
+        binary: bool | None = None,
+    ) -> None:
         self._connection = connection
+        if binary is not None:
+            self._binary = binary
         if row_factory is not None and row_factory is not tuple_row:
             self._factory = row_factory
         self._own_registry: Registry | None = None
@@ -51,7 +60,13 @@ class AsyncCursor(BaseCursor[Row]):
 
     @property
     def _registry(self) -> Registry:
-        return self._own_registry or self._connection._session.registry
+        return self._registry_for(None)
+
+    def _registry_for(self, binary: bool | None) -> Registry:
+        """The types by which an execution goes; with results in text where `binary`, or else the cursor, says so."""
+        registry = self._own_registry or self._connection._session.registry
+        wanted = self._binary if binary is None else binary
+        return registry.with_text_results() if wanted is False else registry
 
     async def __aenter__(self: S) -> S:  # noqa: PYI019  (typing.Self is not in Python 3.10)
         return self
@@ -67,13 +82,21 @@ class AsyncCursor(BaseCursor[Row]):
             yield row
 
     async def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> AsyncCursor[Row]:
         if self._used:
             self._reset()
         self._used = True
         connection = self._connection
         registry = self._own_registry or connection._session.registry
+        if binary is not None or self._binary is not None:
+            registry = self._registry_for(binary)
         pipeline = connection._pipeline
         if pipeline is not None:
             self._pending = await connection._add(pipeline, query, params, prepare, registry, timeout)
@@ -111,13 +134,14 @@ class AsyncCursor(BaseCursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
+        binary: bool | None = None,
         timeout: float | None = None,
     ) -> AsyncStream[Row]:
         self._reset()
         connection = self._connection
         if connection._pipeline is not None:
             raise ProgrammingError("a pipeline has no streams; leave it for one")
-        opening = operations.open_portal(connection._session, query, params, size, prepare, self._registry)
+        opening = operations.open_portal(connection._session, query, params, size, prepare, self._registry_for(binary))
         return AsyncStream(self, opening, timeout)
 
     async def _arrive(self) -> None:
@@ -143,21 +167,62 @@ class AsyncCursor(BaseCursor[Row]):
             await self._arrive()
         return self._take(None)
 
-    def copy(self, statement: AnyQuery, params: Params = None, *, timeout: float | None = None) -> AsyncCopy:
+    def copy(
+        self,
+        statement: AnyQuery,
+        params: Params = None,
+        *,
+        writer: AsyncWriter | None = None,
+        timeout: float | None = None,
+    ) -> AsyncCopy:
         self._reset()
-        return AsyncCopy(self, statement, params, timeout)
+        return AsyncCopy(self, statement, params, writer=writer, timeout=timeout)
+
+    async def callproc(self, name: str, params: Sequence[Any] | Mapping[str, Any] = (), /) -> Any:
+        connection = self._connection
+        query, values = await connection._run(operations.procedure_call(connection._session, name, params))
+        await self.execute(query, values)
+        return params
+
+    async def set_result(self: S, index: int) -> S:  # noqa: PYI019  (as above)
+        await self._arrive()
+        self._set_result(index)
+        return self
+
+    async def scroll(self, value: int, mode: str = "relative") -> None:
+        await self._arrive()
+        self._scroll(value, mode)
+
+    async def results(self: S) -> AsyncIterator[S]:  # noqa: PYI019  (as above)
+        await self._arrive()
+        while self._tag is not None:
+            yield self
+            if not self.nextset():
+                return
 
     async def close(self) -> None:
-        self._closed = True
-        self._show(())
+        self._close()
 
 
 @docstrings.document(docstrings.COPY)
 class AsyncCopy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
-    def __init__(self, cursor: AsyncCursor[Any], statement: AnyQuery, params: Params, timeout: float | None) -> None:
-        super().__init__(cursor.connection, cursor._registry)
+    def __init__(
+        self,
+        cursor: AsyncCursor[Any],
+        statement: AnyQuery | None = None,
+        params: Params = None,
+        *,
+        binary: bool = False,
+        writer: AsyncWriter | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        if statement is None and writer is None:
+            raise ProgrammingError("a COPY needs a statement, or a writer that takes what is written instead")
+        super().__init__(cursor.connection, cursor._registry, writer is not None)
+        self._wants_binary = binary
+        self._writer = writer
         self._cursor = cursor
         self._connection = cursor.connection
         self._statement = statement
@@ -173,6 +238,9 @@ class AsyncCopy(BaseCopy):
             raise
 
     async def __aenter__(self) -> AsyncCopy:
+        if self._statement is None:
+            self._begin_here(self._wants_binary)
+            return self
         operation = self._start(self._statement, self._params)
         self._begun(await self._connection._run(operation, self._timeout))
         return self
@@ -180,6 +248,9 @@ class AsyncCopy(BaseCopy):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.finish(exc)
+
+    async def finish(self, exc: BaseException | None = None) -> None:
         if self._is_past(exc):
             return
         if not self._copies_in:
@@ -187,20 +258,40 @@ class AsyncCopy(BaseCopy):
             await self._connection._abandon()
         elif exc is None:
             self._end_writing()
-            self._cursor._show_copied(await self._carry_out(operations.copy_end(self._session)))
+            if self._writer is not None:
+                await self._hand_over(self._writer)
+            if self._statement is not None:
+                self._cursor._show_copied(await self._carry_out(operations.copy_end(self._session)))
             self._over = True
+            if self._writer is not None:
+                await self._writer.finish(None)
         else:
             self._drop_writing()
-            await self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
+            if self._statement is not None:
+                await self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
             self._over = True
+            if self._writer is not None:
+                await self._writer.finish(exc)
 
     async def write(self, data: str | bytes | bytearray | memoryview) -> None:
         if self._add(data):
-            await self._carry_out(operations.copy_send(self._session))
+            await self._send()
 
     async def write_row(self, row: Sequence[Any]) -> None:
         if self._add_row(row):
+            await self._send()
+
+    async def _send(self) -> None:
+        if self._writer is None:
             await self._carry_out(operations.copy_send(self._session))
+        else:
+            await self._hand_over(self._writer)
+
+    async def _hand_over(self, writer: AsyncWriter) -> None:
+        """Give the writer what was gathered."""
+        data = self._gathered()
+        if data:
+            await writer.write(data)
 
     async def _next(self, take: Callable[[Any], T]) -> T | None:
         """What `take` makes of the next run, None at the end of the data."""

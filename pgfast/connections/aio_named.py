@@ -13,6 +13,7 @@ from . import docstrings
 from .aio_cursors import AsyncCursor
 from .named import BaseServerCursor
 from .results import STREAM_ROWS
+from .writers import AsyncWriter
 
 if TYPE_CHECKING:
     from .aio import AsyncConnection
@@ -32,8 +33,9 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
         row_factory: RowFactory[Row] | None = None,
         scrollable: bool | None = None,
         withhold: bool = False,
+        binary: bool | None = None,
     ) -> None:
-        super().__init__(connection, row_factory=row_factory)
+        super().__init__(connection, row_factory=row_factory, binary=binary)
         self._set_up(name, scrollable, withhold)
 
     async def _carry_out(self, operation: Operation[T]) -> T:
@@ -61,13 +63,21 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
         self._hold(*found)
 
     async def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> AsyncServerCursor[Row]:
         if prepare:
             raise NotSupportedError("the query of a server cursor cannot be prepared")
         await self._give_up()
         self._check_open()
         self._timeout = timeout
+        if binary is not None:
+            self._binary = binary
         session = self._connection._session
         declaring = operations.declare_cursor(
             session, self._name, query, params, self._scrollable, self._withhold, self._registry
@@ -101,11 +111,19 @@ class AsyncServerCursor(BaseServerCursor[Row], AsyncCursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
+        binary: bool | None = None,
         timeout: float | None = None,
     ) -> NoReturn:
         self._refuse("stream()")
 
-    def copy(self, statement: AnyQuery, params: Params = None, *, timeout: float | None = None) -> NoReturn:
+    def copy(
+        self,
+        statement: AnyQuery,
+        params: Params = None,
+        *,
+        writer: AsyncWriter | None = None,
+        timeout: float | None = None,
+    ) -> NoReturn:
         self._refuse("copy()")
 
     async def fetchone(self) -> Row | None:

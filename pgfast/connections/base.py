@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from .. import errors
@@ -42,6 +42,9 @@ class AnyLink(Protocol):
     @property
     def quiet(self) -> bool: ...
     def close(self) -> None: ...
+
+
+S = TypeVar("S", bound="BaseConnection")
 
 
 class BaseConnection:
@@ -164,9 +167,14 @@ class BaseConnection:
         return self.closed and not self._closed
 
     @property
+    def connection(self: S) -> S:  # noqa: PYI019  (typing.Self is not in Python 3.10)
+        """The connection itself, for what takes a connection or a cursor."""
+        return self
+
+    @property
     def info(self) -> ConnectionInfo:
         """Facts about the connection and its server."""
-        return ConnectionInfo(self._base_link.info, self._session, self._base_link.encryption)
+        return ConnectionInfo(self._base_link.info, self._session, self._base_link.encryption, self._pipeline)
 
     @property
     def autocommit(self) -> bool:

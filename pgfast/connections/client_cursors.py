@@ -2,7 +2,7 @@
 
 Law of this file: they differ from the other cursors in one thing, that the server sees constants and no parameters. So
 it takes parameters wherever it takes constants, several statements with parameters, and each query in one round trip;
-results come in text, and nothing is prepared.
+results come in text unless `binary` says otherwise, and nothing is prepared.
 """
 
 from __future__ import annotations
@@ -49,12 +49,19 @@ class ClientCursor(ClientBinding[Row], Cursor[Row]):
     """A cursor that writes parameters into the text of its queries."""
 
     def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> Cursor[Row]:
         connection = self._connection
         merged = self._merged = self.mogrify(query, params)
-        if connection._pipeline is not None:
-            return super().execute(merged, None, prepare=False, timeout=timeout)
+        wanted = self._binary if binary is None else binary
+        if wanted or connection._pipeline is not None:
+            return super().execute(merged, None, prepare=False, binary=wanted, timeout=timeout)
         self._reset()
         operation = operations.execute_merged(connection._session, merged, self._registry)
         self._show(connection._run(operation, timeout))
@@ -82,9 +89,12 @@ class ClientCursor(ClientBinding[Row], Cursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
+        binary: bool | None = None,
         timeout: float | None = None,
     ) -> Iterator[Row]:
-        return super().stream(self.mogrify(query, params), None, size=size, prepare=False, timeout=timeout)
+        return super().stream(
+            self.mogrify(query, params), None, size=size, prepare=False, binary=binary, timeout=timeout
+        )
 
 
 @docstrings.document(docstrings.CLIENT_CURSOR)
@@ -92,12 +102,19 @@ class AsyncClientCursor(ClientBinding[Row], AsyncCursor[Row]):
     """A cursor that writes parameters into the text of its queries."""
 
     async def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> AsyncCursor[Row]:
         connection = self._connection
         merged = self._merged = self.mogrify(query, params)
-        if connection._pipeline is not None:
-            return await super().execute(merged, None, prepare=False, timeout=timeout)
+        wanted = self._binary if binary is None else binary
+        if wanted or connection._pipeline is not None:
+            return await super().execute(merged, None, prepare=False, binary=wanted, timeout=timeout)
         self._reset()
         operation = operations.execute_merged(connection._session, merged, self._registry)
         self._show(await connection._run(operation, timeout))
@@ -125,6 +142,9 @@ class AsyncClientCursor(ClientBinding[Row], AsyncCursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
+        binary: bool | None = None,
         timeout: float | None = None,
     ) -> AsyncStream[Row]:
-        return super().stream(self.mogrify(query, params), None, size=size, prepare=False, timeout=timeout)
+        return super().stream(
+            self.mogrify(query, params), None, size=size, prepare=False, binary=binary, timeout=timeout
+        )

@@ -11,7 +11,15 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import const
-from ..codec import CopyState, Plan, decode_copy_rows, decode_copy_text, encode_copy_rows, encode_copy_text
+from ..codec import (
+    CopyState,
+    Plan,
+    WriteBuffer,
+    decode_copy_rows,
+    decode_copy_text,
+    encode_copy_rows,
+    encode_copy_text,
+)
 from ..errors import DataError, InterfaceError, ProgrammingError, ProtocolError, shorten
 from ..protocol import operations
 from ..protocol.backend import CopyResponse
@@ -34,13 +42,15 @@ _LONGEST_PIECE: Final = const.MAX_INT32 - 4 * const.COPY_BLOCK_SIZE
 class BaseCopy:
     """A COPY under way: its direction and format, its types where they were set, the rows not given out yet."""
 
-    def __init__(self, connection: BaseConnection, registry: Registry) -> None:
+    def __init__(self, connection: BaseConnection, registry: Registry, own_buffer: bool) -> None:
         self._base = connection
         self._session = connection._session
+        self._own = WriteBuffer() if own_buffer else None  # for a writer that is not the server
         self._registry = registry
         self._types: Sequence[str | int] | None = None
         self._response: CopyResponse | None = None
         self._over = True
+        self._alone = False  # there is no server that says how many columns there are
         self._type_oids: tuple[int, ...] | None = None
         self._rules = registry.rules  # of the moment the types were set
         self._plan: Plan | None = None
@@ -87,6 +97,14 @@ class BaseCopy:
             self._rules = self._registry.rules
         return (yield from operations.start_copy(self._session, statement, params, self._registry))
 
+    def _begin_here(self, binary: bool) -> None:
+        """Begin without a server: only a writer is written to."""
+        code = const.BINARY if binary else const.TEXT
+        if self._types is not None:
+            self._type_oids = tuple([self._known_type(one) for one in self._types])
+        self._alone = True
+        self._begun(CopyResponse(const.COPY_IN_RESPONSE, code, ()))
+
     def _begun(self, response: CopyResponse) -> None:
         self._response = response
         self._state = CopyState(self._binary)
@@ -131,16 +149,24 @@ class BaseCopy:
         if self._over:
             raise InterfaceError("the COPY is over, nothing more can be written to it")
 
+    @property
+    def _out(self) -> WriteBuffer:
+        return self._session.out if self._own is None else self._own
+
     def _open_message(self) -> None:
         """Many rows go into one CopyData, which stays open until it is sent."""
         if not self._message_open:
-            self._session.out.begin_copy()
+            self._out.begin_copy()
             self._message_open = True
 
     def _close_message(self) -> None:
         if self._message_open:
             self._message_open = False
-            self._session.out.end_copy()
+            self._out.end_copy()
+
+    def _gathered(self) -> bytes:
+        """The data that was gathered for a writer, out of the CopyData that holds it."""
+        return bytes(self._out.take())[1 + _LENGTH.size :] if self._out.size_bytes else b""
 
     def _add(self, data: Any) -> bool:
         """Gather bytes or text; whether it is time to send."""
@@ -150,17 +176,17 @@ class BaseCopy:
             raise DataError(f"a piece of {encoded.nbytes} bytes is longer than a message may be; write it in parts")
         self._data_written = True
         self._open_message()
-        self._session.out.put_bytes(encoded)
+        self._out.put_bytes(encoded)
         return self._full()
 
     def _write_header(self) -> None:
         self._open_message()
         if not self._header_written:
-            self._session.out.put_bytes(const.COPY_HEADER)
+            self._out.put_bytes(const.COPY_HEADER)
             self._header_written = True
 
     def _full(self) -> bool:
-        if self._session.out.size_bytes < const.COPY_BLOCK_SIZE:
+        if self._out.size_bytes < const.COPY_BLOCK_SIZE:
             return False
         self._close_message()
         return True
@@ -171,7 +197,7 @@ class BaseCopy:
         if self._binary:
             plan = self._types_plan(encode=True)
             self._write_header()
-            encode_copy_rows(self._session.out, plan, iter((row,)), self._session.out.size_bytes + 1)
+            encode_copy_rows(self._out, plan, iter((row,)), self._out.size_bytes + 1)
         else:
             renderers = self._text_renderers(len(row))
             fields = [
@@ -179,7 +205,7 @@ class BaseCopy:
                 for column, value in enumerate(row)
             ]
             self._open_message()
-            encode_copy_text(self._session.out, (fields,))
+            encode_copy_text(self._out, (fields,))
         return self._full()
 
     def _text_renderers(self, width: int) -> Sequence[Renderer]:
@@ -210,19 +236,20 @@ class BaseCopy:
             self._write_header()
         if self._header_written:
             self._open_message()
-            self._session.out.put_bytes(const.COPY_TRAILER)
+            self._out.put_bytes(const.COPY_TRAILER)
         self._close_message()
 
     def _drop_writing(self) -> None:
         """Throw away what was gathered."""
         self._close_message()
-        self._session.out.take()
+        self._out.take()
 
     def _types_plan(self, encode: bool) -> Plan:
         if self._plan is None:
             if self._type_oids is None:
                 raise ProgrammingError("a row of a binary COPY needs the types of its columns: call set_types() first")
-            self._check_width(len(self._response.column_formats) if self._response else 0)
+            if not self._alone:
+                self._check_width(len(self._response.column_formats) if self._response else 0)
             self._plan = Plan([self._binary_spec(self._rules, oid, encode) for oid in self._type_oids])
         return self._plan
 

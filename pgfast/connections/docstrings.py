@@ -103,6 +103,15 @@ large objects and the like; SQL calls functions better.
 It goes over a connection of its own, and may be called while another thread or task waits for this one. It does
 nothing where nothing is under way.
 """,
+    "cancel_safe": """As `cancel`, but raises CancellationTimeout where the server cannot be asked in time.
+
+The request goes by the same encryption as the connection in either case.
+""",
+    "wait": """What an operation over the connection's session returns (`pgfast.protocol.operations`), carried out.
+
+It is how every other method is done, for those who write operations of their own.
+"""
+    + _TIMEOUT,
     "__enter__": """The connection itself; the block's end commits, or rolls back after an exception, and closes it.""",
 }
 
@@ -112,7 +121,13 @@ CURSOR: Final[dict[str, str]] = {
 Placeholders are `%s` with a sequence of values, `%(name)s` with a mapping, or `$1` with a sequence; the values are
 bound by the server and never written into the text. Where parameters are given, a percent sign is written `%%`,
 unless the placeholders are `$1`. A query without parameters may hold several statements, separated by `;`: each has a
-result, see `nextset`. `prepare` overrules the connection's prepare_threshold for this query.
+result, see `nextset`. `prepare` overrules the connection's prepare_threshold for this query. `binary` says whether
+results come in binary (the default, where the codec reads a type's binary form) or as text; the values are the same.
+
+The server tells the types of parameters. A str goes to any type, for the server to read. A value of another class that
+does not fit what the server takes it for is declared by its class: bool, int, float, Decimal, the classes of datetime,
+UUID, bytes, dict (jsonb), Range, lists of these; but a number is not rounded on its way into a column of an INSERT, and
+no date or time bent. `types.configure(parameters="strict")` leaves all of that out.
 
 Raises the server's error by its SQLSTATE (`pgfast.errors.UniqueViolation`...), DataError for a value that does not
 fit, ProgrammingError for placeholders that do not.
@@ -140,7 +155,25 @@ Raises ProgrammingError where the statement gives no rows.
     "copy": """A context manager for a COPY FROM STDIN or TO STDOUT: its end completes the COPY, an exception undoes it.
 
 Values for placeholders are written into the statement as literals that the server has quoted, because COPY takes no
-parameters. `timeout` limits each wait in seconds, not the whole COPY.
+parameters. A `writer` (`pgfast.copy`) gets what is written instead of the server. `timeout` limits each wait in
+seconds, not the whole COPY.
+""",
+    "callproc": """The parameters, after calling a function, or a procedure, by its name as in SQL (PEP 249).
+
+What it gives is there to be fetched: the rows of a function, the row of a procedure's INOUT parameters. A mapping gives
+arguments by their names. Parameters are not changed.
+""",
+    "results": """An iterator that gives the cursor once for each result of the last execution, standing at it.
+
+It begins with the current result.
+""",
+    "set_result": """The cursor itself, standing before the first row of the result with this index.
+
+A negative index counts from the last result. Raises IndexError where there is none.
+""",
+    "scroll": """Go on, or back, by `value` rows, or to the row with that index where `mode` is "absolute" (PEP 249).
+
+Raises IndexError outside of the result, where the cursor stays.
 """,
     "close": """Close the cursor; its results are dropped. The connection stays open.""",
     "__enter__": """The cursor itself; the block's end closes it.""",
@@ -214,6 +247,7 @@ In binary `set_types` must have been called. In text (not CSV) the values are st
 is None.
 """,
     "rows": """An iterator over the rows that are left; see `read_row`.""",
+    "finish": """End the COPY, as the end of the block does: completed, or undone where `exc` is an exception.""",
     "__enter__": """The COPY, begun.""",
 }
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
+from typing import Final
 
 from ..net.conninfo import ConnInfo
+from ..net.conntext import make_text
+from ..protocol.operations import Pipeline
 from ..protocol.session import Session
+
+#: Settings that are told, beside where the connection goes: neither secret nor anything but text and numbers.
+_TEXTS: Final = frozenset(
+    (
+        *("hostaddr", "connect_timeout", "application_name", "options", "target_session_attrs", "requirepeer"),
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "sslnegotiation", "channel_binding"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "gssencmode", "krbsrvname", "replication"),
+    )
+)
 
 
 class TransactionStatus(enum.IntEnum):
@@ -20,18 +33,45 @@ class TransactionStatus(enum.IntEnum):
     UNKNOWN = 4
 
 
+class PipelineStatus(enum.IntEnum):
+    """Whether a connection is in a pipeline, and whether a statement of it has failed: the values are libpq's."""
+
+    OFF = 0
+    ON = 1
+    ABORTED = 2
+
+
+class ConnStatus(enum.IntEnum):
+    """Whether a connection can be used: the values are libpq's."""
+
+    OK = 0
+    BAD = 1
+
+
+class Format(enum.IntEnum):
+    """The format codes of the protocol (docs: Formats and Format Codes)."""
+
+    TEXT = 0
+    BINARY = 1
+
+
 _STATUS = {"I": TransactionStatus.IDLE, "T": TransactionStatus.INTRANS, "E": TransactionStatus.INERROR}
 
 
 class ConnectionInfo:
     """Facts about a connection: where it goes, and what the server has reported. Never the password."""
 
-    __slots__ = ("_encryption", "_info", "_session")
+    vendor = "PostgreSQL"
 
-    def __init__(self, info: ConnInfo, session: Session, encryption: str | None) -> None:
+    __slots__ = ("_encryption", "_info", "_pipeline", "_session")
+
+    def __init__(
+        self, info: ConnInfo, session: Session, encryption: str | None, pipeline: Pipeline | None = None
+    ) -> None:
         self._info = info
         self._session = session
         self._encryption = encryption
+        self._pipeline = pipeline
 
     def __repr__(self) -> str:
         return f"<ConnectionInfo of {self._info}>"
@@ -66,6 +106,46 @@ class ConnectionInfo:
         """The command-line options sent to the server."""
         return self._info.options
 
+    def get_parameters(self) -> dict[str, str]:
+        """The settings that the connection was made with, by libpq's names, where they are not the default.
+
+        What is secret, and what is no text, is left out.
+        """
+        found = {"host": self.host, "port": str(self.port), "dbname": self.dbname, "user": self.user}
+        for setting in fields(ConnInfo):
+            value = getattr(self._info, setting.name)
+            if setting.name in _TEXTS and value is not None and value != setting.default:
+                found[setting.name] = f"{value:g}" if isinstance(value, float) else str(value)
+        return {**found, **self._info.extra}
+
+    @property
+    def dsn(self) -> str:
+        """The connection string of `get_parameters`, which has no password."""
+        return make_text(self.get_parameters())
+
+    @property
+    def status(self) -> ConnStatus:
+        """Whether the connection can be used."""
+        return ConnStatus.OK if self._session.dead is None else ConnStatus.BAD
+
+    @property
+    def error_message(self) -> str:
+        """What has ended the connection, "" while it lasts."""
+        return "" if self._session.dead is None else str(self._session.dead)
+
+    @property
+    def pipeline_status(self) -> PipelineStatus:
+        """Whether the connection is in a pipeline, and whether a statement of it has failed."""
+        if self._pipeline is None:
+            return PipelineStatus.OFF
+        return PipelineStatus.ABORTED if self._pipeline.aborted else PipelineStatus.ON
+
+    @property
+    def full_protocol_version(self) -> int:
+        """The protocol spoken, as a number: 30000 is 3.0, 30002 is 3.2."""
+        major, minor = self._session.protocol_version
+        return major * 10000 + minor
+
     @property
     def encrypted(self) -> bool:
         """Whether nobody on the way can read what is sent: TLS is on, or GSSAPI encryption."""
@@ -86,9 +166,9 @@ class ConnectionInfo:
         """Every setting the server reports, as it is now: a live view."""
         return MappingProxyType(self._session.parameters)
 
-    def parameter_status(self, name: str) -> str | None:
+    def parameter_status(self, param_name: str) -> str | None:
         """One setting the server reports, None where it does not."""
-        return self._session.parameters.get(name)
+        return self._session.parameters.get(param_name)
 
     @property
     def server_version(self) -> int:

@@ -10,12 +10,19 @@ from ..errors import InterfaceError, ProgrammingError
 from ..protocol.backend import CommandComplete, Field, rows_of
 from ..protocol.operations import Answers, Outcome, Pending, Portal, Result
 from ..rows import Row, RowFactory, RowMaker, TupleRow, tuple_row
+from ..types.builtins import BY_OID
+from .info import Format
 
 #: Rows of one portion of a stream.
 STREAM_ROWS: Final = 1000
 #: Types whose typmod is a length in characters, 4 more (server: VARHDRSZ).
 _LENGTHS: Final = (const.OID_VARCHAR, const.OID_BPCHAR)
 _HEADER: Final = 4
+#: Types whose typmod is a number of digits behind the seconds.
+_FRACTIONS: Final = (
+    *(const.OID_TIME, const.OID_TIMETZ, const.OID_TIMESTAMP, const.OID_TIMESTAMPTZ, const.OID_INTERVAL),
+)
+_MOST_DIGITS: Final = 6
 
 
 class Column(NamedTuple):
@@ -44,7 +51,19 @@ class Column(NamedTuple):
             elif field.type_oid == const.OID_NUMERIC:
                 # 16 bits of precision, then 11 of signed scale (server: numeric.c, make_numeric_typmod).
                 precision, scale = packed >> 16 & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
+        if field.type_oid in _FRACTIONS and field.typmod >= 0 and field.typmod & 0xFFFF <= _MOST_DIGITS:
+            precision = field.typmod & 0xFFFF  # an interval's fields stand above it (server: timestamp.h)
         return cls(field.name, field.type_oid, display, size, precision, scale, None)
+
+    @property
+    def type_display(self) -> str:
+        """The type as SQL writes it, such as `numeric(10,2)`; the OID of a type that is not built in."""
+        info = BY_OID.get(self.type_code)
+        if info is None:
+            return str(self.type_code)
+        limits = [self.display_size] if self.precision is None else [self.precision, self.scale]
+        shown = ",".join([str(limit) for limit in limits if limit is not None])
+        return f"{info.sql}({shown})" if shown else info.sql
 
 
 class BaseCursor(Generic[Row]):
@@ -70,6 +89,7 @@ class BaseCursor(Generic[Row]):
     _tag: str | None = None
     _fields: tuple[Field, ...] | None = None
     _rows: Sequence[TupleRow] = ()
+    _binary: bool | None = None
     _factory: RowFactory[Row] | None = None  # None: tuples, as they are
     _make: RowMaker[Row] | None = None
     _start = 0
@@ -81,6 +101,10 @@ class BaseCursor(Generic[Row]):
     def _reset(self) -> None:
         if self._closed:
             raise InterfaceError("the cursor is closed")
+        self._show(())
+
+    def _close(self) -> None:
+        self._closed = True
         self._show(())
 
     def _show(self, results: Sequence[Result] | Answers, total: int | None = None) -> None:
@@ -161,7 +185,7 @@ class BaseCursor(Generic[Row]):
         return taken if make is None else list(map(make, taken))  # type: ignore[return-value]
 
     def _take_tuples(self, count: int | None) -> list[TupleRow]:
-        """The next rows, at most `count`, as they came; a list of all there are is given away."""
+        """The next rows, at most `count`, as they came; a list of all there are is the cursor's own."""
         rows, at, stop = self._rows, self._at, self._stop
         if at == stop:
             self._check_fetchable()
@@ -170,7 +194,6 @@ class BaseCursor(Generic[Row]):
             stop = max(at, at + count)
         self._at = stop
         if stop - at == len(rows):
-            self._rows = ()
             return rows  # type: ignore[return-value]  # only an empty one is no list
         return rows[at:stop]  # type: ignore[return-value]
 
@@ -217,6 +240,11 @@ class BaseCursor(Generic[Row]):
         self._look()
         return self._tag if self._answers is None else self._answers.tags[self._index]
 
+    @property
+    def format(self) -> Format:
+        """The format in which results are asked for: binary, where the codec reads a type's binary form, or text."""
+        return Format.TEXT if self._binary is False else Format.BINARY
+
     def nextset(self) -> bool | None:
         """Go on to the next result: True where there is one, else None."""
         index, ends = self._index + 1, self._ends
@@ -230,6 +258,38 @@ class BaseCursor(Generic[Row]):
         self._choose(following.tag, following.fields, following.rows)
         self._index, self._total = index, None
         return True
+
+    @property
+    def lastrowid(self) -> None:
+        """None: rows of PostgreSQL have no such number; `INSERT ... RETURNING` gives what is wanted (PEP 249)."""
+        return None
+
+    def _result_count(self) -> int:
+        return len(self._results) if self._answers is None else len(self._ends)
+
+    def _set_result(self, index: int) -> None:
+        count = self._result_count() or (self._tag is not None)
+        at = index + count if index < 0 else index
+        if not 0 <= at < count:
+            raise IndexError(f"there is no result {index}, the last execution gave {count}")
+        if self._answers is not None:
+            self._index, self._start = at, self._ends[at - 1] if at else 0
+            self._at, self._stop = self._start, self._ends[at]
+        elif self._results:
+            chosen = self._results[at]
+            self._choose(chosen.tag, chosen.fields, chosen.rows)
+            self._index, self._total = at, None
+        else:
+            self._at = self._start
+
+    def _scroll(self, value: int, mode: str) -> None:
+        if mode not in ("relative", "absolute"):
+            raise ProgrammingError(f"scroll() knows the modes 'relative' and 'absolute', not {mode!r}")
+        self._check_fetchable()
+        target = value + (self._at if mode == "relative" else self._start)
+        if not self._start <= target < self._stop:
+            raise IndexError(f"scroll() to row {target - self._start} of a result of {self._stop - self._start} rows")
+        self._at = target
 
     def setinputsizes(self, sizes: object) -> None:
         """Does nothing (PEP 249 demands it)."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, overload
 
 from .. import const
-from ..errors import InterfaceError, ProgrammingError, TimeoutError
+from ..errors import CancellationTimeout, InterfaceError, ProgrammingError, TimeoutError
 from ..net import conninfo as settings
 from ..net import sync as driver
 from ..net import sync_connect
@@ -299,14 +299,22 @@ class Connection(BaseConnection, Generic[Row]):
         return Types(self, self._session.registry)
 
     @overload
-    def cursor(self) -> Cursor[Row]: ...
+    def cursor(self, *, binary: bool | None = None) -> Cursor[Row]: ...
     @overload
-    def cursor(self, *, row_factory: RowFactory[R]) -> Cursor[R]: ...
-    @overload
-    def cursor(self, name: str, *, scrollable: bool | None = None, withhold: bool = False) -> ServerCursor[Row]: ...
+    def cursor(self, *, row_factory: RowFactory[R], binary: bool | None = None) -> Cursor[R]: ...
     @overload
     def cursor(
-        self, name: str, *, row_factory: RowFactory[R], scrollable: bool | None = None, withhold: bool = False
+        self, name: str, *, scrollable: bool | None = None, withhold: bool = False, binary: bool | None = None
+    ) -> ServerCursor[Row]: ...
+    @overload
+    def cursor(
+        self,
+        name: str,
+        *,
+        row_factory: RowFactory[R],
+        scrollable: bool | None = None,
+        withhold: bool = False,
+        binary: bool | None = None,
     ) -> ServerCursor[R]: ...
     def cursor(
         self,
@@ -315,20 +323,29 @@ class Connection(BaseConnection, Generic[Row]):
         row_factory: RowFactory[Any] | None = None,
         scrollable: bool | None = None,
         withhold: bool = False,
+        binary: bool | None = None,
     ) -> Cursor[Any] | ServerCursor[Any]:
         factory = self._factory if row_factory is None else row_factory
         if name:
             make = self.server_cursor_factory
-            return make(self, name, row_factory=factory, scrollable=scrollable, withhold=withhold)
+            return make(self, name, row_factory=factory, scrollable=scrollable, withhold=withhold, binary=binary)
         if scrollable is not None or withhold:
             raise ProgrammingError("scrollable and withhold are for cursors of the server, which have a name")
+        if binary is not None:
+            return self.cursor_factory(self, row_factory=factory, binary=binary)
         return self.cursor_factory(self, row_factory=factory)
 
     def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> Cursor[Row]:
         cursor: Cursor[Row] = self.cursor_factory(self, self._factory)
-        return cursor.execute(query, params, prepare=prepare, timeout=timeout)
+        return cursor.execute(query, params, prepare=prepare, binary=binary, timeout=timeout)
 
     def commit(self, *, timeout: float | None = None) -> None:
         self._check_no_block("commit()")
@@ -398,10 +415,21 @@ class Connection(BaseConnection, Generic[Row]):
     def call_function(self, oid: int, *arguments: bytes | None, timeout: float | None = None) -> bytes | None:
         return self._run(operations.call_function(self._session, oid, arguments), timeout)
 
+    def wait(self, operation: Operation[T], *, timeout: float | None = None) -> T:
+        return self._run(operation, timeout)
+
     def cancel(self, *, timeout: float | None = CANCEL_S) -> None:
         self._check_process()
         if not self.closed and not self._session.at_rest:
             self._link.cancel(Deadline(timeout))
+
+    def cancel_safe(self, *, timeout: float | None = CANCEL_S) -> None:
+        self._check_process()
+        if not self.closed and not self._session.at_rest:
+            try:
+                self._link.cancel(Deadline(timeout))
+            except TimeoutError as exc:
+                raise CancellationTimeout(f"the server could not be asked to cancel: {exc}") from exc
 
 
 @docstrings.document(docstrings.TRANSACTION)

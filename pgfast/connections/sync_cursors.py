@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from . import docstrings
 from .copying import BaseCopy
 from .results import STREAM_ROWS, BaseCursor
 from .types import BaseTypes
+from .writers import Writer
 
 if TYPE_CHECKING:
     from .sync import Connection
@@ -29,8 +30,16 @@ S = TypeVar("S", bound="Cursor[Any]")
 class Cursor(BaseCursor[Row]):
     """Executes queries on a connection and walks through their results."""
 
-    def __init__(self, connection: Connection[Any], row_factory: RowFactory[Row] | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        row_factory: RowFactory[Row] | None = None,
+        *,
+        binary: bool | None = None,
+    ) -> None:
         self._connection = connection
+        if binary is not None:
+            self._binary = binary
         if row_factory is not None and row_factory is not tuple_row:
             self._factory = row_factory
         self._own_registry: Registry | None = None
@@ -50,7 +59,13 @@ class Cursor(BaseCursor[Row]):
 
     @property
     def _registry(self) -> Registry:
-        return self._own_registry or self._connection._session.registry
+        return self._registry_for(None)
+
+    def _registry_for(self, binary: bool | None) -> Registry:
+        """The types by which an execution goes; with results in text where `binary`, or else the cursor, says so."""
+        registry = self._own_registry or self._connection._session.registry
+        wanted = self._binary if binary is None else binary
+        return registry.with_text_results() if wanted is False else registry
 
     def __enter__(self: S) -> S:  # noqa: PYI019  (typing.Self is not in Python 3.10)
         return self
@@ -66,13 +81,21 @@ class Cursor(BaseCursor[Row]):
             yield row
 
     def execute(
-        self, query: AnyQuery, params: Params = None, *, prepare: bool | None = None, timeout: float | None = None
+        self,
+        query: AnyQuery,
+        params: Params = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+        timeout: float | None = None,
     ) -> Cursor[Row]:
         if self._used:
             self._reset()
         self._used = True
         connection = self._connection
         registry = self._own_registry or connection._session.registry
+        if binary is not None or self._binary is not None:
+            registry = self._registry_for(binary)
         pipeline = connection._pipeline
         if pipeline is not None:
             self._pending = connection._add(pipeline, query, params, prepare, registry, timeout)
@@ -110,13 +133,14 @@ class Cursor(BaseCursor[Row]):
         *,
         size: int = STREAM_ROWS,
         prepare: bool | None = None,
+        binary: bool | None = None,
         timeout: float | None = None,
     ) -> Iterator[Row]:
         self._reset()
         connection, session = self._connection, self._connection._session
         if connection._pipeline is not None:
             raise ProgrammingError("a pipeline has no streams; leave it for one")
-        opening = operations.open_portal(session, query, params, size, prepare, self._registry)
+        opening = operations.open_portal(session, query, params, size, prepare, self._registry_for(binary))
         portal = connection._run(opening, timeout)
         self._show_portal(portal)
         try:
@@ -153,21 +177,62 @@ class Cursor(BaseCursor[Row]):
             self._arrive()
         return self._take(None)
 
-    def copy(self, statement: AnyQuery, params: Params = None, *, timeout: float | None = None) -> Copy:
+    def copy(
+        self,
+        statement: AnyQuery,
+        params: Params = None,
+        *,
+        writer: Writer | None = None,
+        timeout: float | None = None,
+    ) -> Copy:
         self._reset()
-        return Copy(self, statement, params, timeout)
+        return Copy(self, statement, params, writer=writer, timeout=timeout)
+
+    def callproc(self, name: str, params: Sequence[Any] | Mapping[str, Any] = (), /) -> Any:
+        connection = self._connection
+        query, values = connection._run(operations.procedure_call(connection._session, name, params))
+        self.execute(query, values)
+        return params
+
+    def set_result(self: S, index: int) -> S:  # noqa: PYI019  (as above)
+        self._arrive()
+        self._set_result(index)
+        return self
+
+    def scroll(self, value: int, mode: str = "relative") -> None:
+        self._arrive()
+        self._scroll(value, mode)
+
+    def results(self: S) -> Iterator[S]:  # noqa: PYI019  (as above)
+        self._arrive()
+        while self._tag is not None:
+            yield self
+            if not self.nextset():
+                return
 
     def close(self) -> None:
-        self._closed = True
-        self._show(())
+        self._close()
 
 
 @docstrings.document(docstrings.COPY)
 class Copy(BaseCopy):
     """One COPY FROM STDIN or TO STDOUT."""
 
-    def __init__(self, cursor: Cursor[Any], statement: AnyQuery, params: Params, timeout: float | None) -> None:
-        super().__init__(cursor.connection, cursor._registry)
+    def __init__(
+        self,
+        cursor: Cursor[Any],
+        statement: AnyQuery | None = None,
+        params: Params = None,
+        *,
+        binary: bool = False,
+        writer: Writer | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        if statement is None and writer is None:
+            raise ProgrammingError("a COPY needs a statement, or a writer that takes what is written instead")
+        super().__init__(cursor.connection, cursor._registry, writer is not None)
+        self._wants_binary = binary
+        self._writer = writer
         self._cursor = cursor
         self._connection = cursor.connection
         self._statement = statement
@@ -183,6 +248,9 @@ class Copy(BaseCopy):
             raise
 
     def __enter__(self) -> Copy:
+        if self._statement is None:
+            self._begin_here(self._wants_binary)
+            return self
         operation = self._start(self._statement, self._params)
         self._begun(self._connection._run(operation, self._timeout))
         return self
@@ -190,6 +258,9 @@ class Copy(BaseCopy):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.finish(exc)
+
+    def finish(self, exc: BaseException | None = None) -> None:
         if self._is_past(exc):
             return
         if not self._copies_in:
@@ -197,20 +268,40 @@ class Copy(BaseCopy):
             self._connection._abandon()
         elif exc is None:
             self._end_writing()
-            self._cursor._show_copied(self._carry_out(operations.copy_end(self._session)))
+            if self._writer is not None:
+                self._hand_over(self._writer)
+            if self._statement is not None:
+                self._cursor._show_copied(self._carry_out(operations.copy_end(self._session)))
             self._over = True
+            if self._writer is not None:
+                self._writer.finish(None)
         else:
             self._drop_writing()
-            self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
+            if self._statement is not None:
+                self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
             self._over = True
+            if self._writer is not None:
+                self._writer.finish(exc)
 
     def write(self, data: str | bytes | bytearray | memoryview) -> None:
         if self._add(data):
-            self._carry_out(operations.copy_send(self._session))
+            self._send()
 
     def write_row(self, row: Sequence[Any]) -> None:
         if self._add_row(row):
+            self._send()
+
+    def _send(self) -> None:
+        if self._writer is None:
             self._carry_out(operations.copy_send(self._session))
+        else:
+            self._hand_over(self._writer)
+
+    def _hand_over(self, writer: Writer) -> None:
+        """Give the writer what was gathered."""
+        data = self._gathered()
+        if data:
+            writer.write(data)
 
     def _next(self, take: Callable[[Any], T]) -> T | None:
         """What `take` makes of the next run, None at the end of the data."""

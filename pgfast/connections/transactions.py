@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from ..errors import ProgrammingError
 from ..protocol import operations
 from ..protocol.operations import Operation
@@ -19,8 +21,20 @@ class Rollback(Exception):
         self.transaction = transaction
 
 
+class BlockStatus(str, enum.Enum):
+    """Where a block stands."""
+
+    NON_STARTED = "non-started"
+    ACTIVE = "active"
+    COMMITTED = "committed"
+    ROLLED_BACK_EXPLICITLY = "rolled back explicitly"
+    ROLLED_BACK_WITH_ERROR = "rolled back with error"
+
+
 class BaseTransaction:
     """One block, entered once."""
+
+    Status = BlockStatus
 
     def __init__(self, connection: BaseConnection, savepoint_name: str | None, force_rollback: bool) -> None:
         self._base_connection = connection
@@ -28,14 +42,21 @@ class BaseTransaction:
         self._force_rollback = force_rollback
         self._outermost = False
         self._entered = False
+        self._status = BlockStatus.NON_STARTED
 
     @property
     def savepoint_name(self) -> str | None:
         """The name of the savepoint, None where the block is a transaction of its own and no name was given."""
         return self._name
 
+    @property
+    def status(self) -> BlockStatus:
+        """Where the block stands."""
+        return self._status
+
     def __repr__(self) -> str:
-        return f"<pgfast.{type(self).__name__} {self._name or 'without savepoint'} of {self._base_connection!r}>"
+        name = self._name or "without savepoint"
+        return f"<pgfast.{type(self).__name__} [{self._status.value}] {name} of {self._base_connection!r}>"
 
     def _enter(self) -> Operation[None]:
         if self._entered:
@@ -50,16 +71,20 @@ class BaseTransaction:
         if self._name is not None:
             yield from operations.savepoint(session, self._name)
         self._entered = True
+        self._status = BlockStatus.ACTIVE
         blocks.append(self)
 
     def _leave(self, exc: BaseException | None) -> Operation[None]:
         """Commit or release where `exc` is None, else roll back."""
         session = self._base_connection._session
+        meant = self._stops(exc) or (exc is None and self._force_rollback)
+        self._status = BlockStatus.ROLLED_BACK_EXPLICITLY if meant else BlockStatus.ROLLED_BACK_WITH_ERROR
         if exc is None and not self._force_rollback:
             if self._outermost:
                 yield from operations.commit(session)
             else:
                 yield from operations.release(session, self._name or "")
+            self._status = BlockStatus.COMMITTED
         elif self._outermost or session.transaction_status == "I":
             yield from operations.rollback(session)
         else:

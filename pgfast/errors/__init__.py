@@ -5,6 +5,8 @@ from __future__ import annotations
 from . import sqlstates
 from .base import (
     AuthenticationError,
+    CancellationTimeout,
+    ConnectionTimeout,
     DatabaseError,
     DataError,
     Diagnostic,
@@ -22,10 +24,13 @@ from .base import (
     Warning,
 )
 from .faults import fault, reason, shorten
+from .names import lookup
 from .sqlstates import *  # noqa: F403
 
 __all__ = [
     "AuthenticationError",
+    "CancellationTimeout",
+    "ConnectionTimeout",
     "DataError",
     "DatabaseError",
     "Diagnostic",
@@ -42,6 +47,7 @@ __all__ = [
     "TimeoutError",
     "Warning",
     "fault",
+    "lookup",
     "reason",
     "shorten",
 ]

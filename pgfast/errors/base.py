@@ -52,12 +52,14 @@ class Error(Exception):
     """Base of every exception pgfast raises.
 
     `sqlstate` is the five-character code when the server reported the error, else the class's own or None;
-    `diag` holds the server's fields; `fault` tells where a codec stopped.
+    `diag` holds the server's fields; `fault` tells where a codec stopped. `parameter_types` are the OIDs of the types
+    that the server gives the parameters of a statement, where the value of one was refused.
     """
 
     sqlstate: str | None = None
     diag: Diagnostic = Diagnostic()
     fault: FaultInfo | None = None
+    parameter_types: tuple[int, ...] | None = None
 
 
 class InterfaceError(Error):
@@ -102,6 +104,14 @@ class AuthenticationError(OperationalError):
 
 class TimeoutError(OperationalError):  # noqa: A001  (read as pgfast.errors.TimeoutError)
     """A wait outlasted the timeout the caller gave."""
+
+
+class ConnectionTimeout(TimeoutError):
+    """A connection could not be made in the time given."""
+
+
+class CancellationTimeout(TimeoutError):
+    """The server could not be asked in the time given to cancel what it is doing."""
 
 
 class PipelineAborted(OperationalError):

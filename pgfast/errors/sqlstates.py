@@ -1969,6 +1969,11 @@ def lookup(sqlstate: str | None) -> type[Error]:
     return _CLASSES.get(sqlstate) or _PARENTS.get(sqlstate[:2], DatabaseError)
 
 
+def exact(sqlstate: str) -> type[Error] | None:
+    """The class of this very SQLSTATE, None where the server has no such code."""
+    return _CLASSES.get(sqlstate)
+
+
 __all__ = [
     "ActiveSqlTransaction",
     "AdminShutdown",
@@ -2224,5 +2229,4 @@ __all__ = [
     "WithCheckOptionViolation",
     "WrongObjectType",
     "ZeroLengthCharacterString",
-    "lookup",
 ]

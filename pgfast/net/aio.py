@@ -279,6 +279,7 @@ class Link(asyncio.BufferedProtocol):
             try:
                 step = advance(answer) if step is None else step
             except StopIteration as stop:
+                answer = None  # an error that was thrown in would keep this frame by its traceback, and the connection
                 return stop.value  # type: ignore[no-any-return]
             except BaseException:
                 answer = None  # it may hold a secret, and tools that report errors show the variables of every frame

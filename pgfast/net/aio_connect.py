@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ..errors import Error, OperationalError, TimeoutError
+from ..errors import ConnectionTimeout, Error, OperationalError, TimeoutError
 from ..protocol import operations
 from ..protocol.gss import GssError
 from ..protocol.operations import Encryption
@@ -47,7 +47,7 @@ async def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Sessi
         left = deadline.remaining()
         addresses = await within(asyncio.wrap_future(sockets.resolve(info)), left)
     except asyncio.TimeoutError as exc:
-        raise deadline.passed() from exc
+        raise ConnectionTimeout(str(deadline.passed())) from exc
     addresses = attempts.addresses_in_order(info, addresses)
     failures: list[Error] = []
     for index, address in enumerate(addresses):
@@ -83,7 +83,7 @@ async def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) 
             raise attempts.WrongTarget(f"{address.name}: {reason}, and target_session_attrs={wanted}")
     except TimeoutError as exc:
         link.close()
-        raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
+        raise ConnectionTimeout(f"could not connect to {address.name}: {exc}") from exc
     except BaseException:
         link.close()
         raise

@@ -6,6 +6,7 @@ positions do. (docs: Connection Strings)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -172,3 +173,18 @@ def _unquote(text: str, uri: str, at: int) -> str:
     except UnicodeDecodeError:
         # The exception quotes the bytes, which may be a password's, so it must not be chained.
         raise ProgrammingError(f"connection URI, character {at + 1}: not UTF-8 after decoding '%'") from None
+
+
+# ---------------------------------------------------------------- settings -> text
+
+
+def make_text(settings: Mapping[str, object]) -> str:
+    """The keyword=value string of these settings, each quoted where that is needed."""
+    return " ".join(f"{keyword}={_quoted(str(value))}" for keyword, value in settings.items())
+
+
+def _quoted(value: str) -> str:
+    if value and not any(char.isspace() or char in "\\'" for char in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

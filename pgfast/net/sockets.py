@@ -99,15 +99,15 @@ def in_thread(function: Callable[[], T]) -> Future[T]:
 
     future.set_running_or_notify_cancel()  # from here on nobody can cancel it under the thread's hands
 
-    def work() -> None:
+    def work(promised: Future[T]) -> None:
         try:
-            value = function()
+            promised.set_result(function())
         except BaseException as exc:  # whoever waits gets it
-            future.set_exception(exc)
-        else:
-            future.set_result(value)
+            promised.set_exception(exc)
+        finally:
+            del promised  # the error has this frame in its traceback
 
-    threading.Thread(target=work, name="pgfast GSSAPI", daemon=True).start()
+    threading.Thread(target=work, args=(future,), name="pgfast GSSAPI", daemon=True).start()
     return future
 
 

@@ -188,6 +188,7 @@ class Link:
             try:
                 step = advance(answer) if step is None else step
             except StopIteration as stop:
+                answer = None  # an error that was thrown in would keep this frame by its traceback, and the connection
                 return stop.value  # type: ignore[no-any-return]
             except BaseException:
                 answer = None  # it may hold a secret, and tools that report errors show the variables of every frame
@@ -444,9 +445,12 @@ class Link:
         """What the function gives, which runs in a thread. Raises what it raises, TimeoutError."""
         future = sockets.in_thread(function)
         futures.wait([future], deadline.remaining())
-        if not future.done():
-            raise deadline.passed()
-        return future.result()
+        try:
+            if not future.done():
+                raise deadline.passed()
+            return future.result()
+        finally:
+            del future  # the error it holds has this frame in its traceback
 
     def _upgrade(self, settings: tls.Settings, deadline: Deadline) -> bytes | None:
         """The server's certificate in DER."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from ..errors import Error, OperationalError, TimeoutError
+from ..errors import ConnectionTimeout, Error, OperationalError, TimeoutError
 from ..protocol import operations
 from ..protocol.gss import GssError
 from ..protocol.operations import Encryption
@@ -46,7 +46,7 @@ def _at_host(info: ConnInfo, wanted: str, make_session: Callable[[], Session], d
     try:
         addresses = sockets.resolve(info).result(deadline.remaining())
     except FutureTimeoutError as exc:
-        raise deadline.passed() from exc
+        raise ConnectionTimeout(str(deadline.passed())) from exc
     addresses = attempts.addresses_in_order(info, addresses)
     failures: list[Error] = []
     for index, address in enumerate(addresses):
@@ -83,7 +83,7 @@ def _begin(link: Link, attempt: Attempt, wanted: str, deadline: Deadline) -> Non
             raise attempts.WrongTarget(f"{address.name}: {reason}, and target_session_attrs={wanted}")
     except TimeoutError as exc:
         link.close()
-        raise TimeoutError(f"could not connect to {address.name}: {exc}") from exc
+        raise ConnectionTimeout(f"could not connect to {address.name}: {exc}") from exc
     except BaseException:
         link.close()
         raise

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import const
 from ..errors import Diagnostic, ProtocolError
@@ -127,8 +127,7 @@ class NegotiateProtocolVersion:
     options: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """What NOTIFY sent: by which backend, on which channel, with which payload."""
 
     channel: str

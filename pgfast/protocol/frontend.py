@@ -142,6 +142,14 @@ def _named(buffer: WriteBuffer, tag: int, kind: bytes, name: bytes) -> None:
     buffer.end()
 
 
+def bind(buffer: WriteBuffer, statement: bytes) -> None:
+    """Bind of the unnamed portal to a statement without parameters and columns."""
+    buffer.begin(const.BIND)
+    buffer.put_bytes(bind_head(b"", statement, b""))
+    buffer.put_bytes(bind_tail(b""))
+    buffer.end()
+
+
 def bind_head(portal: bytes, statement: bytes, formats: bytes) -> bytes:
     """What stands before the values of a Bind: names without NUL, and the formats of its parameters, int16 each."""
     count = len(formats) // 2

@@ -7,7 +7,7 @@ another; its executions ask nothing more about types.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..codec import Plan
 from ..types.registry import Rules
@@ -35,11 +35,26 @@ class StatementPlan:
     rows: Plan | None
     open_records: bool
 
+    def with_texts(self, texts: Sequence[bool]) -> StatementPlan:
+        """The plan by which these parameters go as text, for the server to read."""
+        if not texts:
+            return self
+        parameters = self.rules.encode_plan(self.statement.type_oids, texts, _only_integers(self.statement, self.rules))
+        return replace(
+            self, parameters=parameters, head=frontend.bind_head(b"", self.statement.name, parameters.formats)
+        )
+
     def for_values(self, params: Sequence[object]) -> tuple[Plan, bytes]:
         """How these values are written, and the head of their Bind."""
         oids = self.statement.type_oids
-        parameters = self.rules.encode_plan(oids, self.rules.texts(oids, params))
+        texts = self.rules.texts(oids, params)
+        parameters = self.rules.encode_plan(oids, texts, _only_integers(self.statement, self.rules))
         return parameters, frontend.bind_head(b"", self.statement.name, parameters.formats)
+
+
+def _only_integers(statement: Prepared, rules: Rules) -> bool:
+    """Whether integer parameters take integers alone. The columns of an INSERT take a whole float, too."""
+    return rules.adapts and not statement.inserts
 
 
 def plan_of(statement: Prepared, rules: Rules) -> StatementPlan:
@@ -47,7 +62,8 @@ def plan_of(statement: Prepared, rules: Rules) -> StatementPlan:
     kept = statement.plan
     if kept is not None and kept.rules is rules:
         return kept
-    parameters = None if rules.takes_text else rules.encode_plan(statement.type_oids)
+    integers = _only_integers(statement, rules)
+    parameters = None if rules.takes_text else rules.encode_plan(statement.type_oids, (), integers)
     head = b"" if parameters is None else frontend.bind_head(b"", statement.name, parameters.formats)
     formats, fields, rows, open_records = b"", None, None, False
     if statement.fields is not None:

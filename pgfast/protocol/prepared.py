@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,16 +35,49 @@ class Ready(NamedTuple):
     plan: StatementPlan
 
 
+class Declared(str):
+    """A statement's text whose parameters are declared to be of these types, 0 where the server is to tell.
+
+    It equals no other text, so that it is prepared and kept by itself.
+    """
+
+    __slots__ = ("type_oids",)
+    type_oids: tuple[int, ...]
+
+    def __new__(cls, sql: str, type_oids: Iterable[int]) -> Declared:
+        made = super().__new__(cls, sql)
+        made.type_oids = tuple(type_oids)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Declared) and self.type_oids == other.type_oids and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((str.__hash__(self), self.type_oids))
+
+
+class Adaptation(NamedTuple):
+    """How values of certain classes go to a statement: the text it is parsed by, and which of them go as text."""
+
+    sql: str
+    texts: tuple[bool, ...]
+
+
 @dataclass(slots=True)
 class Prepared:
     """A statement the server has parsed: its name (empty: the unnamed one), its parameters' types, its columns.
 
-    `fields` is None for a statement that gives no rows. `plan` is the last one made for it.
+    `fields` is None for a statement that gives no rows. `inserts` says that it is an INSERT. `plan` is the last one
+    made for it.
     """
 
     name: bytes
     type_oids: tuple[int, ...]
     fields: tuple[Field, ...] | None
+    inserts: bool = False
     plan: StatementPlan | None = None
     _formatted: dict[bytes, tuple[Field, ...]] = field(default_factory=dict)
     _oids: tuple[int, ...] | None = None
@@ -76,7 +110,8 @@ class PreparedStatements:
 
     `ready` are prepared statements by the very text that a program has given, with a sequence of parameters, and
     `plain` those without parameters; what is there need not be read again. Both are emptied when a statement comes or
-    goes. `latest` is the SQL of the statement used last.
+    goes. `latest` is the SQL of the statement used last. `adaptations` are those of statements by their SQL and the
+    classes of the values.
     """
 
     def __init__(self, threshold: int | None = AUTOMATIC, maximum: int = 100) -> None:
@@ -93,6 +128,7 @@ class PreparedStatements:
         self.ready: dict[str, Ready] = {}
         self.plain: dict[str, Ready] = {}
         self.latest = ""
+        self.adaptations: dict[tuple[str, tuple[type, ...]], Adaptation] = {}
 
     def __len__(self) -> int:
         return len(self._prepared)
@@ -192,6 +228,14 @@ class PreparedStatements:
     def discard(self, name: bytes) -> None:
         """The server has a statement of this name that is of no use: it is to close it."""
         self._dropped.append(name)
+
+    def adapt(self, key: tuple[str, tuple[type, ...]], adaptation: Adaptation) -> None:
+        """Remember how values of these classes go to this statement; the oldest goes where there are too many."""
+        adaptations = self.adaptations
+        adaptations.pop(key, None)
+        while adaptations and len(adaptations) >= self.maximum:
+            del adaptations[next(iter(adaptations))]
+        adaptations[key] = adaptation
 
     def forget(self) -> None:
         """The server has dropped them all."""

@@ -153,11 +153,21 @@ def _query(sql: str, count: int, names: tuple[str, ...] | None, reading: _Readin
     return Query(sql, count, names, reading.statements > 1, word == "copy", standard_strings, word in _PLANNED)
 
 
+class Raw(str):
+    """A query whose only placeholders are `$1`, `$2`, ...: a percent sign in it is one."""
+
+    __slots__ = ()
+
+
 def with_parameters(sql: str, standard_strings: bool = True) -> Query:
     """The query with its placeholders numbered.
 
     Raises ProgrammingError, with the position, for placeholders that make no sense.
     """
+    if type(sql) is Raw:
+        text = str(sql)
+        reading = _read(text, standard_strings)
+        return _query(text, _highest(reading), None, reading, standard_strings)
     return (_kept_convert if len(sql) <= _KEPT_LENGTH else _convert)(sql, standard_strings)
 
 
@@ -178,6 +188,11 @@ def leading_words(sql: str, standard_strings: bool = True) -> list[list[str]]:
     return found
 
 
+def first_word(sql: str) -> str:
+    """The first word of the text, in lower case; nothing where it begins with none."""
+    return _read(str(sql), True).first_word
+
+
 def _convert(sql: str, standard_strings: bool) -> Query:
     reading = _read(sql, standard_strings)
     if reading.numbers:
@@ -187,16 +202,21 @@ def _convert(sql: str, standard_strings: bool) -> Query:
                 f"the query mixes $1 and {placeholder.group()} placeholders (character {placeholder.start() + 1}); "
                 "use one style, and write a modulo with blanks around its %"
             )
-        if 0 in reading.numbers:
-            raise ProgrammingError("there is no parameter $0, they begin with $1")
-        highest = max(reading.numbers)
-        if highest > const.MAX_PARAMETERS:
-            raise ProgrammingError(
-                f"the query has the parameter ${highest}, a statement takes at most {const.MAX_PARAMETERS}"
-            )
-        return _query(sql, highest, None, reading, standard_strings)
+        return _query(sql, _highest(reading), None, reading, standard_strings)
     converted, count, names = _number(sql, reading)
     return _query(converted, count, names, reading, standard_strings)
+
+
+def _highest(reading: _Reading) -> int:
+    """The number of the last parameter, 0 where there is none. Raises ProgrammingError for one that there cannot be."""
+    if 0 in reading.numbers:
+        raise ProgrammingError("there is no parameter $0, they begin with $1")
+    highest = max(reading.numbers, default=0)
+    if highest > const.MAX_PARAMETERS:
+        raise ProgrammingError(
+            f"the query has the parameter ${highest}, a statement takes at most {const.MAX_PARAMETERS}"
+        )
+    return highest
 
 
 _kept_convert = lru_cache(maxsize=_KEPT)(_convert)

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from .. import const
-from ..values import Interval, Range
+from ..values import Interval
 
 Hook = Callable[[Any], Any]
 
@@ -55,10 +54,10 @@ def _numpy_kind(value: Any) -> str | None:
     return kind
 
 
-def _plain(value: Any) -> Any:
+def underlying(value: Any) -> Any:
     """The value of an enum member, the Python number, text or bytes of a NumPy scalar; anything else as it is.
 
-    NumPy times stay what they are: `_numpy_time` knows their units.
+    NumPy times stay what they are: `numpy_time` knows their units.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -67,7 +66,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _numpy_time(value: Any) -> Any:
+def numpy_time(value: Any) -> Any:
     """The date, datetime, timedelta or (of months) Interval of a NumPy time, None for NaT; anything else as it is."""
     kind = _numpy_kind(value)
     if kind not in ("M", "m"):
@@ -90,7 +89,7 @@ def _numpy_time(value: Any) -> Any:
 
 def plain_value(value: Any) -> Any:
     """The Python value that an Enum member or a NumPy scalar stands for, None for NaT; anything else as it is."""
-    plain = _numpy_time(_plain(value))
+    plain = numpy_time(underlying(value))
     return None if _is_nat(plain) else plain
 
 
@@ -105,7 +104,7 @@ def _wants(what: str, value: Any) -> TypeError:
 
 def to_bool(value: Any) -> bool:
     """The bool of a NumPy bool; numbers are refused."""
-    value = _plain(value)
+    value = underlying(value)
     if type(value) is bool:
         return value
     raise _wants("True or False", value)
@@ -113,7 +112,7 @@ def to_bool(value: Any) -> bool:
 
 def to_int(value: Any) -> int:
     """The int of anything with `__index__`, and of a float or Decimal that is whole; bool is refused."""
-    value = _plain(value)
+    value = underlying(value)
     if isinstance(value, bool):
         raise TypeError("a whole number is wanted, not bool; pass int(value)")
     if isinstance(value, (float, Decimal)):
@@ -122,6 +121,13 @@ def to_int(value: Any) -> int:
         return int(value.__index__())
     except AttributeError:
         raise _wants("a whole number (int)", value) from None
+
+
+def to_integer(value: Any) -> int:
+    """As `to_int`, but floats and Decimals are refused, whole ones too."""
+    if isinstance(underlying(value), (float, Decimal)):
+        raise _wants("a whole number (int)", value)
+    return to_int(value)
 
 
 def _whole(value: float | Decimal) -> int:
@@ -138,7 +144,7 @@ def _whole(value: float | Decimal) -> int:
 
 def to_float(value: Any) -> float:
     """The float of a float, int or Decimal; an int must be one a double holds exactly. bool is refused."""
-    value = _plain(value)
+    value = underlying(value)
     if isinstance(value, bool):
         raise TypeError("a number is wanted, not bool; pass float(value)")
     if isinstance(value, float):
@@ -160,7 +166,7 @@ def to_numeric(value: Any) -> Decimal | int:
         return Decimal(
             str(value.item() if value.dtype.itemsize == 8 else value)
         )  # a float32 has its own shortest digits
-    value = _plain(value)
+    value = underlying(value)
     if isinstance(value, bool):
         raise TypeError("a number is wanted, not bool; pass int(value)")
     if isinstance(value, float):
@@ -174,7 +180,7 @@ def to_numeric(value: Any) -> Decimal | int:
 
 def to_str(value: Any) -> str:
     """The str of a subclass or of an enum member whose value is a str."""
-    value = _plain(value)
+    value = underlying(value)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -194,7 +200,7 @@ def to_bytes(value: Any) -> bytes:
 
 def to_date(value: Any) -> date | None:
     """The date of a datetime at midnight, of a subclass of date, or of a NumPy date."""
-    value = _numpy_time(value)
+    value = numpy_time(value)
     if value is None or _is_nat(value):
         return None
     if isinstance(value, datetime):
@@ -217,7 +223,7 @@ def _exact_datetime(value: datetime) -> datetime:
 
 def to_timestamp(value: Any) -> datetime | None:
     """The naive datetime of a subclass of datetime, of a NumPy time, or of a date (its midnight)."""
-    value = _numpy_time(value)
+    value = numpy_time(value)
     if value is None or _is_nat(value):
         return None
     if isinstance(value, datetime):
@@ -229,7 +235,7 @@ def to_timestamp(value: Any) -> datetime | None:
 
 def to_timestamptz(value: Any) -> datetime | None:
     """The aware datetime of a subclass of datetime; NumPy times count from 1970-01-01 00:00 UTC and are taken so."""
-    plain = _numpy_time(value)
+    plain = numpy_time(value)
     if plain is None or _is_nat(plain):
         return None
     if isinstance(plain, datetime):
@@ -252,7 +258,7 @@ def to_time(value: Any) -> time:
 
 def to_interval(value: Any) -> timedelta | Interval | None:
     """The timedelta of a subclass of timedelta or of a NumPy duration, the Interval of one in months or years."""
-    value = _numpy_time(value)
+    value = numpy_time(value)
     if value is None or _is_nat(value):
         return None
     if isinstance(value, timedelta):
@@ -266,7 +272,7 @@ def to_interval(value: Any) -> timedelta | Interval | None:
 
 def to_uuid(value: Any) -> UUID:
     """The UUID of its text form, of 16 bytes, or of a subclass."""
-    value = _plain(value)
+    value = underlying(value)
     if isinstance(value, UUID):
         return UUID(int=value.int)
     if isinstance(value, str):
@@ -327,95 +333,3 @@ HOOKS: Final[Mapping[int, Hook]] = MappingProxyType(
         const.KIND_JSONB: to_json,
     }
 )
-
-#: What to write behind a parameter, by the Python type of a value the server took for text.
-_CASTS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
-    (bool, "bool"),
-    (int, "int8"),
-    (float, "float8"),
-    (Decimal, "numeric"),
-    (datetime, "timestamptz"),
-    (date, "date"),
-    (time, "time"),
-    (timedelta, "interval"),
-    (Interval, "interval"),
-    (UUID, "uuid"),
-    (bytes, "bytea"),
-    (bytearray, "bytea"),
-    (memoryview, "bytea"),
-    (dict, "jsonb"),
-    ((IPv4Address, IPv6Address), "inet"),
-    ((IPv4Network, IPv6Network), "cidr"),
-)
-#: The range type for bounds of a type.
-_RANGE_CASTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "int": "int4range",
-        "int8": "int8range",
-        "numeric": "numrange",
-        "date": "daterange",
-        "timestamp": "tsrange",
-        "timestamptz": "tstzrange",
-    }
-)
-
-
-def _cast_for(value: Any) -> str | None:
-    """The type a Python value stands for where nobody says more, None where there is none."""
-    if isinstance(value, Range):
-        bound = value.upper if value.lower is None else value.lower
-        return None if bound is None else _RANGE_CASTS.get(_cast_for(bound) or "")
-    if isinstance(value, list):
-        return _array_cast(value)
-    plain = _numpy_time(_plain(value))
-    cast = next((cast for cls, cast in _CASTS if isinstance(plain, cls)), None)
-    if cast == "timestamptz" and plain.tzinfo is None:
-        return "timestamp"
-    return "int" if cast == "int8" and -(2**31) <= plain < 2**31 else cast
-
-
-def _array_cast(value: list[Any], depth: int = 1) -> str | None:
-    """The array type for the first element that stands for a type; the widest, where they are integers."""
-    found: set[str] = set()
-    for one in value:
-        if isinstance(one, list):
-            cast = _array_cast(one, depth + 1) if depth < const.MAX_DIMENSIONS else None
-        else:
-            cast = "text" if isinstance(one, str) else _cast_for(one)
-        if cast is not None:
-            found.add(cast.removesuffix("[]"))
-    cast = "int8" if found == {"int", "int8"} else found.pop() if len(found) == 1 else None
-    return None if cast is None else cast + "[]"
-
-
-def cast_to_write(value: Any, number: int, type_name: str) -> str:
-    """What to write in the query where `$number` should take such a value after all; "" where nothing helps."""
-    if isinstance(value, str):
-        return f"; where the server is to read text, write ${number}::text::{type_name} in the query"
-    cast = _cast_for(value)
-    if cast is None or cast == type_name or (cast, type_name) == ("jsonb", "json"):
-        return ""
-    return f"; where {cast} is meant, write the cast ${number}::{cast}"
-
-
-def text_parameter(number: int) -> Hook:
-    """The hook of parameter `$number` that the server took for text.
-
-    A value that is not text is refused with the cast to write.
-    """
-
-    def hook(value: Any) -> str:
-        plain = _numpy_time(_plain(value))
-        if isinstance(plain, str):
-            return str.__str__(plain)
-        cast = _cast_for(plain)
-        if cast is None:
-            raise TypeError(
-                f"the server takes parameter ${number} for text; pass a str, or write a cast behind it in the query"
-            )
-        raise TypeError(
-            f"the server takes parameter ${number} for text; write the cast ${number}::{cast} in the query, "
-            "or pass a str"
-        )
-
-    return hook

@@ -43,8 +43,11 @@ class Policies:
     "raise", "clamp" or "text"; what came as text goes back as such. `intervals` is "exact" (a timedelta where it
     holds the value as it is, else an Interval), "interval" (always an Interval) or "timedelta" (always a timedelta;
     one with months is an error). `strings` is "strict", or "lenient": a str for a parameter of any type is then sent
-    as text and read by the server, and inside other values and in loads by the client. `json_loads` and `json_dumps`
-    read and write JSON. `decimals` is the (precision, scale) of the decimal that a column of numeric without typmod
+    as text and read by the server, and inside other values and in loads by the client. `parameters` is "adapted": a
+    value that does not fit what the server takes a parameter for goes as what it is (a str as text that the server
+    reads, anything else declared by its class); or "strict": it is an error. `results` is "binary", wherever the codec
+    reads a type's binary form, or "text". `json_loads` and `json_dumps` read and write JSON. `decimals` is the
+    (precision, scale) of the decimal that a column of numeric without typmod
     is read into, None for exact text. `vectors` is "numpy" or "list", `geometry` "shapely" or "bytes"; "auto" takes
     the library where it is installed.
     """
@@ -53,6 +56,8 @@ class Policies:
     times: str = RAISE
     intervals: str = "exact"
     strings: str = "strict"
+    parameters: str = "adapted"
+    results: str = "binary"
     json_loads: Callable[[str], Any] | None = None
     json_dumps: Callable[[Any], str | bytes] | None = None
     decimals: tuple[int, int] | None = None
@@ -66,6 +71,8 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "times": (RAISE, CLAMP, TEXT),
         "intervals": ("exact", "interval", "timedelta"),
         "strings": ("strict", "lenient"),
+        "parameters": ("adapted", "strict"),
+        "results": ("binary", "text"),
         "vectors": (AUTO, "numpy", "list"),
         "geometry": (AUTO, "shapely", "bytes"),
     }

@@ -40,20 +40,31 @@ def type_key(given: str | int) -> TypeKey:
     builtin = BY_NAME.get(folded + "[]" * bool(arrays))
     if builtin is not None:
         return builtin
-    parts: list[str] = []
-    at = 0
-    while match := _PART.match(bare, at):
-        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2].translate(_FOLDED))
-        at = match.end()
-        if at == len(bare) and len(parts) <= 2:
-            return (parts[0] if len(parts) == 2 else None, parts[-1], bool(arrays))
-        if bare[at : at + 1] != ".":
-            break
-        at += 1
+    parts = name_parts(bare)
+    if parts is not None:
+        return (parts[0] if len(parts) == 2 else None, parts[-1], bool(arrays))
     raise ProgrammingError(
         f"{shorten(given)} is not the name of a type: name or schema.name, "
         "with double quotes round anything but letters, digits and _"
     )
+
+
+def name_parts(given: str) -> list[str] | None:
+    """The name, or schema and name, of `name`, `schema.name` or the like in double quotes; None for what is neither.
+
+    Letters outside of quotes are folded as the server folds them.
+    """
+    parts: list[str] = []
+    at = 0
+    while match := _PART.match(given, at):
+        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2].translate(_FOLDED))
+        at = match.end()
+        if at == len(given):
+            return parts if len(parts) <= 2 else None
+        if given[at] != ".":
+            return None
+        at += 1
+    return None
 
 
 def keys_of(info: TypeInfo) -> tuple[TypeKey, ...]:

@@ -18,7 +18,8 @@ from ..errors import DataError
 from ..kernels.decode_py import MAX_NESTING
 from .builtins import BY_OID
 from .catalogue import TypeInfo
-from .coerce import text_parameter
+from .classes import text_parameter
+from .coerce import to_int, to_integer
 from .discovery import CHANGES, Lookups
 from .policies import any_text, takes_text
 from .reading import Parser, decode_spec, reads_binary, text_parser
@@ -80,7 +81,7 @@ class Rules:
         self._take_text = any_text(said.policies)
         self._formats: dict[tuple[int, ...], bytes] = {}
         self._known: set[tuple[int, ...]] = set()
-        self._encode_plans: dict[tuple[tuple[int, ...], tuple[bool, ...]], Plan] = {}
+        self._encode_plans: dict[tuple[tuple[int, ...], tuple[bool, ...], bool], Plan] = {}
         self._row_plans: dict[tuple[tuple[int, int], ...], Plan] = {}
         self._record_plans: dict[tuple[int, ...], Plan] = {}
 
@@ -127,6 +128,8 @@ class Rules:
     def reads_binary(self, oid: int) -> bool:
         """Whether values of this type are asked for in binary."""
         info = self.info(oid)
+        if self._said.policies.results != "binary":
+            return False
         return info is not None and info.depth <= MAX_NESTING and reads_binary(info, self)
 
     def row_plan(self, fields: Sequence[ResultField]) -> Plan:
@@ -175,20 +178,26 @@ class Rules:
 
     # ------------------------------------------------------------ writing
 
-    def encode_plan(self, oids: Sequence[int], texts: Sequence[bool] = ()) -> Plan:
-        """The plan of a statement's parameters; `texts` says which are sent as the text they are (see `texts`)."""
-        key = tuple(oids), tuple(texts)
+    def encode_plan(self, oids: Sequence[int], texts: Sequence[bool] = (), integers: bool = False) -> Plan:
+        """The plan of a statement's parameters; `texts` says which are sent as the text they are (see `texts`).
+
+        With `integers` a parameter that is an integer takes no float or Decimal, a whole one neither: 5 / 2.0 is 2.5.
+        """
+        key = tuple(oids), tuple(texts), integers
         return _kept(self._encode_plans, key, lambda: self._encode_plan(*key))
 
-    def _encode_plan(self, oids: tuple[int, ...], texts: tuple[bool, ...]) -> Plan:
-        if not texts:
-            return Plan([self.parameter_spec(oid, at + 1) for at, oid in enumerate(oids)])
+    def _encode_plan(self, oids: tuple[int, ...], texts: tuple[bool, ...], integers: bool) -> Plan:
         return Plan(
             [
-                (const.KIND_TEXT_CALL, 0, None, ()) if text else self.parameter_spec(oid, at + 1)
-                for at, (oid, text) in enumerate(zip(oids, texts, strict=True))
+                (const.KIND_TEXT_CALL, 0, render_any, ()) if text else self.parameter_spec(oid, at + 1, integers)
+                for at, (oid, text) in enumerate(zip(oids, texts or (False,) * len(oids), strict=True))
             ]
         )
+
+    @property
+    def adapts(self) -> bool:
+        """Whether a value that does not fit what the server takes it for may go as what it is."""
+        return self.policies.parameters == "adapted"
 
     @property
     def takes_text(self) -> bool:
@@ -208,10 +217,15 @@ class Rules:
 
     def _takes_text(self, oid: int) -> bool:
         info = self.info(oid)
+        return self.may_take_text(oid) and info is not None and takes_text(self.policies, info.kind)
+
+    def may_take_text(self, oid: int) -> bool:
+        """Whether text may go to this type as it is, for the server to read: no function of the program writes it."""
+        info = self.info(oid)
         if info is None or oid in _TEXT_OIDS:
             return False
         registered = self.encoding(info)
-        return takes_text(self.policies, info.kind) and (registered is None or registered.cls is not None)
+        return registered is None or registered.cls is not None
 
     def encode_spec(self, oid: int) -> Spec | None:
         """How a value is written in binary for this type, None where it is written as text."""
@@ -225,15 +239,16 @@ class Rules:
         info = self.info(oid)
         return render_any if info is None else renderer(info, self)
 
-    def parameter_spec(self, oid: int, number: int) -> Spec:
-        """How the value of `$number` is written.
+    def parameter_spec(self, oid: int, number: int, integers: bool = False) -> Spec:
+        """How the value of `$number` is written; see `encode_plan` for `integers`.
 
         The cast to write is in the error where the server took it for text.
         """
         info = self.info(oid)
         if oid in _TEXT_OIDS and (info is None or self.encoding(info) is None):
             return (const.KIND_STR, 0, text_parameter(number), ())
-        return self.encode_spec(oid) or (const.KIND_TEXT_CALL, 0, self.renderer(oid), ())
+        spec = self.encode_spec(oid) or (const.KIND_TEXT_CALL, 0, self.renderer(oid), ())
+        return (*spec[:2], to_integer, *spec[3:]) if integers and spec[2] is to_int else spec
 
 
 def _holds_record(spec: Spec) -> bool:
@@ -260,6 +275,7 @@ class Registry:
         self._levels: tuple[Level, ...] = (self._level, *(() if parent is None else parent._levels))
         self.lookups: Lookups = lookups if lookups is not None else Lookups() if parent is None else parent.lookups
         self._rules: Rules | None = None
+        self._text: Registry | None = None
         self._version = -1
         self._looked_at = -1
 
@@ -334,6 +350,13 @@ class Registry:
     def row_plan(self, fields: Sequence[ResultField]) -> Plan:
         """See Rules."""
         return self.rules.row_plan(fields)
+
+    def with_text_results(self) -> Registry:
+        """The same, but results are asked for as text."""
+        if self._text is None:
+            self._text = Registry(self)
+            self._text.configure(results="text")
+        return self._text
 
     # ------------------------------------------------------------ what is said
 

@@ -168,6 +168,7 @@ def test_a_value_that_cannot_be_read_leaves_the_connection_usable(conn: Any) -> 
 
 
 def test_a_value_that_does_not_fit_is_named_by_its_parameter(conn: Any) -> None:
+    conn.types.configure(parameters="strict")
     with pytest.raises(pgfast.DataError, match=r"^parameter \$2 \(smallint\): 99999 is out of range"):
         conn.execute("select %s::int, %s::int2", (1, 99999))
     assert conn.execute("select 1").fetchone() == (1,)
@@ -345,6 +346,7 @@ def test_executemany_is_all_or_nothing_in_autocommit_mode(auto: Any) -> None:
 
 
 def test_executemany_names_the_row_and_parameter_that_do_not_fit(conn: Any) -> None:
+    conn.types.configure(parameters="strict")
     conn.execute("create temp table t (a int, b int)")
     with pytest.raises(pgfast.DataError, match=r"^row 3, parameter \$2 \(integer\): 'x'"):
         conn.cursor().executemany("insert into t values (%s, %s)", [(1, 1), (2, 2), (3, "x")])

@@ -42,6 +42,7 @@ def test_from_its_second_execution_on_a_statement_is_one_write(dsn: str, writes:
 
 
 def test_a_value_that_does_not_fit_leaves_nothing_behind(auto: Any) -> None:
+    auto.types.configure(parameters="strict")
     auto.execute("select %s::int", (1,))
     for _ in range(3):
         with pytest.raises(pgfast.DataError, match="parameter \\$1 .integer."):

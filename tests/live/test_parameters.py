@@ -260,6 +260,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 def test_what_does_not_fit_is_refused_before_anything_is_sent(
     conn: pgfast.Connection, kind: str, value: Any, text: str
 ) -> None:
+    conn.types.configure(parameters="strict")
     for prepare in (False, True):
         with pytest.raises(DataError, match=text) as refused:
             conn.execute(f"select $1::{kind}", (value,), prepare=prepare)
@@ -287,3 +288,12 @@ def test_what_a_values_own_code_raises_is_the_cause(conn: pgfast.Connection) -> 
         conn.execute("select $1::int4range", (Broken(),))
     assert isinstance(refused.value.__cause__, ZeroDivisionError)
     assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_several_statements_may_come_with_no_parameters_in_any_container(auto: Any) -> None:
+    containers: list[Any] = [None, (), [], {}]
+    for nothing in containers:
+        cursor = auto.execute("select 1; select 2", nothing)
+        assert cursor.fetchall() == [(1,)]
+        assert cursor.nextset()
+        assert cursor.fetchall() == [(2,)]

@@ -121,6 +121,7 @@ def test_a_statement_that_cannot_be_parsed_fails_where_it_is_executed(auto: Any)
 
 
 def test_a_value_that_does_not_fit_fails_at_once_and_spoils_nothing(auto: Any) -> None:
+    auto.types.configure(parameters="strict")
     with auto.pipeline():
         first = auto.execute("select %s::int", (1,))
         with pytest.raises(pgfast.DataError, match="parameter \\$1 \\(integer\\)"):

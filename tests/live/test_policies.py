@@ -260,7 +260,7 @@ def test_lenient_strings_are_taken_at_any_depth_and_in_loads(conn: Any, kind: st
 
 
 def test_lenient_and_strict_values_go_side_by_side(conn: Any) -> None:
-    conn.types.configure(strings="lenient")
+    conn.types.configure(strings="lenient", parameters="strict")
     sql = "select $1::int, $2::date"
     for params in (("1", date(2024, 1, 1)), (1, "2024-01-01"), ("1", "2024-01-01"), (1, date(2024, 1, 1))):
         assert conn.execute(sql, params, prepare=True).fetchone() == (1, date(2024, 1, 1))
@@ -271,6 +271,7 @@ def test_lenient_and_strict_values_go_side_by_side(conn: Any) -> None:
 
 
 def test_strict_strings_are_refused_with_the_cast_to_write(conn: Any) -> None:
+    conn.types.configure(parameters="strict")
     with pytest.raises(DataError, match=r"parameter \$1 \(integer\): '5' .* write \$1::text::integer in the query"):
         conn.execute("select $1::int", ("5",))
     assert conn.execute("select $1::text::integer", ("5",)).fetchone() == (5,)

@@ -16,7 +16,8 @@ import pytest
 
 from pgfast import Interval, Range, const
 from pgfast.types import Json
-from pgfast.types.coerce import HOOKS, text_parameter
+from pgfast.types.classes import text_parameter
+from pgfast.types.coerce import HOOKS
 
 UTC = timezone.utc
 A_UUID = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")

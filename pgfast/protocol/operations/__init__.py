@@ -9,15 +9,28 @@ from __future__ import annotations
 
 from .binding import Consumer, Rows, fetch
 from .composing import AnyQuery, Composition, template_text
-from .copying import CopyConsumer, copy_abort, copy_begin, copy_end, copy_in, copy_next, copy_out, copy_send, start_copy
+from .copying import (
+    CopyConsumer,
+    copy_abort,
+    copy_begin,
+    copy_end,
+    copy_in,
+    copy_next,
+    copy_out,
+    copy_send,
+    copy_send_data,
+    start_copy,
+)
 from .cursors import NamedCursor, check_name, close_cursor, declare_cursor, describe_cursor, fetch_rows, move_cursor
-from .extended import execute, executemany
+from .extended import execute
 from .functions import call_function
 from .listening import await_notification
 from .literals import identifier, typed_literal
 from .login import Credentials
+from .many import executemany
 from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
 from .portals import Portal, close_portal, next_rows, open_portal
+from .procedures import procedure_call
 from .queries import (
     Params,
     execute_each_merged,
@@ -96,6 +109,7 @@ __all__ = [
     "copy_next",
     "copy_out",
     "copy_send",
+    "copy_send_data",
     "declare_cursor",
     "describe_cursor",
     "end_replication",
@@ -119,6 +133,7 @@ __all__ = [
     "open_portal",
     "prepare_transaction",
     "prepared_transactions",
+    "procedure_call",
     "query",
     "read_query",
     "recover",

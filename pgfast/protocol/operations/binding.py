@@ -17,17 +17,18 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from ... import const
 from ...codec import Plan, decode_rows, encode_binds
 from ...errors import DatabaseError, DataError, NotSupportedError, ProgrammingError, ProtocolError, faults, reason
-from ...types.coerce import cast_to_write
+from ...types.classes import cast_to_write
 from ...types.registry import PLAIN, Rules, UnknownInRecord
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescription, RowDescription
 from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
 from ..session import Done, Event, Run, Session, State
-from ..statements import with_parameters
+from ..statements import first_word, with_parameters
 from .literals import in_place
 from .simple import Answers, Outcome, Result, Results, run_query
 from .steps import Block, Operation, Reply, Write, answer, exchange, settle
+from .transactions import rollback_to
 
 T = TypeVar("T")
 #: A class, or several.
@@ -41,6 +42,8 @@ _FEATURE_NOT_SUPPORTED: Final = "0A000"
 _OUT_OF_DATE: Final = ("42", "08P01", "22P03")
 #: How often a statement is tried again: prepared anew, and then not prepared.
 _RETRIES: Final = 2
+#: The name of the savepoint before a first Parse, and of the statement that releases it.
+_SAVEPOINT: Final = "_pgfast_parse"
 #: Where the server raises 0A000 for a changed result type; its text is translated, this is not (server: plancache.c).
 _REVALIDATE: Final = "RevalidateCachedQuery"
 
@@ -150,18 +153,33 @@ class Execution(Reply):
             self._run(block, 0, len(block), count)
 
 
-def prepare_statement(session: Session, sql: str, name: bytes) -> Operation[Prepared]:
-    """The statement, parsed under this name and described. No Sync has been sent yet."""
+def prepare_statement(session: Session, sql: str, name: bytes, guarded: bool = False) -> Operation[Prepared]:
+    """The statement, parsed under this name and described. No Sync has been sent yet.
+
+    Where it is `guarded`, in a transaction, a savepoint is set before and released behind it, in the same write. A
+    refusal is Undecided then: the savepoint is still there.
+    """
     for dropped in session.prepared.take_dropped():
         frontend.close_statement(session.out, dropped)
         session.expect(State.CLOSE)
-    frontend.parse(session.out, name, sql)
+    if guarded:
+        _write_command(session, b"", f"SAVEPOINT {_SAVEPOINT}")
+    frontend.parse(session.out, name, sql, getattr(sql, "type_oids", ()))
     frontend.describe_statement(session.out, name)
-    frontend.flush(session.out)
     session.expect(State.PARSE, State.DESCRIBE)
+    if guarded:  # by a name, as the unnamed statement may be the one that was described
+        _write_command(session, _SAVEPOINT.encode("ascii"), f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        frontend.close_statement(session.out, _SAVEPOINT.encode("ascii"))
+        session.expect(State.CLOSE)
+    frontend.flush(session.out)
     description = _Description()
-    yield from exchange(session, description)
-    statement = Prepared(name, description.type_oids, description.fields)
+    try:
+        yield from exchange(session, description)
+    except DatabaseError as exc:
+        if guarded and session.transaction_status == "E":
+            raise Undecided(exc) from exc
+        raise
+    statement = Prepared(name, description.type_oids, description.fields, first_word(sql) == "insert")
     if name:
         session.prepared.keep(sql, statement)
     else:
@@ -169,7 +187,29 @@ def prepare_statement(session: Session, sql: str, name: bytes) -> Operation[Prep
     return statement
 
 
-def find_statement(session: Session, sql: str, prepare: bool | None) -> Operation[Prepared]:
+class Undecided(Exception):
+    """The server has refused a statement in a transaction, which can go back to before that."""
+
+    def __init__(self, refusal: DatabaseError) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+    def take_back(self, session: Session) -> Operation[None]:
+        """Go back to the savepoint before the statement."""
+        return rollback_to(session, _SAVEPOINT)
+
+
+def _write_command(session: Session, name: bytes, sql: str) -> None:
+    """Parse, Bind and Execute of a command that takes no parameters and gives no rows."""
+    frontend.parse(session.out, name, sql)
+    frontend.bind(session.out, name)
+    session.out.put_messages(frontend.EXECUTE_ALL)
+    session.expect(State.PARSE)
+    session.expect_executions(1)
+
+
+def find_statement(session: Session, sql: str, prepare: bool | None, guarded: bool = False) -> Operation[Prepared]:
+    """The statement, parsed and described where it is not prepared; see `prepare_statement` for `guarded`."""
     if session.simple_only:
         raise NotSupportedError(
             "protocol 2.0 has neither prepared statements nor pipelines nor binary results; connect by protocol 3.0"
@@ -180,7 +220,7 @@ def find_statement(session: Session, sql: str, prepare: bool | None) -> Operatio
     if found is None:
         name = session.prepared.name_for(sql, prepare)
         # A pooler parses it anew on other servers: it is prepared when the types of its parameters can be told.
-        found = yield from prepare_statement(session, sql, b"" if session.shared else name)
+        found = yield from prepare_statement(session, sql, b"" if session.shared else name, guarded)
     elif session.shared:
         found = yield from _described_anew(session, sql, found)
     return found
@@ -195,7 +235,7 @@ def _described_anew(session: Session, sql: str, known: Prepared) -> Operation[Pr
     yield from exchange(session, description)
     if (description.type_oids, description.fields) == (known.type_oids, known.fields):
         return known
-    made = Prepared(known.name, description.type_oids, description.fields)
+    made = Prepared(known.name, description.type_oids, description.fields, known.inserts)
     session.prepared.keep(sql, made)
     return made
 
@@ -238,7 +278,7 @@ def refused(exc: DataError, plan: StatementPlan, params: Sequence[Any], where: s
     if wrong_type and name not in ("text", "unknown"):
         hint = cast_to_write(params[info.column], number, name)
     made = DataError(f"{where}parameter ${number} ({name}): {reason(info.code, info.at, info.value)}{hint}")
-    made.fault = info
+    made.fault, made.parameter_types = info, oids
     return made
 
 
@@ -271,14 +311,19 @@ def unless_stale(session: Session, sql: str, run: Callable[[], Operation[T]]) ->
 
 
 def execute_statement(
-    session: Session, statement: Prepared, rules: Rules, params: Sequence[Any], consumer: Consumer
+    session: Session,
+    statement: Prepared,
+    rules: Rules,
+    params: Sequence[Any],
+    consumer: Consumer,
+    texts: tuple[bool, ...] = (),
 ) -> Operation[Execution]:
-    """Bind and execute a statement whose types are known, its rows going to the consumer.
+    """Bind and execute a statement whose types are known, its rows going to the consumer; `texts` go as text.
 
     Where a record brings types that are not, they are in the Execution's `unknown`.
     """
     try:
-        plan = plan_of(statement, rules)
+        plan = plan_of(statement, rules).with_texts(texts)
         if statement.fields is not None:
             formats = consumer.formats(statement.fields, rules)
             plan = replace(plan, tail=frontend.bind_tail(formats), fields=statement.formatted(formats))

@@ -171,6 +171,15 @@ def copy_send(session: Session) -> Operation[None]:
         raise reply.failure
 
 
+def copy_send_data(session: Session, data: bytes) -> Operation[None]:
+    """Send these bytes as CopyData. Raises as `copy_send`."""
+    for start in range(0, len(data), const.COPY_BLOCK_SIZE):
+        session.out.begin_copy()
+        session.out.put_bytes(data[start : start + const.COPY_BLOCK_SIZE])
+        session.out.end_copy()
+    yield from copy_send(session)
+
+
 def copy_end(session: Session) -> Operation[CommandComplete]:
     """Complete a COPY FROM STDIN, with the data that is still in `session.out`; the command tag."""
     if session.state is State.COPY_IN:

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ... import const
-from ...errors import DatabaseError, Error, PipelineAborted, ProgrammingError, ProtocolError
+from ...errors import DatabaseError, DataError, Error, PipelineAborted, ProgrammingError, ProtocolError
 from ...types.registry import Registry
 from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQuery
 from ..plans import StatementPlan, plan_of
 from ..session import Done, Event, Session
+from .adapting import adapted, is_adapted
 from .binding import is_out_of_date, is_stale, write_execution
 from .composing import AnyQuery
 from .queries import Params, make_ready, read_query, ready_for
@@ -230,17 +231,27 @@ def add_now(session: Session, pipeline: Pipeline, sql: AnyQuery, params: Params,
     begun = session.autocommit or session.transaction_status != "I"
     ready = ready_for(session, sql, params, registry)
     if ready is not None and begun:
-        return pipeline.add(session, ready[2], params or ())  # type: ignore[arg-type]  # no mapping
+        return _added(session, pipeline, ready[2], params or ())  # type: ignore[arg-type]  # no mapping
     found, values = read_query(session, sql, params, registry)
     if found.copies or (params is None and found.several):
         raise ProgrammingError("a pipeline takes neither COPY nor several statements in one query; leave it for these")
-    if not begun:
+    if not begun or is_adapted(session, found.sql, values):
         return None
     plan = pipeline.unnamed_plan(found.sql, registry)
     if plan is None:
         ready = make_ready(session, sql, found, params, registry)
         plan = None if ready is None else ready.plan
-    return None if plan is None else pipeline.add(session, plan, values)
+    return None if plan is None else _added(session, pipeline, plan, values)
+
+
+def _added(session: Session, pipeline: Pipeline, plan: StatementPlan, params: Sequence[Any]) -> Pending | None:
+    """The execution, written; None where its values are not what the plan is for."""
+    try:
+        return pipeline.add(session, plan, params)
+    except DataError as exc:
+        if exc.parameter_types is None:
+            raise
+        return None
 
 
 def add_asking(
@@ -258,11 +269,16 @@ def add_asking(
     if not session.unsynced:
         yield from ensure_begin(session)
     pipeline.forget_unnamed()  # asking may put another statement in its place
-    statement, rules = yield from known_statement(session, found.sql, prepare, registry)
-    plan = plan_of(statement, rules)
-    if not statement.name or session.shared:
-        pipeline.keep_unnamed(found.sql, plan)
-    return pipeline.add(session, plan, values)
+
+    def attempt(text: str, texts: tuple[bool, ...]) -> Operation[Pending]:
+        statement, rules = yield from known_statement(session, text, prepare, registry)
+        plan = plan_of(statement, rules).with_texts(texts)
+        if not statement.name or session.shared:
+            pipeline.keep_unnamed(text, plan)
+        return pipeline.add(session, plan, values)
+
+    # What the server refuses has spoilt what was sent before, so it is not asked again.
+    return (yield from adapted(session, found.sql, values, registry, attempt, undecided=False))
 
 
 def _await_all(session: Session, pipeline: Pipeline) -> Operation[None]:

@@ -19,6 +19,7 @@ from .. import frontend
 from ..backend import Acknowledgement, CommandComplete, Field
 from ..plans import plan_of
 from ..session import Event, Run, Session, State
+from .adapting import adapted, may_be_undecided
 from .binding import unless_stale, write_execution
 from .composing import AnyQuery
 from .queries import Params, read_query
@@ -78,10 +79,11 @@ def open_portal(
         raise ProgrammingError("stream() takes one statement that gives rows, and no COPY")
     yield from ensure_begin(session)
 
-    def run() -> Operation[Portal]:
-        statement, rules = yield from known_statement(session, found.sql, prepare, registry)
+    def run(text: str, texts: tuple[bool, ...]) -> Operation[Portal]:
+        guarded = may_be_undecided(session, registry, values)
+        statement, rules = yield from known_statement(session, text, prepare, registry, guarded)
         try:
-            plan = plan_of(statement, rules)
+            plan = plan_of(statement, rules).with_texts(texts)
             write_execution(session, plan, values, frontend.execute(size))
         except Exception:
             yield from settle(session)  # Parse and Describe may stand there without a Sync
@@ -92,7 +94,10 @@ def open_portal(
         yield from _answer(session, portal)
         return portal
 
-    return (yield from unless_stale(session, found.sql, run))
+    def attempt(text: str, texts: tuple[bool, ...]) -> Operation[Portal]:
+        return unless_stale(session, text, lambda: run(text, texts))
+
+    return (yield from adapted(session, found.sql, values, registry, attempt))
 
 
 def next_rows(session: Session, portal: Portal) -> Operation[None]:

@@ -11,10 +11,12 @@ from .. import frontend, statements
 from ..plans import StatementPlan
 from ..prepared import Ready
 from ..session import Session
+from .adapting import is_adapted
 from .binding import Rows, execute_described, fetch, take_piecemeal, write_execution
 from .composing import AnyQuery, is_template, query_text, read_template
-from .extended import described_plan, execute, executemany, may_execute_again, prepared_plan
+from .extended import described_plan, execute, may_execute_again, prepared_plan
 from .literals import in_place, merge, texts_of
+from .many import executemany
 from .simple import Answers, Outcome, Result, command
 from .steps import ASK, Operation
 from .transactions import begin, ensure_begin
@@ -102,13 +104,12 @@ def execute_query(
     if found is not None:
         ready = make_ready(session, sql, found, params, taken)
         if ready is None:
-            return (yield from _execute_asking(session, found, params is None, values, prepare, taken))
+            return (yield from _execute_asking(session, found, not len(values), values, prepare, taken))
     assert ready is not None, "it was found or made"
     plan, was_idle = ready[2], session.transaction_status == "I"
     try:
         write_execution(session, plan, values, frontend.EXECUTE_AND_SYNC)
-    except DataError:  # the parameters may be of other types now; raised again by who asks the server
-        session.prepared.drop_statement(plan.statement)
+    except DataError:  # as is decided where the server can be asked
         return (yield from _execute(session, ready[0], tuple(values), prepare, taken))
     session.expect_execution()
     unsent = yield ASK
@@ -136,7 +137,8 @@ def _execute_asking(
         return (yield from query(session, found.sql, registry))
     if session.simple_only:
         return (yield from query(session, in_place(found, values), registry))
-    plan = described_plan(session, found.sql, prepare, registry) if found.planned else None
+    planned = found.planned and not is_adapted(session, found.sql, values)
+    plan = described_plan(session, found.sql, prepare, registry) if planned else None
     if plan is not None:
         executed = yield from _execute_described(session, found.sql, plan, values)
         if executed is not None:

@@ -68,10 +68,13 @@ def known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Op
 
 
 def known_statement(
-    session: Session, sql: str, prepare: bool | None, registry: Registry
+    session: Session, sql: str, prepare: bool | None, registry: Registry, guarded: bool = False
 ) -> Operation[tuple[Prepared, Rules]]:
-    """The statement, after the types of its parameters and columns have been looked up where they were not known."""
-    statement = yield from find_statement(session, sql, prepare)
+    """The statement, after the types of its parameters and columns have been looked up where they were not known.
+
+    See `prepare_statement` for `guarded`.
+    """
+    statement = yield from find_statement(session, sql, prepare, guarded)
     rules = registry.rules
     for _ in range(_LOOKUPS):
         if not rules.unknown(statement.oids):

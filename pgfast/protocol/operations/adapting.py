@@ -1,0 +1,192 @@
+"""Parameters whose values are not what the server takes them for: sent as text, or declared by their Python classes.
+
+How it works. The server is asked first which types it gives the parameters of a statement. Where a value does not fit
+its type, a str goes as text, which the server reads as it would a literal, and for a value of another class the
+statement is parsed once more, its parameter declared to be of the type the class stands for. The same is done where the
+server cannot tell the types at all. What came of it is remembered for the statement and the classes of its values.
+
+Law of this file: nothing is rounded on the way into a table. In an INSERT a number that does not fit a column of
+numbers, or a date or time one of dates or times, stays an error of the client.
+
+In a transaction the first Parse of a statement stands behind a savepoint, so that a refusal spoils nothing; see
+`binding.prepare_statement`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from ... import const
+from ...codec import WriteBuffer, encode_binds
+from ...errors import DatabaseError, DataError, faults
+from ...types.classes import is_text, type_for
+from ...types.registry import Registry, Rules
+from ..prepared import Adaptation, Declared
+from ..session import Session
+from ..statements import first_word
+from .binding import Undecided
+from .steps import Operation
+
+T = TypeVar("T")
+#: What an execution does with a statement's text and its parameters, of which some go as text.
+Run = Callable[[str, tuple[bool, ...]], Operation[T]]
+
+#: The server could not tell a parameter's type: indeterminate, or no function, operator or conversion for what it took
+#: it for (docs: Error Codes).
+_UNDECIDED: Final = frozenset(("42P18", "42725", "42883", "42804", "42846"))
+#: How often a statement may be tried: as the server has it, with some parameters declared, with all of them, and once
+#: more where the values call for other types than those of an earlier execution.
+_ATTEMPTS: Final = 4
+
+_NUMBERS: Final = frozenset(
+    (
+        const.OID_INT2,
+        const.OID_INT4,
+        const.OID_INT8,
+        const.OID_FLOAT4,
+        const.OID_FLOAT8,
+        const.OID_NUMERIC,
+        const.OID_OID,
+    )
+)
+_TIMES: Final = frozenset(
+    (const.OID_DATE, const.OID_TIME, const.OID_TIMETZ, const.OID_TIMESTAMP, const.OID_TIMESTAMPTZ)
+)
+
+
+def adapted(
+    session: Session,
+    sql: str,
+    params: Sequence[Any],
+    registry: Registry,
+    run: Run[T],
+    undecided: bool = True,
+) -> Operation[T]:
+    """What `run` gives for the statement as the server takes it, or else as the classes of the values declare it.
+
+    `undecided` says that the server may be asked again where it cannot tell the types. Raises what `run` raises.
+    """
+    adaptations = session.prepared.adaptations
+    key = (sql, tuple(map(type, params)))
+    known = adaptations.get(key) or Adaptation(sql, ())
+    tried = {known}
+    prepared = session.prepared.find(known.sql) is not None
+    while True:
+        try:
+            found = yield from run(known.sql, known.texts)
+        except (DatabaseError, Undecided) as exc:
+            refusal = exc.refusal if isinstance(exc, Undecided) else exc
+            if prepared and refusal.parameter_types is not None:  # the parameters may be of other types by now
+                session.prepared.drop(known.sql)
+                prepared = False
+                continue
+            again = _adaptation(session, registry, known, params, exc, undecided)
+            if again is None or again in tried or len(tried) == _ATTEMPTS:
+                adaptations.pop(key, None)
+                raise refusal from refusal.__cause__
+            if isinstance(exc, Undecided):
+                yield from exc.take_back(session)
+            tried.add(again)
+            known = again
+        else:
+            if len(tried) > 1:
+                session.prepared.adapt(key, known)
+            return found
+
+
+def is_adapted(session: Session, sql: str, params: Sequence[Any]) -> bool:
+    """Whether the statement has been adapted to values of these classes."""
+    adaptations = session.prepared.adaptations
+    return bool(adaptations) and (sql, tuple(map(type, params))) in adaptations
+
+
+def next_adaptation(
+    session: Session, registry: Registry, known: Adaptation, params: Sequence[Any], exc: DatabaseError | Undecided
+) -> Adaptation | None:
+    """How values that were refused may go after all; None where they may not, or where nothing would be different."""
+    again = _adaptation(session, registry, known, params, exc, True)
+    return None if again == known else again
+
+
+def _adaptation(
+    session: Session,
+    registry: Registry,
+    known: Adaptation,
+    params: Sequence[Any],
+    exc: DatabaseError | Undecided,
+    undecided: bool,
+) -> Adaptation | None:
+    rules = registry.rules
+    if not rules.adapts or session.dead is not None:
+        return None
+    refusal = exc.refusal if isinstance(exc, Undecided) else exc
+    if refusal.parameter_types is not None:
+        return _for_refused(rules, known, refusal.parameter_types, params)
+    spoilt = session.transaction_status == "E" and not isinstance(exc, Undecided)
+    if undecided and refusal.sqlstate in _UNDECIDED and not spoilt:
+        return _for_undecided(known, params)
+    return None
+
+
+def _for_undecided(known: Adaptation, params: Sequence[Any]) -> Adaptation | None:
+    """The parameters declared by their classes: first those that are no text, then these too."""
+    declared = getattr(known.sql, "type_oids", ())
+    oids = [type_for(value) or 0 for value in params]
+    if not any(declared):
+        oids_without_text = [0 if is_text(value) else oid for oid, value in zip(oids, params, strict=True)]
+        oids = oids_without_text if any(oids_without_text) else oids
+    return Adaptation(Declared(known.sql, oids), ()) if any(oids) else None
+
+
+def _for_refused(rules: Rules, known: Adaptation, oids: Sequence[int], params: Sequence[Any]) -> Adaptation | None:
+    """The parameters that fit left as they are, the others sent as text or declared by their classes."""
+    if len(oids) != len(params):
+        return None
+    inserts = first_word(known.sql) == "insert"
+    declared = list(getattr(known.sql, "type_oids", None) or [0] * len(params))
+    texts = [False] * len(params)
+    for at, (oid, value) in enumerate(zip(oids, params, strict=True)):
+        if _fits(rules, oid, value, inserts):
+            continue
+        if inserts and _would_be_rounded(rules, oid, value):
+            return None
+        if is_text(value) and rules.may_take_text(oid):
+            texts[at] = True
+            continue
+        found = type_for(value)
+        if found is None or found == oid:
+            return None
+        declared[at] = found
+    sql = Declared(str(known.sql), declared) if any(declared) else known.sql
+    return Adaptation(sql, tuple(texts) if True in texts else ())
+
+
+def _fits(rules: Rules, oid: int, value: Any, inserts: bool) -> bool:
+    try:
+        encode_binds(WriteBuffer(), rules.encode_plan((oid,), (), not inserts), b"", b"", b"", iter(((value,),)), 1)
+    except DataError as exc:
+        if exc.fault is None or exc.fault.code == faults.FAULT_ROW_WIDTH:
+            raise
+        return False
+    return True
+
+
+def _would_be_rounded(rules: Rules, oid: int, value: Any) -> bool:
+    """Whether an assignment might lose something of the value, or bend it: a fraction, a zone, a time of day."""
+    info = rules.info(oid)
+    while info is not None and info.base is not None:
+        info = info.base
+    base = oid if info is None else info.oid
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return base in _NUMBERS
+    if isinstance(value, datetime):  # one without a zone is, for a timestamptz, in the session's
+        return base in _TIMES and not (base == const.OID_TIMESTAMPTZ and value.tzinfo is None)
+    return base in (_TIMES - {const.OID_TIMESTAMP, const.OID_TIMESTAMPTZ}) and isinstance(value, (date, time))
+
+
+def may_be_undecided(session: Session, registry: Registry, params: Sequence[Any]) -> bool:
+    """Whether a first Parse is to stand behind a savepoint: a transaction is open, and the values may declare types."""
+    return session.transaction_status == "T" and registry.rules.adapts and any(value is not None for value in params)
