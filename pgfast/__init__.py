@@ -6,7 +6,7 @@ uses: "c" or "python".
 
 from __future__ import annotations
 
-from . import errors, sql, types, values
+from . import errors, hooks, sql, types, values
 from ._version import __version__
 from .api import AsyncConnection, Connection, connect
 from .bulk.report import LoadReport
@@ -117,6 +117,7 @@ __all__ = [
     "apilevel",
     "connect",
     "errors",
+    "hooks",
     "paramstyle",
     "sql",
     "threadsafety",

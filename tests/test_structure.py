@@ -44,6 +44,9 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.columns": 6,
     "pgfast.replication": 6,
     "pgfast.frames": 6,
+    "pgfast.hooks": 6,
+    "pgfast.querytext": 6,
+    "pgfast.opentelemetry": 7,
     "pgfast.api": 7,
     "pgfast.pool": 7,
     "pgfast.cli": 7,
@@ -61,7 +64,10 @@ FORBIDDEN: Final[dict[str, frozenset[str]]] = {
     "pgfast.kernels": frozenset({"socket", "selectors", "select", "asyncio", "ssl", "time", "threading"}),
 }
 #: Modules that stand on an extra's library. Everybody else imports them inside functions only.
-ON_EXTRAS: Final = ("pgfast.frames", "pgfast.cli", "pgfast.django", "pgfast.sqlalchemy")
+ON_EXTRAS: Final = (
+    *("pgfast.frames", "pgfast.cli"),
+    *("pgfast.django", "pgfast.opentelemetry", "pgfast.sqlalchemy"),
+)
 #: Modules beyond their limit (the codec pair and its kernels 900 lines, everything else 600), with the reason.
 LONG: Final[dict[str, str]] = {
     "pgfast.errors.sqlstates": "written by a program, one class per SQLSTATE",

@@ -13,6 +13,7 @@ from ..protocol.operations import Pipeline
 from ..protocol.prepared import PreparedStatements
 from ..protocol.session import Session
 from ..rows import RowFactory, tuple_row
+from . import hooks
 from .characteristics import Characteristics, IsolationLevel
 from .inbox import Inbox, NoticeHandler, NotifyHandler
 from .info import ConnectionInfo, TransactionStatus
@@ -65,6 +66,7 @@ class BaseConnection:
     cursor_factory: Any
     #: The connection's place in the pool that has lent it, which takes it back: a block's end does not close it.
     _slot: Any = None
+    _hooks: tuple[hooks.Hook, ...] = ()
 
     def __init__(self, link: AnyLink, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -285,6 +287,14 @@ class BaseConnection:
     def remove_notify_handler(self, handler: NotifyHandler) -> None:
         """Call `handler` no more. Raises ValueError where it was not added."""
         self._inbox.notify_handlers.remove(handler)
+
+    def add_hook(self, hook: hooks.Hook) -> None:
+        """Have the hook told what this connection does (`pgfast.hooks`)."""
+        hooks.add_to(self, hook)
+
+    def remove_hook(self, hook: hooks.Hook) -> None:
+        """Tell the hook no more. Raises ValueError where it was not added."""
+        hooks.remove_from(self, hook)
 
 
 def new_session(inbox: Inbox, autocommit: bool, prepare_threshold: int | None) -> Session:

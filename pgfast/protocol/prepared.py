@@ -133,6 +133,11 @@ class PreparedStatements:
     def __len__(self) -> int:
         return len(self._prepared)
 
+    @property
+    def serial(self) -> int:
+        """How many statements have been given a name, to be prepared."""
+        return self._serial
+
     def heed_sharing(self) -> None:
         """A pooler shares server connections among its clients: it may or may not follow prepared statements."""
         if self._automatic:
