@@ -19,12 +19,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Some tools start others by name (cython-lint starts pycodestyle).
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: help demo test test-matrix lint bench fuzz fuzz-compiler wheel clean
+.PHONY: help demo test test-matrix test-compat lint bench fuzz fuzz-compiler wheel clean
 
 help:
 	@echo 'make demo        load and read TPC-H lineitem with a server of its own, compiled beside pure'
 	@echo 'make test        the whole suite, with both implementations, against real servers, PostgreSQL 14 to 18'
 	@echo 'make test-matrix the live tests against PostgreSQL 10 to 18, with both implementations: one table'
+	@echo 'make test-compat the tests of SQLAlchemy, Django, pandas and PEP 249, with pgfast and with psycopg: one table'
 	@echo 'make lint        ruff, cython-lint, mypy --strict, stubtest, actionlint'
 	@echo 'make bench       every kind of work beside the floor and the peers: docs/benchmarks.md (ARGS=--quick: two minutes)'
 	@echo 'make fuzz        the codec, the parsers and the session under ASan and UBSan, FUZZ_SECONDS each (Linux, clang-14)'
@@ -51,6 +52,9 @@ test: $(VENV)/with-test
 
 test-matrix: $(VENV)/with-test
 	$(BIN)/python tools/test_matrix.py $(ARGS)
+
+test-compat: $(VENV)/with-test
+	$(BIN)/python -m tools.test_compat $(ARGS)
 
 lint: $(VENV)/with-lint
 	$(BIN)/ruff check .

