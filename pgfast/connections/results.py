@@ -104,8 +104,10 @@ class BaseCursor(Generic[Row]):
         self._show(())
 
     def _close(self) -> None:
+        """Let go of the result; how many rows there were can still be asked."""
+        count = self.rowcount
         self._closed = True
-        self._show(())
+        self._show((), count)
 
     def _show(self, results: Sequence[Result] | Answers, total: int | None = None) -> None:
         """Make these the results, the first of them the current one;

@@ -97,7 +97,7 @@ class AdaptedServerCursor(AdaptedCursor):
 class PgfastAdaptedConnection(AdaptedConnection):
     """`pgfast.AsyncConnection` as SQLAlchemy's pool and engine use it; `driver_connection` is the connection itself."""
 
-    __slots__ = ()
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: pgfast.AsyncConnection[Any]) -> None:
         self._connection = connection

@@ -48,6 +48,7 @@ def test_copy_goes_into_a_schema_and_into_the_transaction(engine: sa.Engine) -> 
     with engine.begin() as connection:
         connection.execute(sa.text("create schema pandas_s"))
     with engine.connect() as connection:
+        connection.begin()
         FRAME.to_sql("t", connection, schema="pandas_s", index=True, index_label="n", method=copy_method)
         # One command has written them all.
         assert connection.scalar(sa.text("select count(distinct cmin::text) from pandas_s.t")) == 1
