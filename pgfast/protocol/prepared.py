@@ -248,6 +248,12 @@ class PreparedStatements:
         self._prepared.clear()
         self._dropped.clear()
 
+    def drop_all(self) -> None:
+        """Use none of them any more: the server is to close them."""
+        self.forget_ready()
+        self._dropped += [statement.name for statement in self._prepared.values()]
+        self._prepared.clear()
+
     def put_back(self, dropped: list[bytes]) -> None:
         """Names that were taken and not closed."""
         self._dropped += dropped

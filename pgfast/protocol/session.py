@@ -25,7 +25,7 @@ from .. import const
 from ..codec import Plan, ReadBuffer, Replies, WriteBuffer
 from ..errors import DatabaseError, Diagnostic, Error, InterfaceError, OperationalError, ProtocolError
 from ..errors.sqlstates import lookup
-from ..types.discovery import HEEDED, Lookups
+from ..types.discovery import ALTERING, HEEDED, Lookups
 from ..types.registry import PROCESS, Registry
 from . import backend, frontend
 from .prepared import PreparedStatements
@@ -134,8 +134,10 @@ _MANY: Final = 64
 
 #: Commands after which no prepared statement is left.
 _FORGETTING: Final = frozenset({"DISCARD ALL", "DEALLOCATE ALL"})
+#: Commands after which the columns of a prepared statement may be others, which the server refuses in a transaction.
+_REDEFINING: Final = ALTERING | {"CREATE VIEW", "DROP VIEW", "DROP MATERIALIZED VIEW", "DROP SCHEMA"}
 #: Commands of which the session takes notice.
-_HEEDED: Final = HEEDED | _FORGETTING
+_HEEDED: Final = HEEDED | _FORGETTING | _REDEFINING
 #: Bytes of the longest key in BackendKeyData (docs: BackendKeyData).
 _LONGEST_KEY: Final = 256
 #: Most settings that a server may report: it has fifteen of its own (docs: Asynchronous Operations).
@@ -198,6 +200,7 @@ class Session:
         self.begin_sql = "BEGIN"
         self.between_phases = False
         self.shared = False
+        self._redefined = False
         self.backend_pid = 0
         self.secret_key = b""
         self.dead: str | None = None
@@ -481,6 +484,13 @@ class Session:
         """Draw the consequences of a command that the server has completed."""
         if tag in _FORGETTING:
             self.prepared.forget()
+        elif tag in _REDEFINING:
+            self._redefined = True
+            self.prepared.drop_all()
+        elif tag in ("COMMIT", "ROLLBACK"):
+            if self._redefined and tag == "ROLLBACK":
+                self.prepared.drop_all()  # what was redefined is again what it was
+            self._redefined = False
         if tag != "COMMIT":
             self.prepared.forget_descriptions()  # names may mean other tables and types now
         if tag in HEEDED:

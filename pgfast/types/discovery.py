@@ -397,13 +397,13 @@ class Catalogues:
 CATALOGUES: Final = Catalogues()
 
 #: Command tags after which what was looked up may not hold any more, and those that end a transaction.
-_ALTERING: Final = frozenset(
+ALTERING: Final = frozenset(
     ("ALTER TYPE", "ALTER TABLE", "ALTER DOMAIN", "ALTER EXTENSION", "DROP TYPE", "DROP TABLE")
 )
 _SETTING: Final = frozenset(("SET", "RESET", "DISCARD ALL"))
 _UNDOING: Final = frozenset(("ROLLBACK", "PREPARE TRANSACTION"))
 #: Every command tag that `Lookups.heed` wants to know.
-HEEDED: Final = _ALTERING | _SETTING | _UNDOING | {"COMMIT"}
+HEEDED: Final = ALTERING | _SETTING | _UNDOING | {"COMMIT"}
 
 
 class Lookups:
@@ -463,7 +463,7 @@ class Lookups:
 
     def heed(self, tag: str) -> None:
         """Draw the consequences of a command that the server has completed (one of HEEDED)."""
-        if tag in _ALTERING:
+        if tag in ALTERING:
             self._altered = True
             self.forget()
         elif tag in _SETTING:

@@ -169,3 +169,25 @@ def test_a_lost_connection_leaves_a_block_by_its_own_exception(face: Face, dsn: 
     with pytest.raises(errors.AdminShutdown), conn.transaction(), conn.transaction():
         conn.execute("select pg_terminate_backend(pg_backend_pid())")
     assert conn.closed
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_statements_are_prepared_anew_when_their_tables_are_others(conn: Any, undone: bool) -> None:
+    """The server refuses a prepared statement whose columns have changed, and within a transaction that is its end."""
+    query = "select * from redefined"
+    conn.execute("drop table if exists redefined; create table redefined (a int); insert into redefined values (1)")
+    for _ in range(8):
+        assert conn.execute(query).fetchall() == [(1,)]
+    conn.commit()
+    conn.execute("drop table redefined")
+    conn.execute("create table redefined (a text, b text)")
+    for _ in range(8):
+        assert conn.execute(query).fetchall() == []
+    if undone:
+        conn.rollback()
+    else:
+        conn.commit()
+    conn.execute("select 1")
+    assert conn.execute(query).fetchall() == ([(1,)] if undone else [])
+    conn.execute("drop table redefined")
+    conn.commit()
