@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pgfast.net.conninfo import parse
+
+from .compat_outside import Counts
 
 #: The version whose tests are run.
 VERSION: Final = "5.2.19"
@@ -60,15 +61,6 @@ _BEFORE: Final = {
     "pgfast": "import sys\nimport pgfast.django\nimport pgfast.pool\nsys.modules['psycopg_pool'] = pgfast.pool\n",
 }
 _ENGINES: Final = {"psycopg": "django.db.backends.postgresql", "pgfast": "pgfast.django"}
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What came of the tests of one part; `failed` are their names."""
-
-    passed: int
-    failed: tuple[str, ...]
-    skipped: int
 
 
 def run(python: Path, dsn: str, driver: str, where: Path, labels: tuple[str, ...] = LABELS) -> dict[str, Counts]:
