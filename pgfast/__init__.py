@@ -6,12 +6,15 @@ uses: "c" or "python".
 
 from __future__ import annotations
 
-from . import errors, hooks, sql, types, values
+from . import adapt, conninfo, copy, errors, hooks, pq, rows, sql, types, values
 from ._version import __version__
+from .adapt import adapters
 from .api import AsyncConnection, Connection, connect
 from .bulk.report import LoadReport
+from .capabilities import Capabilities, capabilities
 from .codec import IMPLEMENTATION
 from .columns import Columns
+from .connections.aio import AsyncPipelineBlock as AsyncPipeline
 from .connections.aio import AsyncTransaction
 from .connections.aio_cursors import AsyncCopy, AsyncCursor
 from .connections.aio_named import AsyncServerCursor
@@ -32,7 +35,9 @@ from .connections.dbapi import (
     TimestampFromTicks,
 )
 from .connections.info import ConnectionInfo, TransactionStatus
+from .connections.raw import AsyncRawCursor, AsyncRawServerCursor, RawCursor, RawServerCursor
 from .connections.results import Column
+from .connections.sync import PipelineBlock as Pipeline
 from .connections.sync import Transaction
 from .connections.sync_cursors import Copy, Cursor
 from .connections.sync_named import ServerCursor
@@ -73,9 +78,13 @@ __all__ = [
     "AsyncConnection",
     "AsyncCopy",
     "AsyncCursor",
+    "AsyncPipeline",
+    "AsyncRawCursor",
+    "AsyncRawServerCursor",
     "AsyncServerCursor",
     "AsyncTransaction",
     "Binary",
+    "Capabilities",
     "ClientCursor",
     "Column",
     "Columns",
@@ -101,8 +110,11 @@ __all__ = [
     "Notify",
     "OAuthRequest",
     "OperationalError",
+    "Pipeline",
     "ProgrammingError",
     "Range",
+    "RawCursor",
+    "RawServerCursor",
     "Rollback",
     "ServerCursor",
     "Time",
@@ -114,11 +126,18 @@ __all__ = [
     "Warning",
     "Xid",
     "__version__",
+    "adapt",
+    "adapters",
     "apilevel",
+    "capabilities",
     "connect",
+    "conninfo",
+    "copy",
     "errors",
     "hooks",
     "paramstyle",
+    "pq",
+    "rows",
     "sql",
     "threadsafety",
     "types",

@@ -2,17 +2,88 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, overload
+
 from .bulk.methods import AsyncLoadMethods, LoadMethods
 from .connections import aio, sync
-from .rows import Row
+from .connections.aio_cursors import AsyncCursor
+from .connections.sync_cursors import Cursor
+from .protocol.prepared import AUTOMATIC
+from .rows import Row, RowFactory, TupleRow
 
 
 class Connection(LoadMethods, sync.Connection[Row]):
     """A connection to a PostgreSQL server. Threads may share it: each operation waits for its turn."""
 
+    if TYPE_CHECKING:  # the class of the rows is the row factory's
+
+        @overload  # type: ignore[override]  # as exact as the class is
+        @classmethod
+        def connect(
+            cls,
+            conninfo: str = "",
+            *,
+            autocommit: bool = False,
+            timeout: float | None = None,
+            prepare_threshold: int | None = AUTOMATIC,
+            row_factory: RowFactory[Row],
+            cursor_factory: type[Cursor[Any]] | None = None,
+            context: Any = None,
+            **kwargs: Any,
+        ) -> Connection[Row]: ...
+        @overload
+        @classmethod
+        def connect(
+            cls,
+            conninfo: str = "",
+            *,
+            autocommit: bool = False,
+            timeout: float | None = None,
+            prepare_threshold: int | None = AUTOMATIC,
+            row_factory: None = None,
+            cursor_factory: type[Cursor[Any]] | None = None,
+            context: Any = None,
+            **kwargs: Any,
+        ) -> Connection[TupleRow]: ...
+        @classmethod
+        def connect(cls, conninfo: str = "", **kwargs: Any) -> Connection[Any]: ...
+
 
 class AsyncConnection(AsyncLoadMethods, aio.AsyncConnection[Row]):
     """A connection to a PostgreSQL server, for asyncio. One task at a time may use it."""
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # as above
+        @classmethod
+        async def connect(
+            cls,
+            conninfo: str = "",
+            *,
+            autocommit: bool = False,
+            timeout: float | None = None,
+            prepare_threshold: int | None = AUTOMATIC,
+            row_factory: RowFactory[Row],
+            cursor_factory: type[AsyncCursor[Any]] | None = None,
+            context: Any = None,
+            **kwargs: Any,
+        ) -> AsyncConnection[Row]: ...
+        @overload
+        @classmethod
+        async def connect(
+            cls,
+            conninfo: str = "",
+            *,
+            autocommit: bool = False,
+            timeout: float | None = None,
+            prepare_threshold: int | None = AUTOMATIC,
+            row_factory: None = None,
+            cursor_factory: type[AsyncCursor[Any]] | None = None,
+            context: Any = None,
+            **kwargs: Any,
+        ) -> AsyncConnection[TupleRow]: ...
+        @classmethod
+        async def connect(cls, conninfo: str = "", **kwargs: Any) -> AsyncConnection[Any]: ...
 
 
 connect = Connection.connect

@@ -78,26 +78,26 @@ def class_row(cls: Callable[..., T_co]) -> RowFactory[T_co]:
     return kwargs_row(cls)
 
 
-def kwargs_row(function: Callable[..., T_co]) -> RowFactory[T_co]:
+def kwargs_row(func: Callable[..., T_co]) -> RowFactory[T_co]:
     """A factory of rows that a function makes of keyword arguments, by the names of the columns."""
 
     def factory(cursor: Described) -> RowMaker[T_co]:
         names = names_of(cursor)
 
         def make(values: tuple[Any, ...]) -> T_co:
-            return function(**dict(zip(names, values, strict=True)))
+            return func(**dict(zip(names, values, strict=True)))
 
         return make
 
     return factory
 
 
-def args_row(function: Callable[..., T_co]) -> RowFactory[T_co]:
+def args_row(func: Callable[..., T_co]) -> RowFactory[T_co]:
     """A factory of rows that a function makes of the values, in their order."""
 
     def factory(cursor: Described) -> RowMaker[T_co]:
         def make(values: tuple[Any, ...]) -> T_co:
-            return function(*values)
+            return func(*values)
 
         return make
 

@@ -39,6 +39,8 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.conninfo": 7,
     "pgfast.copy": 7,
     "pgfast.pq": 7,
+    "pgfast.adapt": 7,
+    "pgfast.capabilities": 7,
     "pgfast.connections": 5,
     "pgfast.bulk": 6,
     "pgfast.columns": 6,

@@ -26,7 +26,7 @@ from ..types.registry import Registry
 
 if TYPE_CHECKING:
     from ..codec import Spec
-    from ..types import TypeInfo
+    from ..types.catalogue import TypeInfo
     from ..types.writing import Renderer
 
 _PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))\s*')

@@ -28,6 +28,7 @@ from .aio_named import AsyncServerCursor
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .characteristics import IsolationLevel
 from .inbox import Inbox
+from .info import PipelineStatus
 from .transactions import BaseTransaction
 from .xid import Xid
 
@@ -59,6 +60,7 @@ class AsyncConnection(BaseConnection, Generic[Row]):
         prepare_threshold: int | None = AUTOMATIC,
         row_factory: RowFactory[Any] | None = None,
         cursor_factory: type[AsyncCursor[Any]] | None = None,
+        context: Any = None,
         **kwargs: Any,
     ) -> C:
         try:
@@ -67,6 +69,8 @@ class AsyncConnection(BaseConnection, Generic[Row]):
             del conninfo, kwargs  # tools that report errors show the variables of every frame
         made = await cls._open(infos, autocommit, timeout, prepare_threshold)
         made._use_factories(row_factory, cursor_factory)
+        if context is not None:
+            made._session.registry.adopt(context.adapters._registry)
         return made
 
     @classmethod
@@ -451,6 +455,16 @@ class AsyncTransaction(BaseTransaction):
 @docstrings.document(docstrings.PIPELINE)
 class AsyncPipelineBlock:
     """A block of `AsyncConnection.pipeline`."""
+
+    @staticmethod
+    def is_supported() -> bool:
+        """True: there are pipelines."""
+        return True
+
+    @property
+    def status(self) -> PipelineStatus:
+        """Whether the connection is in a pipeline, and whether a statement of it has failed."""
+        return self._connection.info.pipeline_status
 
     def __init__(self, connection: AsyncConnection[Any], timeout: float | None) -> None:
         self._connection = connection

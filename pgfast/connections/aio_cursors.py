@@ -11,9 +11,10 @@ from ..protocol import operations
 from ..protocol.backend import CommandComplete
 from ..protocol.operations import AnyQuery, Operation, Params
 from ..rows import Row, RowFactory, TupleRow, tuple_row
-from ..types import TypeInfo
+from ..types.catalogue import TypeInfo
 from ..types.registry import Registry
 from . import docstrings
+from .adapters import AdaptersMap
 from .aio_stream import AsyncStream
 from .copying import BaseCopy
 from .results import STREAM_ROWS, BaseCursor
@@ -57,6 +58,13 @@ class AsyncCursor(BaseCursor[Row]):
         if self._own_registry is None:
             self._own_registry = Registry(self._connection._session.registry)
         return AsyncTypes(self._connection, self._own_registry)
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """Loaders and dumpers of the cursor (`pgfast.adapt`)."""
+        if self._own_registry is None:
+            self._own_registry = Registry(self._connection._session.registry)
+        return AdaptersMap(self._own_registry, self)
 
     @property
     def _registry(self) -> Registry:
@@ -273,8 +281,8 @@ class AsyncCopy(BaseCopy):
             if self._writer is not None:
                 await self._writer.finish(exc)
 
-    async def write(self, data: str | bytes | bytearray | memoryview) -> None:
-        if self._add(data):
+    async def write(self, buffer: str | bytes | bytearray | memoryview) -> None:
+        if self._add(buffer):
             await self._send()
 
     async def write_row(self, row: Sequence[Any]) -> None:

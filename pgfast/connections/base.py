@@ -14,6 +14,7 @@ from ..protocol.prepared import PreparedStatements
 from ..protocol.session import Session
 from ..rows import RowFactory, tuple_row
 from . import hooks
+from .adapters import AdaptersMap
 from .characteristics import Characteristics, IsolationLevel
 from .inbox import Inbox, NoticeHandler, NotifyHandler
 from .info import ConnectionInfo, TransactionStatus
@@ -174,6 +175,11 @@ class BaseConnection:
         return self
 
     @property
+    def adapters(self) -> AdaptersMap:
+        """Loaders and dumpers of the connection (`pgfast.adapt`)."""
+        return AdaptersMap(self._session.registry, self)
+
+    @property
     def info(self) -> ConnectionInfo:
         """Facts about the connection and its server."""
         return ConnectionInfo(self._base_link.info, self._session, self._base_link.encryption, self._pipeline)
@@ -266,27 +272,27 @@ class BaseConnection:
 
     # ------------------------------------------------------------ what comes unasked
 
-    def add_notice_handler(self, handler: NoticeHandler) -> None:
-        """Call `handler` with the Diagnostic of every notice and warning.
+    def add_notice_handler(self, callback: NoticeHandler) -> None:
+        """Call `callback` with the Diagnostic of every notice and warning.
 
         What it raises is logged to "pgfast"; it must not use the connection.
         """
-        self._inbox.notice_handlers.append(handler)
+        self._inbox.notice_handlers.append(callback)
 
-    def remove_notice_handler(self, handler: NoticeHandler) -> None:
-        """Call `handler` no more. Raises ValueError where it was not added."""
-        self._inbox.notice_handlers.remove(handler)
+    def remove_notice_handler(self, callback: NoticeHandler) -> None:
+        """Call `callback` no more. Raises ValueError where it was not added."""
+        self._inbox.notice_handlers.remove(callback)
 
-    def add_notify_handler(self, handler: NotifyHandler) -> None:
-        """Call `handler` with every Notify that arrives during any operation.
+    def add_notify_handler(self, callback: NotifyHandler) -> None:
+        """Call `callback` with every Notify that arrives during any operation.
 
         What it raises is logged to "pgfast"; it must not use the connection.
         """
-        self._inbox.notify_handlers.append(handler)
+        self._inbox.notify_handlers.append(callback)
 
-    def remove_notify_handler(self, handler: NotifyHandler) -> None:
-        """Call `handler` no more. Raises ValueError where it was not added."""
-        self._inbox.notify_handlers.remove(handler)
+    def remove_notify_handler(self, callback: NotifyHandler) -> None:
+        """Call `callback` no more. Raises ValueError where it was not added."""
+        self._inbox.notify_handlers.remove(callback)
 
     def add_hook(self, hook: hooks.Hook) -> None:
         """Have the hook told what this connection does (`pgfast.hooks`)."""

@@ -23,7 +23,8 @@ has been executed `prepare_threshold` times (0: at once, None: never); by defaul
 that shares server connections among clients, as some of those lose prepared statements. `timeout`, in seconds, covers
 name lookup, connecting, TLS and authentication; without it `connect_timeout` does.
 
-`row_factory` makes the rows of its cursors (`pgfast.rows`), `cursor_factory` is their class.
+`row_factory` makes the rows of its cursors (`pgfast.rows`), `cursor_factory` is their class. What was registered with
+`context`, a connection, a cursor or an AdaptersMap, is registered with the connection, too.
 
 Raises ProgrammingError for a setting that makes no sense, OperationalError where the server cannot be reached or
 refuses, TimeoutError. The password is in none of them.

@@ -26,6 +26,7 @@ from . import docstrings, twophase
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .characteristics import IsolationLevel
 from .inbox import Inbox
+from .info import PipelineStatus
 from .sync_cursors import Cursor, Types
 from .sync_named import ServerCursor
 from .transactions import BaseTransaction
@@ -64,6 +65,7 @@ class Connection(BaseConnection, Generic[Row]):
         prepare_threshold: int | None = AUTOMATIC,
         row_factory: RowFactory[Any] | None = None,
         cursor_factory: type[Cursor[Any]] | None = None,
+        context: Any = None,
         **kwargs: Any,
     ) -> C:
         try:
@@ -72,6 +74,8 @@ class Connection(BaseConnection, Generic[Row]):
             del conninfo, kwargs  # tools that report errors show the variables of every frame
         made = cls._open(infos, autocommit, timeout, prepare_threshold)
         made._use_factories(row_factory, cursor_factory)
+        if context is not None:
+            made._session.registry.adopt(context.adapters._registry)
         return made
 
     @classmethod
@@ -466,6 +470,16 @@ class Transaction(BaseTransaction):
 @docstrings.document(docstrings.PIPELINE)
 class PipelineBlock:
     """A block of `Connection.pipeline`."""
+
+    @staticmethod
+    def is_supported() -> bool:
+        """True: there are pipelines."""
+        return True
+
+    @property
+    def status(self) -> PipelineStatus:
+        """Whether the connection is in a pipeline, and whether a statement of it has failed."""
+        return self._connection.info.pipeline_status
 
     def __init__(self, connection: Connection[Any], timeout: float | None) -> None:
         self._connection = connection

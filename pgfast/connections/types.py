@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from ..types import TypeInfo
+from ..types.catalogue import TypeInfo
 from ..types.registry import Registry
 
 

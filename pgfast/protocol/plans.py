@@ -35,7 +35,7 @@ class StatementPlan:
     rows: Plan | None
     open_records: bool
 
-    def with_texts(self, texts: Sequence[bool]) -> StatementPlan:
+    def with_texts(self, texts: Sequence[int]) -> StatementPlan:
         """The plan by which these parameters go as text, for the server to read."""
         if not texts:
             return self

@@ -63,7 +63,7 @@ class Adaptation(NamedTuple):
     """How values of certain classes go to a statement: the text it is parsed by, and which of them go as text."""
 
     sql: str
-    texts: tuple[bool, ...]
+    texts: tuple[int, ...]
 
 
 @dataclass(slots=True)

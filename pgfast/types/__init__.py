@@ -10,8 +10,8 @@ connection or cursor, and come first.
 from __future__ import annotations
 
 from ..values import Array, Interval, Multirange, Range
-from .catalogue import TypeInfo
 from .coerce import Json, Jsonb
+from .infos import CompositeInfo, EnumInfo, MultirangeInfo, RangeInfo, TypeInfo
 from .policies import Policies
 from .registry import PROCESS, Registry
 
@@ -23,12 +23,16 @@ configure = PROCESS.configure
 
 __all__ = [
     "Array",
+    "CompositeInfo",
+    "EnumInfo",
     "Interval",
     "Json",
     "Jsonb",
     "Multirange",
+    "MultirangeInfo",
     "Policies",
     "Range",
+    "RangeInfo",
     "Registry",
     "TypeInfo",
     "configure",

@@ -16,7 +16,6 @@ from uuid import UUID
 
 from .. import const
 from ..values import Array, Interval, Multirange, Range
-from .builtins import BY_NAME
 from .coerce import Hook, Json, numpy_time, underlying
 
 _INT4: Final = (-(2**31), 2**31)
@@ -54,16 +53,6 @@ _RANGE_CASTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def type_for(value: Any) -> int | None:
-    """The OID of the type a value stands for; text for a str, None where there is none.
-
-    An int is int4 where that holds it, else int8, else numeric. A list is an array of what its elements are, of the
-    widest where they are integers; an empty one is nothing.
-    """
-    name = "text" if isinstance(underlying(value), str) else _cast_for(value)
-    return None if name is None else BY_NAME[name]
-
-
 def is_text(value: Any) -> bool:
     """Whether a value is text, or a list in which there is some."""
     if isinstance(value, (list, tuple)):
@@ -71,13 +60,13 @@ def is_text(value: Any) -> bool:
     return isinstance(underlying(value), str)
 
 
-def _cast_for(value: Any) -> str | None:
+def cast_for(value: Any) -> str | None:
     """The type a Python value stands for where nobody says more, None where there is none, or where it is text."""
     if isinstance(value, Range):
         bound = value.upper if value.lower is None else value.lower
-        return None if bound is None else _RANGE_CASTS.get(_cast_for(bound) or "")
+        return None if bound is None else _RANGE_CASTS.get(cast_for(bound) or "")
     if isinstance(value, Multirange):
-        ranges = next((name for one in value if (name := _cast_for(one)) is not None), None)
+        ranges = next((name for one in value if (name := cast_for(one)) is not None), None)
         return None if ranges is None else ranges.replace("range", "multirange")
     if isinstance(value, (list, Array)):
         return _array_cast(list(value))
@@ -97,7 +86,7 @@ def _array_cast(value: list[Any], depth: int = 1) -> str | None:
         if isinstance(one, list):
             cast = _array_cast(one, depth + 1) if depth < const.MAX_DIMENSIONS else None
         else:
-            cast = "text" if isinstance(underlying(one), str) else _cast_for(one)
+            cast = "text" if isinstance(underlying(one), str) else cast_for(one)
         if cast is not None:
             found.add(cast.removesuffix("[]"))
     widest = next((one for one in ("numeric", "int8") if one in found and found <= {"int", "int8", one}), None)
@@ -109,7 +98,7 @@ def cast_to_write(value: Any, number: int, type_name: str) -> str:
     """What to write in the query where `$number` should take such a value after all; "" where nothing helps."""
     if isinstance(value, str):
         return f"; where the server is to read text, write ${number}::text::{type_name} in the query"
-    cast = _cast_for(value)
+    cast = cast_for(value)
     if cast is None or cast == type_name or (cast, type_name) == ("jsonb", "json"):
         return ""
     return f"; where {cast} is meant, write the cast ${number}::{cast}"
@@ -125,7 +114,7 @@ def text_parameter(number: int) -> Hook:
         plain = numpy_time(underlying(value))
         if isinstance(plain, str):
             return str.__str__(plain)
-        cast = _cast_for(plain)
+        cast = cast_for(plain)
         if cast is None:
             raise TypeError(
                 f"the server takes parameter ${number} for text; pass a str, or write a cast behind it in the query"

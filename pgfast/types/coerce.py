@@ -39,6 +39,11 @@ class Json:
     value: Any
     dumps: Callable[[Any], str | bytes] | None = None
 
+    @property
+    def obj(self) -> Any:
+        """The value, by psycopg's name."""
+        return self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Jsonb(Json):

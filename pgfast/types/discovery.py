@@ -397,9 +397,7 @@ class Catalogues:
 CATALOGUES: Final = Catalogues()
 
 #: Command tags after which what was looked up may not hold any more, and those that end a transaction.
-ALTERING: Final = frozenset(
-    ("ALTER TYPE", "ALTER TABLE", "ALTER DOMAIN", "ALTER EXTENSION", "DROP TYPE", "DROP TABLE")
-)
+ALTERING: Final = frozenset(("ALTER TYPE", "ALTER TABLE", "ALTER DOMAIN", "ALTER EXTENSION", "DROP TYPE", "DROP TABLE"))
 _SETTING: Final = frozenset(("SET", "RESET", "DISCARD ALL"))
 _UNDOING: Final = frozenset(("ROLLBACK", "PREPARE TRANSACTION"))
 #: Every command tag that `Lookups.heed` wants to know.

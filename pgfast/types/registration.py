@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..errors import ProgrammingError, shorten
 from .builtins import BY_NAME
@@ -87,13 +87,38 @@ class Registration:
     labels: bool = False  # the class is an Enum
 
 
-class Level:
-    """What was said in one place."""
+class Dump(NamedTuple):
+    """How a program wants parameters of one class written, whatever type the server takes them for.
 
-    __slots__ = ("choices", "declared", "registrations", "version")
+    `write` gives the text form in UTF-8, or the `binary` form; `oid` is the type they are declared to be of, 0 where
+    the server is to tell.
+    """
+
+    write: Callable[[Any], bytes | str | None]
+    oid: int
+    binary: bool
+
+    def text(self, value: Any) -> str | None:
+        """The text form."""
+        made = self.write(value)
+        return made if made is None or isinstance(made, str) else bytes(made).decode("utf-8")
+
+    def wire(self, value: Any) -> Any:
+        """The binary form. Raises TypeError for text, which is none."""
+        made = self.write(value)
+        if isinstance(made, str):
+            raise TypeError("a dumper whose format is binary gives bytes, not str")
+        return made
+
+
+class Level:
+    """What was said in one place. A class may stand there by its dotted name."""
+
+    __slots__ = ("choices", "declared", "dumps", "registrations", "version")
 
     def __init__(self) -> None:
         self.registrations: dict[TypeKey, Registration] = {}
+        self.dumps: dict[type | str, Dump] = {}
         self.choices: dict[str, Any] = {}
         self.declared: dict[type, TypeKey] = {}
         self.version = 0
@@ -111,6 +136,25 @@ class Level:
         else:
             registrations[key] = registration
         self.registrations = registrations
+        self.version = CHANGES.next()
+        CHANGES.tell(self.version)
+
+    def register_class(self, cls: type | str, dump: Dump | None) -> None:
+        """Register a class anew; None takes the registration back."""
+        dumps = dict(self.dumps)
+        if dump is None:
+            dumps.pop(cls, None)
+        else:
+            dumps[cls] = dump
+        self.dumps = dumps
+        self.version = CHANGES.next()
+        CHANGES.tell(self.version)
+
+    def adopt(self, other: Level) -> None:
+        """Say what another level says."""
+        self.registrations = {**self.registrations, **other.registrations}
+        self.dumps = {**self.dumps, **other.dumps}
+        self.choices = {**self.choices, **other.choices}
         self.version = CHANGES.next()
         CHANGES.tell(self.version)
 
@@ -156,7 +200,7 @@ def by_composite(cls: Callable[..., Any]) -> Registration:
 class Said:
     """What several levels, the narrowest first, say together, as it was when this was made."""
 
-    __slots__ = ("_levels", "policies")
+    __slots__ = ("_levels", "dumps", "policies")
 
     def __init__(self, levels: Sequence[Level]) -> None:
         self._levels = [level.registrations for level in levels if level.registrations]
@@ -164,6 +208,9 @@ class Said:
         for level in reversed(levels):
             policies = changed(policies, level.choices)
         self.policies = policies
+        self.dumps: dict[type | str, Dump] = {}
+        for level in reversed(levels):
+            self.dumps.update(level.dumps)
 
     def decoding(self, info: TypeInfo) -> Registration | None:
         """The registration by which values of this type are read."""

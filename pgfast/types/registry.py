@@ -24,6 +24,7 @@ from .discovery import CHANGES, Lookups
 from .policies import any_text, takes_text
 from .reading import Parser, decode_spec, reads_binary, text_parser
 from .registration import (
+    Dump,
     Level,
     Registration,
     Said,
@@ -46,6 +47,9 @@ _Made = TypeVar("_Made")
 
 #: Plans kept of each sort; a program has as many as it has statements. When full, the oldest goes.
 _KEPT: Final = 1024
+#: In which form of its own a parameter goes: as text, or as bytes that a function of the program's gives.
+AS_TEXT: Final = 1
+AS_BYTES: Final = 2
 _TEXT_OIDS: Final = frozenset((const.OID_TEXT, const.OID_UNKNOWN))
 
 
@@ -72,16 +76,28 @@ class Rules:
     connection of the process may forget or alter types meanwhile.
     """
 
-    __slots__ = ("_encode_plans", "_formats", "_known", "_record_plans", "_row_plans", "_said", "_take_text", "info")
+    __slots__ = (
+        "_encode_plans",
+        "_formats",
+        "_known",
+        "_record_plans",
+        "_row_plans",
+        "_said",
+        "_take_text",
+        "dumps",
+        "info",
+    )
 
     def __init__(self, said: Said, info: Callable[[int], TypeInfo | None]) -> None:
         self._said = said
         #: The type of an OID, None where it is not known yet.
         self.info = info
         self._take_text = any_text(said.policies)
+        #: Whether parameters of some class are written by a function of the program's.
+        self.dumps = bool(said.dumps)
         self._formats: dict[tuple[int, ...], bytes] = {}
         self._known: set[tuple[int, ...]] = set()
-        self._encode_plans: dict[tuple[tuple[int, ...], tuple[bool, ...], bool], Plan] = {}
+        self._encode_plans: dict[tuple[tuple[int, ...], tuple[int, ...], bool], Plan] = {}
         self._row_plans: dict[tuple[tuple[int, int], ...], Plan] = {}
         self._record_plans: dict[tuple[int, ...], Plan] = {}
 
@@ -97,6 +113,17 @@ class Rules:
     def encoding(self, info: TypeInfo) -> Registration | None:
         """The registration by which values of this type are written."""
         return self._said.encoding(info)
+
+    def dump_of(self, value: Any) -> Dump | None:
+        """How the program writes parameters of this value's class, None where it does not."""
+        dumps = self._said.dumps
+        if not dumps or value is None:
+            return None
+        for cls in type(value).__mro__:
+            found = dumps.get(cls) or dumps.get(f"{cls.__module__}.{cls.__qualname__}")
+            if found is not None:
+                return found
+        return None
 
     def unknown(self, oids: Iterable[int]) -> list[int]:
         """The OIDs of types that must be looked up before anything is planned with them."""
@@ -178,21 +205,36 @@ class Rules:
 
     # ------------------------------------------------------------ writing
 
-    def encode_plan(self, oids: Sequence[int], texts: Sequence[bool] = (), integers: bool = False) -> Plan:
-        """The plan of a statement's parameters; `texts` says which are sent as the text they are (see `texts`).
+    def encode_plan(self, oids: Sequence[int], texts: Sequence[int] = (), integers: bool = False) -> Plan:
+        """The plan of a statement's parameters; `texts` says which go in a form of their own (AS_TEXT, AS_BYTES).
 
         With `integers` a parameter that is an integer takes no float or Decimal, a whole one neither: 5 / 2.0 is 2.5.
         """
         key = tuple(oids), tuple(texts), integers
         return _kept(self._encode_plans, key, lambda: self._encode_plan(*key))
 
-    def _encode_plan(self, oids: tuple[int, ...], texts: tuple[bool, ...], integers: bool) -> Plan:
+    def _encode_plan(self, oids: tuple[int, ...], texts: tuple[int, ...], integers: bool) -> Plan:
         return Plan(
             [
-                (const.KIND_TEXT_CALL, 0, render_any, ()) if text else self.parameter_spec(oid, at + 1, integers)
-                for at, (oid, text) in enumerate(zip(oids, texts or (False,) * len(oids), strict=True))
+                self._given_spec(text) if text else self.parameter_spec(oid, at + 1, integers)
+                for at, (oid, text) in enumerate(zip(oids, texts or (0,) * len(oids), strict=True))
             ]
         )
+
+    def _given_spec(self, form: int) -> Spec:
+        """How a parameter goes that is sent in a form of its own: as text, or as bytes of the program's."""
+        if form == AS_BYTES:
+            return (const.KIND_CALL, 0, lambda value: self._said_dump(value).wire(value), ())
+        return (const.KIND_TEXT_CALL, 0, self._as_text, ())
+
+    def _said_dump(self, value: Any) -> Dump:
+        found = self.dump_of(value)
+        assert found is not None, "that is why it goes so"
+        return found
+
+    def _as_text(self, value: Any) -> str | None:
+        found = self.dump_of(value) if self._said.dumps else None
+        return render_any(value) if found is None else found.text(value)
 
     @property
     def adapts(self) -> bool:
@@ -351,6 +393,12 @@ class Registry:
         """See Rules."""
         return self.rules.row_plan(fields)
 
+    def adopt(self, other: Registry) -> None:
+        """Say here, too, what was said to another connection or cursor."""
+        for level in reversed(other._levels):
+            if level is not PROCESS._level:
+                self._level.adopt(level)
+
     def with_text_results(self) -> Registry:
         """The same, but results are asked for as text."""
         if self._text is None:
@@ -377,6 +425,10 @@ class Registry:
         Arrays, composites and ranges of the type follow. What `decode` and `encode` raise becomes a DataError.
         """
         self._level.register(name, by_functions(decode, encode, format))
+
+    def register_class(self, cls: type | str, dump: Dump | None) -> None:
+        """Write parameters of a class, and of those derived from it, by a function; None takes that back."""
+        self._level.register_class(cls, dump)
 
     def register_enum(self, name: str | int, cls: type[Enum]) -> None:
         """Read values of an enum type as members of an Enum class, and write them back.

@@ -35,19 +35,21 @@ from ..values import (
 )
 from ..values.lsn import LSN
 from .arrays import render_array
-from .coerce import Json, Jsonb, plain_value, to_interval, to_timestamp, to_timestamptz
+from .coerce import Json, plain_value, to_interval, to_timestamp, to_timestamptz
 from .forms import EXTENSIONS, FORMS
 from .forms.form import Form
-from .registration import TypeKey
+from .registration import Dump, TypeKey
 from .registry import Registry
 from .render import render
 from .structures import field_names, to_label, to_list, to_range
 from .textranges import render_range
 from .textrecords import render_record
+from .wrappers import TYPES
 from .writing import json_writer
 
 #: (text form, name of the type as SQL has it or None); a value that stands for NULL is None itself.
 Standing: TypeAlias = "tuple[str, str | None] | None"
+_Writer: TypeAlias = "Callable[[Any, Registry], Standing]"
 
 #: Ranges by their bounds' type. Integers and times without a zone have none: the server casts int4range and tsrange to
 #: no other range, and takes their text for any.
@@ -65,6 +67,9 @@ _DELIMITERS: Final = MappingProxyType({"box": ";"})
 def standing_for(value: Any, registry: Registry) -> Standing:
     """What the value stands for. Raises TypeError for a class that stands for nothing, ValueError for what it cannot
     say exactly."""
+    dump = registry.rules.dump_of(value)
+    if dump is not None:
+        return _dumped(value, dump, registry)
     declared = registry.declares(type(value))
     writer = None if declared is not None else _WRITERS.get(type(value))
     if writer is not None:
@@ -79,6 +84,16 @@ def standing_for(value: Any, registry: Registry) -> Standing:
         if cls in _WRITERS:
             return _WRITERS[cls](value, registry)
     return _by_shape(value, registry)
+
+
+def _dumped(value: Any, dump: Dump, registry: Registry) -> Standing:
+    """What the program writes for the value, of the type that it says."""
+    info = registry.info(dump.oid) if dump.oid else None
+    name = None if info is None else info.sql
+    if not dump.binary:
+        text = dump.text(value)
+        return None if text is None else (text, name)
+    raise TypeError("the program writes this class in binary, which no constant holds")
 
 
 def _by_shape(value: Any, registry: Registry) -> Standing:
@@ -157,6 +172,16 @@ def _time(value: time, registry: Registry) -> Standing:
 
 def _wrapped_json(value: Json, registry: Registry) -> Standing:
     return _written_json(value, registry), "json"
+
+
+def _typed(name: str, write: _Writer) -> _Writer:
+    """The writer of a class that says its type: what `write` says, of that type."""
+
+    def typed(value: Any, registry: Registry) -> Standing:
+        found = write(value, registry)
+        return None if found is None else (found[0], name)
+
+    return typed
 
 
 def _json(value: Any, registry: Registry) -> Standing:
@@ -257,44 +282,49 @@ def _sql_name(key: TypeKey) -> str | None:
     return ".".join(['"' + part.replace('"', '""') + '"' for part in parts]) + "[]" * array
 
 
-_Writer: TypeAlias = Callable[[Any, Registry], Standing]
+_BY_CLASS: Final[dict[type, _Writer]] = {
+    type(None): lambda value, registry: None,
+    str: _named(None),
+    bool: _named("bool"),
+    int: _int,
+    float: _named("float8"),
+    Decimal: _decimal,
+    bytes: _named("bytea"),
+    bytearray: _named("bytea"),
+    memoryview: _named("bytea"),
+    datetime: _datetime,
+    date: _named("date"),
+    time: _time,
+    timedelta: _timedelta,
+    Interval: _named("interval"),
+    UUID: _named("uuid"),
+    IPv4Address: _as_written("inet"),
+    IPv6Address: _as_written("inet"),
+    IPv4Network: _as_written("cidr"),
+    IPv6Network: _as_written("cidr"),
+    LSN: _as_written("pg_lsn"),
+    Json: _wrapped_json,
+    dict: _json,
+    list: _array,
+    tuple: _record,
+    Range: _range,
+    Multirange: _multirange,
+    Point: _by_form("point"),
+    Line: _by_form("line"),
+    LineSegment: _by_form("lseg"),
+    Box: _by_form("box"),
+    Path: _by_form("path"),
+    Polygon: _by_form("polygon"),
+    Circle: _by_form("circle"),
+    Cube: _by_form("cube", typed=False),
+    SparseVector: _by_form("sparsevec", typed=False),
+}
 _WRITERS: Final[Mapping[type, _Writer]] = MappingProxyType(
     {
-        type(None): lambda value, registry: None,
-        str: _named(None),
-        bool: _named("bool"),
-        int: _int,
-        float: _named("float8"),
-        Decimal: _decimal,
-        bytes: _named("bytea"),
-        bytearray: _named("bytea"),
-        memoryview: _named("bytea"),
-        datetime: _datetime,
-        date: _named("date"),
-        time: _time,
-        timedelta: _timedelta,
-        Interval: _named("interval"),
-        UUID: _named("uuid"),
-        IPv4Address: _as_written("inet"),
-        IPv6Address: _as_written("inet"),
-        IPv4Network: _as_written("cidr"),
-        IPv6Network: _as_written("cidr"),
-        LSN: _as_written("pg_lsn"),
-        Json: _wrapped_json,
-        Jsonb: _json,
-        dict: _json,
-        list: _array,
-        tuple: _record,
-        Range: _range,
-        Multirange: _multirange,
-        Point: _by_form("point"),
-        Line: _by_form("line"),
-        LineSegment: _by_form("lseg"),
-        Box: _by_form("box"),
-        Path: _by_form("path"),
-        Polygon: _by_form("polygon"),
-        Circle: _by_form("circle"),
-        Cube: _by_form("cube", typed=False),
-        SparseVector: _by_form("sparsevec", typed=False),
+        **_BY_CLASS,
+        **{
+            cls: _typed(name, next(_BY_CLASS[base] for base in cls.__mro__ if base in _BY_CLASS))
+            for cls, name in TYPES.items()
+        },
     }
 )

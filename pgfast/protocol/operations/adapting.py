@@ -22,8 +22,9 @@ from typing import Any, Final, TypeVar
 from ... import const
 from ...codec import WriteBuffer, encode_binds
 from ...errors import DatabaseError, DataError, faults
-from ...types.classes import is_text, type_for
-from ...types.registry import Registry, Rules
+from ...types.classes import cast_for, is_text
+from ...types.registry import AS_BYTES, AS_TEXT, Registry, Rules
+from ...types.standing import standing_for
 from ..prepared import Adaptation, Declared
 from ..session import Session
 from ..statements import first_word
@@ -32,7 +33,7 @@ from .steps import Operation
 
 T = TypeVar("T")
 #: What an execution does with a statement's text and its parameters, of which some go as text.
-Run = Callable[[str, tuple[bool, ...]], Operation[T]]
+Run = Callable[[str, tuple[int, ...]], Operation[T]]
 
 #: The server could not tell a parameter's type: indeterminate, or no function, operator or conversion for what it took
 #: it for (docs: Error Codes).
@@ -71,7 +72,7 @@ def adapted(
     """
     adaptations = session.prepared.adaptations
     key = (sql, tuple(map(type, params)))
-    known = adaptations.get(key) or Adaptation(sql, ())
+    known = first_adaptation(session, registry, sql, params)
     tried = {known}
     prepared = session.prepared.find(known.sql) is not None
     while True:
@@ -92,15 +93,31 @@ def adapted(
             tried.add(again)
             known = again
         else:
-            if len(tried) > 1:
+            if len(tried) > 1 and not registry.rules.dumps:
                 session.prepared.adapt(key, known)
             return found
 
 
-def is_adapted(session: Session, sql: str, params: Sequence[Any]) -> bool:
-    """Whether the statement has been adapted to values of these classes."""
+def is_adapted(session: Session, registry: Registry, sql: str, params: Sequence[Any]) -> bool:
+    """Whether the statement goes otherwise than as the server has it with values of these classes."""
     adaptations = session.prepared.adaptations
-    return bool(adaptations) and (sql, tuple(map(type, params))) in adaptations
+    if adaptations and (sql, tuple(map(type, params))) in adaptations:
+        return True
+    rules = registry.rules
+    return rules.dumps and any(rules.dump_of(value) is not None for value in params)
+
+
+def first_adaptation(session: Session, registry: Registry, sql: str, params: Sequence[Any]) -> Adaptation:
+    """How the statement is tried first: as the program writes these values, or as it has gone before."""
+    rules = registry.rules
+    if rules.dumps:
+        dumps = [rules.dump_of(value) for value in params]
+        if any(dumps):
+            texts = tuple([0 if dump is None else AS_BYTES if dump.binary else AS_TEXT for dump in dumps])
+            oids = [0 if dump is None else dump.oid for dump in dumps]
+            return Adaptation(Declared(sql, oids) if any(oids) else sql, texts)
+        return Adaptation(sql, ())
+    return session.prepared.adaptations.get((sql, tuple(map(type, params)))) or Adaptation(sql, ())
 
 
 def next_adaptation(
@@ -124,44 +141,66 @@ def _adaptation(
         return None
     refusal = exc.refusal if isinstance(exc, Undecided) else exc
     if refusal.parameter_types is not None:
-        return _for_refused(rules, known, refusal.parameter_types, params)
+        return _for_refused(registry, known, refusal.parameter_types, params)
     spoilt = session.transaction_status == "E" and not isinstance(exc, Undecided)
     if undecided and refusal.sqlstate in _UNDECIDED and not spoilt:
-        return _for_undecided(known, params)
+        return _for_undecided(registry, known, params)
     return None
 
 
-def _for_undecided(known: Adaptation, params: Sequence[Any]) -> Adaptation | None:
+def _for_undecided(registry: Registry, known: Adaptation, params: Sequence[Any]) -> Adaptation | None:
     """The parameters declared by their classes: first those that are no text, then these too."""
     declared = getattr(known.sql, "type_oids", ())
-    oids = [type_for(value) or 0 for value in params]
+    oids = [_type_of(value, registry) or 0 for value in params]
     if not any(declared):
         oids_without_text = [0 if is_text(value) else oid for oid, value in zip(oids, params, strict=True)]
         oids = oids_without_text if any(oids_without_text) else oids
-    return Adaptation(Declared(known.sql, oids), ()) if any(oids) else None
+    return Adaptation(Declared(known.sql, oids), known.texts) if any(oids) else None
 
 
-def _for_refused(rules: Rules, known: Adaptation, oids: Sequence[int], params: Sequence[Any]) -> Adaptation | None:
+def _type_of(value: Any, registry: Registry) -> int | None:
+    """The OID of the type a value stands for, None where there is none."""
+    dump = registry.rules.dump_of(value)
+    if dump is not None:
+        return dump.oid or None
+    if is_text(value) and not isinstance(value, (list, tuple)):
+        return const.OID_TEXT
+    try:
+        standing = standing_for(value, registry)
+    except (TypeError, ValueError):  # it stands for nothing, or its text cannot say what it is
+        return None
+    name = (None if standing is None else standing[1]) or cast_for(value)
+    info = None if name is None else registry.find(name)
+    return None if info is None else info.oid
+
+
+def _for_refused(
+    registry: Registry, known: Adaptation, oids: Sequence[int], params: Sequence[Any]
+) -> Adaptation | None:
     """The parameters that fit left as they are, the others sent as text or declared by their classes."""
     if len(oids) != len(params):
         return None
-    inserts = first_word(known.sql) == "insert"
+    rules, inserts = registry.rules, first_word(known.sql) == "insert"
     declared = list(getattr(known.sql, "type_oids", None) or [0] * len(params))
-    texts = [False] * len(params)
+    texts = [0] * len(params)
     for at, (oid, value) in enumerate(zip(oids, params, strict=True)):
+        if rules.dump_of(value) is not None:
+            texts[at] = known.texts[at] if known.texts else AS_TEXT
+            continue
         if _fits(rules, oid, value, inserts):
             continue
         if inserts and _would_be_rounded(rules, oid, value):
             return None
         if is_text(value) and rules.may_take_text(oid):
-            texts[at] = True
+            texts[at] = AS_TEXT
+            declared[at] = 0
             continue
-        found = type_for(value)
+        found = _type_of(value, registry)
         if found is None or found == oid:
             return None
         declared[at] = found
     sql = Declared(str(known.sql), declared) if any(declared) else known.sql
-    return Adaptation(sql, tuple(texts) if True in texts else ())
+    return Adaptation(sql, tuple(texts) if any(texts) else ())
 
 
 def _fits(rules: Rules, oid: int, value: Any, inserts: bool) -> bool:

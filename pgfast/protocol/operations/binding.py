@@ -316,7 +316,7 @@ def execute_statement(
     rules: Rules,
     params: Sequence[Any],
     consumer: Consumer,
-    texts: tuple[bool, ...] = (),
+    texts: tuple[int, ...] = (),
 ) -> Operation[Execution]:
     """Bind and execute a statement whose types are known, its rows going to the consumer; `texts` go as text.
 

@@ -37,7 +37,7 @@ def execute(
     """
     taken = session.registry if registry is None else registry
 
-    def run(text: str, texts: tuple[bool, ...]) -> Operation[Result]:
+    def run(text: str, texts: tuple[int, ...]) -> Operation[Result]:
         guarded = may_be_undecided(session, taken, params)
         statement, rules = yield from known_statement(session, text, prepare, taken, guarded)
         try:
@@ -48,7 +48,7 @@ def execute(
             yield from learn(session, statement.oids, exc)
             raise
 
-    def attempt(text: str, texts: tuple[bool, ...]) -> Operation[Result]:
+    def attempt(text: str, texts: tuple[int, ...]) -> Operation[Result]:
         return unless_stale(session, text, lambda: run(text, texts))
 
     return (yield from adapted(session, sql, params, taken, attempt))

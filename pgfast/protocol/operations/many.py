@@ -23,7 +23,7 @@ from ..backend import rows_of
 from ..plans import StatementPlan, plan_of
 from ..prepared import Adaptation
 from ..session import Session
-from .adapting import may_be_undecided, next_adaptation
+from .adapting import first_adaptation, may_be_undecided, next_adaptation
 from .binding import NO_LIMIT, Executions, Undecided, is_out_of_date, is_stale, refused
 from .simple import Answers, Result, command
 from .steps import Operation, answer, send, settle
@@ -145,9 +145,9 @@ class _Many:
             first = given.first()
             classes = tuple(map(type, first))
             if not tried:
-                plain = Adaptation(self._sql, ())
-                self._known = session.prepared.adaptations.get((self._sql, classes), plain)
-            given.classes = None if self._known == (self._sql, ()) else classes
+                self._known = first_adaptation(session, self._registry, self._sql, first)
+            plain = self._known == (self._sql, ()) and not self._registry.rules.dumps
+            given.classes = None if plain else classes
             tried.add(self._known)
             prepared, done = session.prepared.find(self._known.sql) is not None, self._done
             try:

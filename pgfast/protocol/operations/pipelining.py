@@ -235,7 +235,7 @@ def add_now(session: Session, pipeline: Pipeline, sql: AnyQuery, params: Params,
     found, values = read_query(session, sql, params, registry)
     if found.copies or (params is None and found.several):
         raise ProgrammingError("a pipeline takes neither COPY nor several statements in one query; leave it for these")
-    if not begun or is_adapted(session, found.sql, values):
+    if not begun or is_adapted(session, registry, found.sql, values):
         return None
     plan = pipeline.unnamed_plan(found.sql, registry)
     if plan is None:
@@ -270,7 +270,7 @@ def add_asking(
         yield from ensure_begin(session)
     pipeline.forget_unnamed()  # asking may put another statement in its place
 
-    def attempt(text: str, texts: tuple[bool, ...]) -> Operation[Pending]:
+    def attempt(text: str, texts: tuple[int, ...]) -> Operation[Pending]:
         statement, rules = yield from known_statement(session, text, prepare, registry)
         plan = plan_of(statement, rules).with_texts(texts)
         if not statement.name or session.shared:

@@ -79,7 +79,7 @@ def open_portal(
         raise ProgrammingError("stream() takes one statement that gives rows, and no COPY")
     yield from ensure_begin(session)
 
-    def run(text: str, texts: tuple[bool, ...]) -> Operation[Portal]:
+    def run(text: str, texts: tuple[int, ...]) -> Operation[Portal]:
         guarded = may_be_undecided(session, registry, values)
         statement, rules = yield from known_statement(session, text, prepare, registry, guarded)
         try:
@@ -94,7 +94,7 @@ def open_portal(
         yield from _answer(session, portal)
         return portal
 
-    def attempt(text: str, texts: tuple[bool, ...]) -> Operation[Portal]:
+    def attempt(text: str, texts: tuple[int, ...]) -> Operation[Portal]:
         return unless_stale(session, text, lambda: run(text, texts))
 
     return (yield from adapted(session, found.sql, values, registry, attempt))

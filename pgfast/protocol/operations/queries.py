@@ -59,7 +59,8 @@ def ready_for(session: Session, sql: AnyQuery, params: Params, registry: Registr
         found = prepared.plain.get(sql) if params is None else None
         if found is None:
             return None
-    if found[2].rules is not registry.rules:
+    rules = registry.rules
+    if found[2].rules is not rules or (rules.dumps and params and any(map(rules.dump_of, params))):
         return None
     if prepared.latest is not found[0]:
         prepared.use(found[0])
@@ -102,7 +103,9 @@ def execute_query(
     if not session.autocommit:
         yield from ensure_begin(session)
     if found is not None:
-        ready = make_ready(session, sql, found, params, taken)
+        ready = (
+            None if is_adapted(session, taken, found.sql, values) else make_ready(session, sql, found, params, taken)
+        )
         if ready is None:
             return (yield from _execute_asking(session, found, not len(values), values, prepare, taken))
     assert ready is not None, "it was found or made"
@@ -137,7 +140,7 @@ def _execute_asking(
         return (yield from query(session, found.sql, registry))
     if session.simple_only:
         return (yield from query(session, in_place(found, values), registry))
-    planned = found.planned and not is_adapted(session, found.sql, values)
+    planned = found.planned and not is_adapted(session, registry, found.sql, values)
     plan = described_plan(session, found.sql, prepare, registry) if planned else None
     if plan is not None:
         executed = yield from _execute_described(session, found.sql, plan, values)
