@@ -10,7 +10,7 @@ import pytest
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 #: Pages whose every block of Python runs with `dsn` being a server's, and nothing else.
-PAGES: Final = ("observability.md", "pool.md")
+PAGES: Final = ("observability.md", "pool.md", "from-psycopg.md", "from-psycopg2.md", "from-asyncpg.md")
 
 _BLOCK: Final = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: Final = [
