@@ -8,6 +8,7 @@ the connection is told by `dialect`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -63,8 +64,16 @@ class PgfastLargeBinary(sqltypes.LargeBinary):
         return None
 
 
+def _day(value: Any) -> Any:
+    """The day of a datetime without zone, as the server's cast gives it; anything else as it is."""
+    return value.date() if isinstance(value, datetime) and value.tzinfo is None else value
+
+
 class PgfastDate(sqltypes.Date):
     render_bind_cast = True
+
+    def bind_processor(self, dialect: Any) -> Processor | None:
+        return _day
 
 
 class PgfastTime(sqltypes.Time):

@@ -112,6 +112,11 @@ def test_values_come_back_as_they_went(engines: Engines, type_: Any, value: Any)
         assert isinstance(found[0], type(value)) or isinstance(type_, pg.BIT)
 
 
+def test_a_datetime_goes_to_a_date_as_its_day(engines: Engines) -> None:
+    moment = sa.literal(dt.datetime(2024, 2, 29, 23, 59), sa.Date())
+    assert engines.run(engines.make(), lambda c: c.scalar(sa.select(moment))) == dt.date(2024, 2, 29)
+
+
 def test_inet_may_be_text(engines: Engines) -> None:
     engine = engines.make(native_inet_types=False)
     assert engines.run(engine, lambda c: c.scalar(sa.text("select '10.0.0.0/8'::cidr"))) == "10.0.0.0/8"
