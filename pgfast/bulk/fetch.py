@@ -14,6 +14,19 @@ def fetch_columns(session: Session, query: AnyQuery, params: Params = None) -> O
 
     Raises ProgrammingError for a statement that gives no rows, or for several statements.
     """
+    columns, tag = yield from execute_columns(session, query, params)
+    if columns is None:
+        raise ProgrammingError(f"the statement gives no rows to fetch (the server answered {tag}); use execute")
+    return columns
+
+
+def execute_columns(
+    session: Session, query: AnyQuery, params: Params = None
+) -> Operation[tuple[Columns | None, str | None]]:
+    """The rows of one statement as Columns, None where it gives none, and its command tag.
+
+    Raises ProgrammingError for several statements and for COPY.
+    """
     found, values = read_query(session, query, params)
     if found.several:
         raise ProgrammingError("fetch_columns takes one statement; execute the others first")
@@ -22,7 +35,4 @@ def fetch_columns(session: Session, query: AnyQuery, params: Params = None) -> O
     yield from ensure_begin(session)
     consumer = ColumnsConsumer()
     result = yield from execute(session, found.sql, values, consumer)
-    columns = consumer.columns()
-    if columns is None:
-        raise ProgrammingError(f"the statement gives no rows to fetch (the server answered {result.tag}); use execute")
-    return columns
+    return consumer.columns(), result.tag
