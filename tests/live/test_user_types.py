@@ -573,6 +573,7 @@ def test_money_follows_the_sessions_locale_scale(conn: Any) -> None:
     assert one(conn, "select $1::money::numeric", (Decimal("-1234567.89"),)) == Decimal("-1234567.89")
     assert one(conn, "select $1::money = '5'::money", (5,)) is True
     assert conn.execute("select '-1234.5'::money; select 1").fetchone() == (Decimal("-1234.50"),)
+    conn.types.configure(parameters="strict")
     with pytest.raises(DataError, match="2 digits behind the point"):
         conn.execute("select $1::money", (Decimal("0.001"),))
     conn.execute("set lc_monetary = 'C'")
