@@ -231,3 +231,35 @@ def test_what_is_adapted_may_change_with_the_table(auto: Any) -> None:
     except errors.InvalidDatetimeFormat:  # the prepared statement still had a date
         auto.execute("insert into c values (%s)", ("word",))
     assert auto.execute("select count(*) from c where a = 'word'").fetchone() == (1,)
+
+
+def test_a_value_of_the_same_class_may_go_otherwise_than_the_last_one(auto: Any) -> None:
+    auto.execute("set time zone 'UTC'; create temp table m (a timestamptz)")
+    for value in (NOON, AWARE, NOON, AWARE):  # one without a zone is declared, one with a zone is what the server takes
+        auto.execute("insert into m values (%s)", (value,))
+    assert auto.execute("select distinct a from m").fetchall() == [(AWARE,)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (Range(NOON, None), "tstzrange", Range(AWARE, None)),
+        (Range("2024-01-01", "2024-02-01"), "daterange", Range(date(2024, 1, 1), date(2024, 2, 1))),
+        (pgfast.Multirange([Range(NOON, None)]), "tstzmultirange", pgfast.Multirange([Range(AWARE, None)])),
+    ],
+)
+def test_a_range_goes_as_text_where_its_bounds_are_not_the_types_own(
+    auto: Any, value: Any, kind: str, expected: Any
+) -> None:
+    auto.execute(f"set time zone 'UTC'; create temp table r (a {kind}, b int8range)")
+    auto.execute(f"insert into r values (%s::{kind}, %s::int8range)", (value, Range(1, 5)))
+    auto.execute("insert into r values (%s, %s)", (value, Range(1, 5)))
+    assert auto.execute("select distinct a, b from r").fetchall() == [(expected, Range(1, 5))]
+
+
+@pytest.mark.parametrize(("value", "kind"), [(Range(NOON, None), "daterange"), (Range(AWARE, None), "tsrange")])
+def test_a_range_whose_bounds_would_be_bent_is_refused(auto: Any, value: Any, kind: str) -> None:
+    auto.execute(f"create temp table r (a {kind})")
+    with pytest.raises(pgfast.Error):
+        auto.execute("insert into r values (%s)", (value,))
+    assert auto.execute("select count(*) from r").fetchone() == (0,)

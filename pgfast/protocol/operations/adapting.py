@@ -25,6 +25,7 @@ from ...errors import DatabaseError, DataError, faults
 from ...types.classes import cast_for, is_text
 from ...types.registry import AS_BYTES, AS_TEXT, Registry, Rules
 from ...types.standing import standing_for
+from ...values import Multirange, Range
 from ..prepared import Adaptation, Declared
 from ..session import Session
 from ..statements import first_word
@@ -42,6 +43,7 @@ _UNDECIDED: Final = frozenset(("42P18", "42725", "42883", "42804", "42846"))
 #: more where the values call for other types than those of an earlier execution.
 _ATTEMPTS: Final = 4
 
+_RANGES: Final = (const.KIND_RANGE, const.KIND_MULTIRANGE)
 _NUMBERS: Final = frozenset(
     (
         const.OID_INT2,
@@ -85,6 +87,8 @@ def adapted(
                 prepared = False
                 continue
             again = _adaptation(session, registry, known, params, exc, undecided)
+            if again is None and refusal.parameter_types is not None and adaptations.pop(key, None) is known:
+                again = Adaptation(sql, ())  # it was remembered, and another value of the class may go otherwise
             if again is None or again in tried or len(tried) == _ATTEMPTS:
                 adaptations.pop(key, None)
                 raise refusal from refusal.__cause__
@@ -191,7 +195,7 @@ def _for_refused(
             continue
         if inserts and _would_be_rounded(rules, oid, value):
             return None
-        if is_text(value) and rules.may_take_text(oid):
+        if (is_text(value) or _is_range_for(rules, oid, value)) and rules.may_take_text(oid):
             texts[at] = AS_TEXT
             declared[at] = 0
             continue
@@ -201,6 +205,23 @@ def _for_refused(
         declared[at] = found
     sql = Declared(str(known.sql), declared) if any(declared) else known.sql
     return Adaptation(sql, tuple(texts) if any(texts) else ())
+
+
+def _is_range_for(rules: Rules, oid: int, value: Any) -> bool:
+    """Whether a range goes as text to a type of ranges: the server casts none to another.
+
+    It does where text says of its bounds all that they are: numbers, text, and for times those without a zone.
+    """
+    info = rules.info(oid)
+    if not isinstance(value, (Range, Multirange)) or info is None or info.kind not in _RANGES:
+        return False
+    ranges = [value] if isinstance(value, Range) else list(value)
+    bounds = [bound for one in ranges for bound in (one.lower, one.upper) if bound is not None]
+    plain = all(isinstance(bound, (int, str)) for bound in bounds)
+    return plain or (
+        info.name.removesuffix("range").removesuffix("multi") in ("ts", "tstz")
+        and all(isinstance(bound, datetime) and bound.tzinfo is None for bound in bounds)
+    )
 
 
 def _fits(rules: Rules, oid: int, value: Any, inserts: bool) -> bool:
