@@ -49,6 +49,9 @@ _PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "w
 #: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
 _KEPT: Final = 512
 _KEPT_LENGTH: Final = 16_384
+#: The same for long ones: what an ORM makes of a thousand rows is executed again and again.
+_KEPT_LONG: Final = 8
+_KEPT_LONG_LENGTH: Final = 2**20
 #: Words by which a statement is told from others.
 _LEADING_WORDS: Final = 8
 
@@ -168,7 +171,9 @@ def with_parameters(sql: str, standard_strings: bool = True) -> Query:
         text = str(sql)
         reading = _read(text, standard_strings)
         return _query(text, _highest(reading), None, reading, standard_strings)
-    return (_kept_convert if len(sql) <= _KEPT_LENGTH else _convert)(sql, standard_strings)
+    size = len(sql)
+    convert = _kept_convert if size <= _KEPT_LENGTH else _kept_long if size <= _KEPT_LONG_LENGTH else _convert
+    return convert(sql, standard_strings)
 
 
 def leading_words(sql: str, standard_strings: bool = True) -> list[list[str]]:
@@ -190,7 +195,12 @@ def leading_words(sql: str, standard_strings: bool = True) -> list[list[str]]:
 
 def first_word(sql: str) -> str:
     """The first word of the text, in lower case; nothing where it begins with none."""
-    return _read(str(sql), True).first_word
+    for kind, text in _tokens(str(sql), _STANDARD):
+        if kind == "word":
+            return text.lower()
+        if kind not in ("space", "comment") and not text.startswith("--"):
+            break
+    return ""
 
 
 def _convert(sql: str, standard_strings: bool) -> Query:
@@ -220,6 +230,7 @@ def _highest(reading: _Reading) -> int:
 
 
 _kept_convert = lru_cache(maxsize=_KEPT)(_convert)
+_kept_long = lru_cache(maxsize=_KEPT_LONG)(_convert)
 
 
 def _number(sql: str, reading: _Reading) -> tuple[str, int, tuple[str, ...] | None]:

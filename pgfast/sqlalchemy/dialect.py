@@ -100,7 +100,7 @@ class PgfastDialect(_psycopg_common._PGDialect_common_psycopg):
 
     def on_connect(self) -> Callable[[Any], None]:
         """What is done to every new connection; none of it asks the server."""
-        policies = {"strings": "lenient"}
+        policies: dict[str, Any] = {}
         if self._json_deserializer is not None:
             policies["json_loads"] = self._json_deserializer
         as_text = [] if self.use_native_hstore else ["hstore"]
