@@ -98,12 +98,14 @@ def test_a_users_type_of_the_same_name_is_not_taken_for_it(contrib: pgfast.Conne
 
 
 def test_what_does_not_fit_names_the_type(contrib: pgfast.Connection) -> None:
+    strict = contrib.cursor()
+    strict.types.configure(parameters="strict")
     with pytest.raises(DataError, match=r"parameter \$1 \(ext.hstore\): 5 does not fit"):
-        contrib.execute("select $1::hstore", (5,))
+        strict.execute("select $1::hstore", (5,))
     with pytest.raises(
         DataError, match=r"parameter \$1 \(ext.citext\): 5 does not fit: text \(str\) is wanted, not int"
     ):
-        contrib.execute("select $1::citext", (5,))
+        strict.execute("select $1::citext", (5,))
 
 
 # ---------------------------------------------------------------- pgvector
@@ -121,6 +123,7 @@ def vectors(dsn: str) -> Iterator[pgfast.Connection]:
     ("kind", "dtype", "values"), [("vector", "float32", [1.0, -2.5, 0.1]), ("halfvec", "float16", [1.0, -2.5])]
 )
 def test_vectors_are_numpy_arrays(vectors: pgfast.Connection, kind: str, dtype: str, values: list[float]) -> None:
+    conn.types.configure(parameters="strict")
     wanted = np.array(values, dtype)
     literal = str(values)
     for sql in (f"select '{literal}'::{kind}", f"select '{literal}'::{kind}; select 1"):
