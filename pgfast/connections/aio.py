@@ -250,6 +250,11 @@ class AsyncConnection(BaseConnection, Generic[Row]):
             if self._slot is None:
                 await self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            "an AsyncConnection cannot be pickled, since it connects by await; pickle conn.info.dsn instead"
+        )
+
     def __del__(self) -> None:
         # An __init__ that failed leaves nothing behind.
         link = getattr(self, "_link", None)

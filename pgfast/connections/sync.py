@@ -266,6 +266,10 @@ class Connection(BaseConnection, Generic[Row]):
             if self._slot is None:
                 self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What a pickle holds: where the connection goes, without the password. Unpickled, it connects anew."""
+        return _anew, (type(self), self.info.get_parameters(), self.autocommit)
+
     def __del__(self) -> None:
         # An __init__ that failed leaves nothing behind.
         link = getattr(self, "_link", None)
@@ -434,6 +438,10 @@ class Connection(BaseConnection, Generic[Row]):
                 self._link.cancel(Deadline(timeout))
             except TimeoutError as exc:
                 raise CancellationTimeout(f"the server could not be asked to cancel: {exc}") from exc
+
+
+def _anew(cls: type[C], settings: dict[str, Any], autocommit: bool) -> C:
+    return cls.connect(autocommit=autocommit, **settings)
 
 
 @docstrings.document(docstrings.TRANSACTION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import io
+import pickle
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -317,6 +318,22 @@ def test_a_connection_tells_about_itself(face: Face, dsn: str) -> None:
     assert target(failed).status is pgfast.Transaction.Status.ROLLED_BACK_WITH_ERROR
     conn.close()
     assert info.status is pq.ConnStatus.BAD
+
+
+def test_a_connection_is_pickled_as_where_it_goes(dsn: str) -> None:
+    with pgfast.connect(dsn, autocommit=True, password="top-secret", application_name="first") as conn:
+        pickled = pickle.dumps(conn)
+        assert b"top-secret" not in pickled
+        with pickle.loads(pickled) as again:
+            assert again.info.backend_pid != conn.info.backend_pid
+            assert again.autocommit
+            assert again.execute("show application_name").fetchone() == ("first",)
+
+
+def test_an_asynchronous_connection_cannot_be_pickled(face: Face, dsn: str) -> None:
+    if face.is_async:
+        with pytest.raises(TypeError, match=r"pickle conn.info.dsn"):
+            pickle.dumps(target(face.connect(dsn)))
 
 
 def test_columns_tell_their_type_as_sql_has_it(conn: Any) -> None:
