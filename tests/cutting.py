@@ -30,6 +30,7 @@ class CuttingProxy:
         self._piece_bytes = piece_bytes
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
+        self._clients: list[socket.socket] = []
 
     @property
     def port(self) -> int:
@@ -48,6 +49,9 @@ class CuttingProxy:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
         self._listening.close()
+        for client in self._clients:  # a pool may keep connections open
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(30)
 
@@ -57,6 +61,7 @@ class CuttingProxy:
                 client, _ = self._listening.accept()
             except OSError:
                 return
+            self._clients.append(client)
             self.counts = {TO_CLIENT: 0, TO_SERVER: 0}
             thread = threading.Thread(target=self._serve, args=(client, self.counts, self.cut_after), daemon=True)
             thread.start()

@@ -103,7 +103,7 @@ class PgfastDialect(_psycopg_common._PGDialect_common_psycopg):
         policies: dict[str, Any] = {}
         if self._json_deserializer is not None:
             policies["json_loads"] = self._json_deserializer
-        as_text = [] if self.use_native_hstore else ["hstore"]
+        as_text = ["money"] if self.use_native_hstore else ["money", "hstore"]  # MONEY is text with psycopg, too
         if self._native_inet_types is False:
             as_text += ["inet", "cidr"]
 
