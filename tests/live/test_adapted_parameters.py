@@ -263,3 +263,15 @@ def test_a_range_whose_bounds_would_be_bent_is_refused(auto: Any, value: Any, ki
     with pytest.raises(pgfast.Error):
         auto.execute("insert into r values (%s)", (value,))
     assert auto.execute("select count(*) from r").fetchone() == (0,)
+
+
+def test_rows_go_to_a_type_that_another_connection_has_made_anew(face: Face, dsn: str) -> None:
+    first, second = face.connect(dsn, autocommit=True, prepare_threshold=0), face.connect(dsn, autocommit=True)
+    second.execute("drop table if exists renewed; drop type if exists renewed_kind")
+    for labels in ("'a', 'b'", "'b', 'c'"):
+        second.execute(f"create type renewed_kind as enum ({labels})")
+        second.execute("create table renewed (k renewed_kind[])")
+        rows: list[tuple[list[str]]] = [([],), (["b"],)]
+        first.cursor().executemany("insert into renewed values (%s::renewed_kind[])", rows)
+        assert second.execute("select k from renewed").fetchall() == rows
+        second.execute("drop table renewed; drop type renewed_kind")

@@ -134,6 +134,7 @@ class _Many:
         self._registry = registry
         self._replies: _Gathered | None = None
         self._done = 0
+        self._prepared = False
         self._sql = sql
         self._known = Adaptation(sql, ())
 
@@ -149,7 +150,8 @@ class _Many:
             plain = self._known == (self._sql, ()) and not self._registry.rules.dumps
             given.classes = None if plain else classes
             tried.add(self._known)
-            prepared, done = session.prepared.find(self._known.sql) is not None, self._done
+            prepared = self._prepared = session.prepared.find(self._known.sql) is not None
+            done = self._done
             try:
                 ended = yield from self._pipeline(first)
             except DatabaseError as exc:
@@ -241,6 +243,8 @@ class _Many:
             return None
         row = self._given.block[exc.fault.at]
         again = next_adaptation(self._session, self._registry, self._known, row, exc)
+        if again is None and self._prepared:
+            again = self._known  # when it has been prepared anew
         return None if again is None else _NotSo(self._done + exc.fault.at, again, row, exc)
 
 
