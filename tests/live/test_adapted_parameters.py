@@ -275,3 +275,17 @@ def test_rows_go_to_a_type_that_another_connection_has_made_anew(face: Face, dsn
         first.cursor().executemany("insert into renewed values (%s::renewed_kind[])", rows)
         assert second.execute("select k from renewed").fetchall() == rows
         second.execute("drop table renewed; drop type renewed_kind")
+
+
+def test_what_fails_while_it_is_executed_is_not_executed_again(auto: Any) -> None:
+    auto.execute("create table if not exists once (a int); truncate once")
+    auto.execute(
+        "create or replace procedure once_only(x int) language plpgsql as $$ begin "
+        "insert into once values (x); commit; perform no_such_function(x); end $$"
+    )
+    for prepare in (False, True):
+        with pytest.raises(errors.UndefinedFunction, match="no_such_function"):
+            auto.execute("call once_only(%s)", (1,), prepare=prepare)
+    with pytest.raises(errors.UndefinedFunction, match="no_such_function"):
+        auto.execute("call once_only(%s)", ("1",))
+    assert auto.execute("select count(*) from once").fetchone() == (3,)

@@ -66,11 +66,11 @@ def adapted(
     params: Sequence[Any],
     registry: Registry,
     run: Run[T],
-    undecided: bool = True,
 ) -> Operation[T]:
     """What `run` gives for the statement as the server takes it, or else as the classes of the values declare it.
 
-    `undecided` says that the server may be asked again where it cannot tell the types. Raises what `run` raises.
+    Where `run` raises Undecided, the server is asked again; of anything else that it refuses it is not. Raises what
+    `run` raises, the refusal itself for Undecided.
     """
     adaptations = session.prepared.adaptations
     key = (sql, tuple(map(type, params)))
@@ -86,7 +86,7 @@ def adapted(
                 session.prepared.drop(known.sql)
                 prepared = False
                 continue
-            again = _adaptation(session, registry, known, params, exc, undecided)
+            again = _adaptation(session, registry, known, params, exc)
             if again is None and refusal.parameter_types is not None and adaptations.pop(key, None) is known:
                 again = Adaptation(sql, ())  # it was remembered, and another value of the class may go otherwise
             if again is None or again in tried or len(tried) == _ATTEMPTS:
@@ -128,7 +128,7 @@ def next_adaptation(
     session: Session, registry: Registry, known: Adaptation, params: Sequence[Any], exc: DatabaseError | Undecided
 ) -> Adaptation | None:
     """How values that were refused may go after all; None where they may not, or where nothing would be different."""
-    again = _adaptation(session, registry, known, params, exc, True)
+    again = _adaptation(session, registry, known, params, exc)
     return None if again == known else again
 
 
@@ -138,7 +138,6 @@ def _adaptation(
     known: Adaptation,
     params: Sequence[Any],
     exc: DatabaseError | Undecided,
-    undecided: bool,
 ) -> Adaptation | None:
     rules = registry.rules
     if not rules.adapts or session.dead is not None:
@@ -146,8 +145,7 @@ def _adaptation(
     refusal = exc.refusal if isinstance(exc, Undecided) else exc
     if refusal.parameter_types is not None:
         return _for_refused(registry, known, refusal.parameter_types, params)
-    spoilt = session.transaction_status == "E" and not isinstance(exc, Undecided)
-    if undecided and refusal.sqlstate in _UNDECIDED and not spoilt:
+    if isinstance(exc, Undecided) and refusal.sqlstate in _UNDECIDED:  # what has been executed is not tried again
         return _for_undecided(registry, known, params)
     return None
 
@@ -247,6 +245,6 @@ def _would_be_rounded(rules: Rules, oid: int, value: Any) -> bool:
     return base in (_TIMES - {const.OID_TIMESTAMP, const.OID_TIMESTAMPTZ}) and isinstance(value, (date, time))
 
 
-def may_be_undecided(session: Session, registry: Registry, params: Sequence[Any]) -> bool:
-    """Whether a first Parse is to stand behind a savepoint: a transaction is open, and the values may declare types."""
-    return session.transaction_status == "T" and registry.rules.adapts and any(value is not None for value in params)
+def may_be_undecided(registry: Registry, params: Sequence[Any]) -> bool:
+    """Whether the statement may be parsed once more where the server cannot tell its types: values may declare them."""
+    return registry.rules.adapts and any(value is not None for value in params)

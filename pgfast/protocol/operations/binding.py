@@ -153,12 +153,13 @@ class Execution(Reply):
             self._run(block, 0, len(block), count)
 
 
-def prepare_statement(session: Session, sql: str, name: bytes, guarded: bool = False) -> Operation[Prepared]:
+def prepare_statement(session: Session, sql: str, name: bytes, asking: bool = False) -> Operation[Prepared]:
     """The statement, parsed under this name and described. No Sync has been sent yet.
 
-    Where it is `guarded`, in a transaction, a savepoint is set before and released behind it, in the same write. A
-    refusal is Undecided then: the savepoint is still there.
+    Where the caller is `asking`, a refusal is Undecided, which says that nothing has been executed. In a transaction a
+    savepoint is set before and released behind the statement then, in the same write, to go back to.
     """
+    guarded = asking and session.transaction_status == "T"
     for dropped in session.prepared.take_dropped():
         frontend.close_statement(session.out, dropped)
         session.expect(State.CLOSE)
@@ -176,8 +177,8 @@ def prepare_statement(session: Session, sql: str, name: bytes, guarded: bool = F
     try:
         yield from exchange(session, description)
     except DatabaseError as exc:
-        if guarded and session.transaction_status == "E":
-            raise Undecided(exc) from exc
+        if asking and session.dead is None:
+            raise Undecided(exc, guarded) from exc
         raise
     statement = Prepared(name, description.type_oids, description.fields, first_word(sql) == "insert")
     if name:
@@ -188,15 +189,17 @@ def prepare_statement(session: Session, sql: str, name: bytes, guarded: bool = F
 
 
 class Undecided(Exception):
-    """The server has refused a statement in a transaction, which can go back to before that."""
+    """The server has refused to parse a statement; nothing has been executed."""
 
-    def __init__(self, refusal: DatabaseError) -> None:
+    def __init__(self, refusal: DatabaseError, guarded: bool) -> None:
         super().__init__()
         self.refusal = refusal
+        self._guarded = guarded
 
     def take_back(self, session: Session) -> Operation[None]:
-        """Go back to the savepoint before the statement."""
-        return rollback_to(session, _SAVEPOINT)
+        """Go back to before the statement where it has spoilt a transaction."""
+        if self._guarded:
+            yield from rollback_to(session, _SAVEPOINT)
 
 
 def _write_command(session: Session, name: bytes, sql: str) -> None:
@@ -208,8 +211,8 @@ def _write_command(session: Session, name: bytes, sql: str) -> None:
     session.expect_executions(1)
 
 
-def find_statement(session: Session, sql: str, prepare: bool | None, guarded: bool = False) -> Operation[Prepared]:
-    """The statement, parsed and described where it is not prepared; see `prepare_statement` for `guarded`."""
+def find_statement(session: Session, sql: str, prepare: bool | None, asking: bool = False) -> Operation[Prepared]:
+    """The statement, parsed and described where it is not prepared; see `prepare_statement` for `asking`."""
     if session.simple_only:
         raise NotSupportedError(
             "protocol 2.0 has neither prepared statements nor pipelines nor binary results; connect by protocol 3.0"
@@ -220,7 +223,7 @@ def find_statement(session: Session, sql: str, prepare: bool | None, guarded: bo
     if found is None:
         name = session.prepared.name_for(sql, prepare)
         # A pooler parses it anew on other servers: it is prepared when the types of its parameters can be told.
-        found = yield from prepare_statement(session, sql, b"" if session.shared else name, guarded)
+        found = yield from prepare_statement(session, sql, b"" if session.shared else name, asking)
     elif session.shared:
         found = yield from _described_anew(session, sql, found)
     return found

@@ -38,8 +38,8 @@ def execute(
     taken = session.registry if registry is None else registry
 
     def run(text: str, texts: tuple[int, ...]) -> Operation[Result]:
-        guarded = may_be_undecided(session, taken, params)
-        statement, rules = yield from known_statement(session, text, prepare, taken, guarded)
+        asking = may_be_undecided(taken, params)
+        statement, rules = yield from known_statement(session, text, prepare, taken, asking)
         try:
             execution = yield from execute_statement(session, statement, rules, params, consumer, texts)
             yield from read_records(session, statement, execution, taken)

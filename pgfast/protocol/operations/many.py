@@ -226,9 +226,9 @@ class _Many:
     def _plan(self, first: Sequence[Any]) -> Operation[tuple[StatementPlan, Sequence[int]]]:
         """The plan for the statement as it is known, and the types in it."""
         session, registry = self._session, self._registry
-        guarded = may_be_undecided(session, registry, first)
+        asking = may_be_undecided(registry, first)
         try:
-            statement, rules = yield from known_statement(session, self._known.sql, self._prepare, registry, guarded)
+            statement, rules = yield from known_statement(session, self._known.sql, self._prepare, registry, asking)
         except (DatabaseError, Undecided) as exc:
             refusal = exc.refusal if isinstance(exc, Undecided) else exc
             again = next_adaptation(session, registry, self._known, first, exc)

@@ -278,7 +278,7 @@ def add_asking(
         return pipeline.add(session, plan, values)
 
     # What the server refuses has spoilt what was sent before, so it is not asked again.
-    return (yield from adapted(session, found.sql, values, registry, attempt, undecided=False))
+    return (yield from adapted(session, found.sql, values, registry, attempt))
 
 
 def _await_all(session: Session, pipeline: Pipeline) -> Operation[None]:

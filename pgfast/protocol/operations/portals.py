@@ -80,8 +80,8 @@ def open_portal(
     yield from ensure_begin(session)
 
     def run(text: str, texts: tuple[int, ...]) -> Operation[Portal]:
-        guarded = may_be_undecided(session, registry, values)
-        statement, rules = yield from known_statement(session, text, prepare, registry, guarded)
+        asking = may_be_undecided(registry, values)
+        statement, rules = yield from known_statement(session, text, prepare, registry, asking)
         try:
             plan = plan_of(statement, rules).with_texts(texts)
             write_execution(session, plan, values, frontend.execute(size))

@@ -68,13 +68,13 @@ def known_rules(session: Session, registry: Registry, oids: Iterable[int]) -> Op
 
 
 def known_statement(
-    session: Session, sql: str, prepare: bool | None, registry: Registry, guarded: bool = False
+    session: Session, sql: str, prepare: bool | None, registry: Registry, asking: bool = False
 ) -> Operation[tuple[Prepared, Rules]]:
     """The statement, after the types of its parameters and columns have been looked up where they were not known.
 
-    See `prepare_statement` for `guarded`.
+    See `prepare_statement` for `asking`.
     """
-    statement = yield from find_statement(session, sql, prepare, guarded)
+    statement = yield from find_statement(session, sql, prepare, asking)
     rules = registry.rules
     for _ in range(_LOOKUPS):
         if not rules.unknown(statement.oids):
