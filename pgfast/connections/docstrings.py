@@ -127,8 +127,8 @@ results come in binary (the default, where the codec reads a type's binary form)
 
 The server tells the types of parameters. A str goes to any type, for the server to read. A value of another class that
 does not fit what the server takes it for is declared by its class: bool, int, float, Decimal, the classes of datetime,
-UUID, bytes, dict (jsonb), Range, lists of these; but a number is not rounded on its way into a column of an INSERT, and
-no date or time bent. `types.configure(parameters="strict")` leaves all of that out.
+UUID, bytes, dict (jsonb), Range, lists of these; but a number is not rounded on its way into a table by INSERT, UPDATE
+or MERGE, and no date or time bent. `types.configure(parameters="strict")` leaves all of that out.
 
 Raises the server's error by its SQLSTATE (`pgfast.errors.UniqueViolation`...), DataError for a value that does not
 fit, ProgrammingError for placeholders that do not.

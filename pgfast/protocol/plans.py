@@ -39,7 +39,7 @@ class StatementPlan:
         """The plan by which these parameters go as text, for the server to read."""
         if not texts:
             return self
-        parameters = self.rules.encode_plan(self.statement.type_oids, texts, _only_integers(self.statement, self.rules))
+        parameters = self.rules.encode_plan(self.statement.type_oids, texts, self.rules.adapts)
         return replace(
             self, parameters=parameters, head=frontend.bind_head(b"", self.statement.name, parameters.formats)
         )
@@ -48,13 +48,8 @@ class StatementPlan:
         """How these values are written, and the head of their Bind."""
         oids = self.statement.type_oids
         texts = self.rules.texts(oids, params)
-        parameters = self.rules.encode_plan(oids, texts, _only_integers(self.statement, self.rules))
+        parameters = self.rules.encode_plan(oids, texts, self.rules.adapts)
         return parameters, frontend.bind_head(b"", self.statement.name, parameters.formats)
-
-
-def _only_integers(statement: Prepared, rules: Rules) -> bool:
-    """Whether integer parameters take integers alone. The columns of an INSERT take a whole float, too."""
-    return rules.adapts and not statement.inserts
 
 
 def plan_of(statement: Prepared, rules: Rules) -> StatementPlan:
@@ -62,8 +57,7 @@ def plan_of(statement: Prepared, rules: Rules) -> StatementPlan:
     kept = statement.plan
     if kept is not None and kept.rules is rules:
         return kept
-    integers = _only_integers(statement, rules)
-    parameters = None if rules.takes_text else rules.encode_plan(statement.type_oids, (), integers)
+    parameters = None if rules.takes_text else rules.encode_plan(statement.type_oids, (), rules.adapts)
     head = b"" if parameters is None else frontend.bind_head(b"", statement.name, parameters.formats)
     formats, fields, rows, open_records = b"", None, None, False
     if statement.fields is not None:

@@ -70,14 +70,12 @@ class Adaptation(NamedTuple):
 class Prepared:
     """A statement the server has parsed: its name (empty: the unnamed one), its parameters' types, its columns.
 
-    `fields` is None for a statement that gives no rows. `inserts` says that it is an INSERT. `plan` is the last one
-    made for it.
+    `fields` is None for a statement that gives no rows. `plan` is the last one made for it.
     """
 
     name: bytes
     type_oids: tuple[int, ...]
     fields: tuple[Field, ...] | None
-    inserts: bool = False
     plan: StatementPlan | None = None
     _formatted: dict[bytes, tuple[Field, ...]] = field(default_factory=dict)
     _oids: tuple[int, ...] | None = None

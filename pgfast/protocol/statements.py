@@ -46,6 +46,7 @@ _BACKSLASH: Final = re.compile(_WITH_ESCAPES.replace("{plain}", _ESCAPED), _FLAG
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _PERCENT: Final = re.compile(r"%(?:%|[sbt]|\((?P<name>[^)]*)\)[sbt]|(?P<wrong>.?))", re.DOTALL)
 _PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "with", "values", "table"))
+_MODIFYING: Final = frozenset(("insert", "update", "merge"))
 #: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
 _KEPT: Final = 512
 _KEPT_LENGTH: Final = 16_384
@@ -193,14 +194,11 @@ def leading_words(sql: str, standard_strings: bool = True) -> list[list[str]]:
     return found
 
 
-def first_word(sql: str) -> str:
-    """The first word of the text, in lower case; nothing where it begins with none."""
-    for kind, text in _tokens(str(sql), _STANDARD):
-        if kind == "word":
-            return text.lower()
-        if kind not in ("space", "comment") and not text.startswith("--"):
-            break
-    return ""
+def modifies(sql: str) -> bool:
+    """Whether a statement puts values into tables: INSERT, UPDATE and MERGE do, and WITH where one of them is in it."""
+    words = (text.lower() for kind, text in _tokens(str(sql), _STANDARD) if kind == "word")
+    first = next(words, "")
+    return first in _MODIFYING or (first in ("with", "explain") and any(word in _MODIFYING for word in words))
 
 
 def _convert(sql: str, standard_strings: bool) -> Query:

@@ -130,7 +130,9 @@ def to_int(value: Any) -> int:
 
 def to_integer(value: Any) -> int:
     """As `to_int`, but floats and Decimals are refused, whole ones too."""
-    if isinstance(underlying(value), (float, Decimal)):
+    plain = underlying(value)
+    if isinstance(plain, (float, Decimal)):
+        _whole(plain)
         raise _wants("a whole number (int)", value)
     return to_int(value)
 

@@ -11,7 +11,7 @@ import pytest
 
 import pgfast
 from pgfast import DataError, Range, errors
-from tests.faces import Face
+from tests.faces import Face, target
 
 DAY = date(2024, 2, 29)
 NOON = datetime(2024, 2, 29, 12)
@@ -289,3 +289,46 @@ def test_what_fails_while_it_is_executed_is_not_executed_again(auto: Any) -> Non
     with pytest.raises(errors.UndefinedFunction, match="no_such_function"):
         auto.execute("call once_only(%s)", ("1",))
     assert auto.execute("select count(*) from once").fetchone() == (3,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update rounded set a = %s",
+        "with x as (select 1) update rounded set a = %s",
+        "with x as (insert into rounded values (%s) returning a) select * from x",
+        "insert into rounded select %s + 0",
+    ],
+)
+def test_no_statement_rounds_what_it_puts_into_a_table(auto: Any, statement: str) -> None:
+    auto.execute("create temp table rounded (a int)")
+    auto.execute("insert into rounded values (1)")
+    for value in (1.5, Decimal("1.5")):
+        with pytest.raises(DataError, match="not a whole number"):
+            auto.execute(statement, (value,))
+    auto.execute(statement, (7.0,))
+    assert {row[0] for row in auto.execute("select a from rounded")} <= {1, 7}
+    assert auto.execute("select count(*) from rounded where a = 7").fetchone() == (1,)
+
+
+def test_a_whole_float_is_a_float_in_an_insert_too(auto: Any) -> None:
+    auto.execute("create temp table halves (a float8)")
+    auto.execute("insert into halves values (5 / %s)", (2.0,))
+    assert auto.execute("select a from halves").fetchone() == (2.5,)
+
+
+def test_rows_with_nulls_between_go_in_one_pipeline(auto: Any) -> None:
+    auto.execute("create temp table gaps (d date, i int)")
+    written: list[int] = []
+    session = target(auto)._session
+    sync = session.write_sync
+
+    def counted() -> None:
+        written.append(1)
+        sync()
+
+    session.write_sync = counted
+    rows = [("2024-02-29" if n % 2 else None, float(n) if n % 3 else None) for n in range(300)]
+    auto.cursor().executemany("insert into gaps values (%s, %s)", rows)
+    assert len(written) < 10
+    assert auto.execute("select count(d), count(i), sum(i) from gaps").fetchone() == (150, 200, 30000)

@@ -5,8 +5,9 @@ its type, a str goes as text, which the server reads as it would a literal, and 
 statement is parsed once more, its parameter declared to be of the type the class stands for. The same is done where the
 server cannot tell the types at all. What came of it is remembered for the statement and the classes of its values.
 
-Law of this file: nothing is rounded on the way into a table. In an INSERT a number that does not fit a column of
-numbers, or a date or time one of dates or times, stays an error of the client.
+Law of this file: nothing is rounded on the way into a table. In an INSERT, UPDATE or MERGE, within a WITH too, a number
+that does not fit where the server has numbers, or a date or time where it has dates or times, stays an error of the
+client; a float that is whole goes as the float it is.
 
 In a transaction the first Parse of a statement stands behind a savepoint, so that a refusal spoils nothing; see
 `binding.prepare_statement`.
@@ -14,6 +15,7 @@ In a transaction the first Parse of a statement stands behind a savepoint, so th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -23,12 +25,13 @@ from ... import const
 from ...codec import WriteBuffer, encode_binds
 from ...errors import DatabaseError, DataError, faults
 from ...types.classes import cast_for, is_text
+from ...types.coerce import underlying
 from ...types.registry import AS_BYTES, AS_TEXT, Registry, Rules
 from ...types.standing import standing_for
 from ...values import Multirange, Range
 from ..prepared import Adaptation, Declared
 from ..session import Session
-from ..statements import first_word
+from ..statements import modifies
 from .binding import Undecided
 from .steps import Operation
 
@@ -44,17 +47,8 @@ _UNDECIDED: Final = frozenset(("42P18", "42725", "42883", "42804", "42846"))
 _ATTEMPTS: Final = 4
 
 _RANGES: Final = (const.KIND_RANGE, const.KIND_MULTIRANGE)
-_NUMBERS: Final = frozenset(
-    (
-        const.OID_INT2,
-        const.OID_INT4,
-        const.OID_INT8,
-        const.OID_FLOAT4,
-        const.OID_FLOAT8,
-        const.OID_NUMERIC,
-        const.OID_OID,
-    )
-)
+_INTEGERS: Final = frozenset((const.OID_INT2, const.OID_INT4, const.OID_INT8, const.OID_OID))
+_NUMBERS: Final = _INTEGERS | {const.OID_FLOAT4, const.OID_FLOAT8, const.OID_NUMERIC}
 _TIMES: Final = frozenset(
     (const.OID_DATE, const.OID_TIME, const.OID_TIMETZ, const.OID_TIMESTAMP, const.OID_TIMESTAMPTZ)
 )
@@ -182,16 +176,16 @@ def _for_refused(
     """The parameters that fit left as they are, the others sent as text or declared by their classes."""
     if len(oids) != len(params):
         return None
-    rules, inserts = registry.rules, first_word(known.sql) == "insert"
+    rules, modifying = registry.rules, modifies(known.sql)
     declared = list(getattr(known.sql, "type_oids", None) or [0] * len(params))
     texts = [0] * len(params)
     for at, (oid, value) in enumerate(zip(oids, params, strict=True)):
         if rules.dump_of(value) is not None:
             texts[at] = known.texts[at] if known.texts else AS_TEXT
             continue
-        if _fits(rules, oid, value, inserts):
+        if _fits(rules, oid, value):
             continue
-        if inserts and _would_be_rounded(rules, oid, value):
+        if modifying and _would_be_rounded(rules, oid, value):
             return None
         if (is_text(value) or _is_range_for(rules, oid, value)) and rules.may_take_text(oid):
             texts[at] = AS_TEXT
@@ -222,9 +216,9 @@ def _is_range_for(rules: Rules, oid: int, value: Any) -> bool:
     )
 
 
-def _fits(rules: Rules, oid: int, value: Any, inserts: bool) -> bool:
+def _fits(rules: Rules, oid: int, value: Any) -> bool:
     try:
-        encode_binds(WriteBuffer(), rules.encode_plan((oid,), (), not inserts), b"", b"", b"", iter(((value,),)), 1)
+        encode_binds(WriteBuffer(), rules.encode_plan((oid,), (), True), b"", b"", b"", iter(((value,),)), 1)
     except DataError as exc:
         if exc.fault is None or exc.fault.code == faults.FAULT_ROW_WIDTH:
             raise
@@ -238,11 +232,19 @@ def _would_be_rounded(rules: Rules, oid: int, value: Any) -> bool:
     while info is not None and info.base is not None:
         info = info.base
     base = oid if info is None else info.oid
+    value = underlying(value)
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return base in _NUMBERS
+        return base in _NUMBERS and not (base in _INTEGERS and _is_whole(value))
     if isinstance(value, datetime):  # one without a zone is, for a timestamptz, in the session's
         return base in _TIMES and not (base == const.OID_TIMESTAMPTZ and value.tzinfo is None)
     return base in (_TIMES - {const.OID_TIMESTAMP, const.OID_TIMESTAMPTZ}) and isinstance(value, (date, time))
+
+
+def _is_whole(value: float | Decimal) -> bool:
+    """Whether a float or Decimal has no fraction, and is one of the integers that the server has."""
+    if isinstance(value, int) or not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
+        return False
+    return -(2**63) <= value < 2**63 and value == int(value)
 
 
 def may_be_undecided(registry: Registry, params: Sequence[Any]) -> bool:

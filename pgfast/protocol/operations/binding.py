@@ -24,7 +24,7 @@ from ..backend import Acknowledgement, CommandComplete, Field, ParameterDescript
 from ..plans import StatementPlan, plan_of
 from ..prepared import Prepared
 from ..session import Done, Event, Run, Session, State
-from ..statements import first_word, with_parameters
+from ..statements import with_parameters
 from .literals import in_place
 from .simple import Answers, Outcome, Result, Results, run_query
 from .steps import Block, Operation, Reply, Write, answer, exchange, settle
@@ -180,7 +180,7 @@ def prepare_statement(session: Session, sql: str, name: bytes, asking: bool = Fa
         if asking and session.dead is None:
             raise Undecided(exc, guarded) from exc
         raise
-    statement = Prepared(name, description.type_oids, description.fields, first_word(sql) == "insert")
+    statement = Prepared(name, description.type_oids, description.fields)
     if name:
         session.prepared.keep(sql, statement)
     else:
@@ -238,7 +238,7 @@ def _described_anew(session: Session, sql: str, known: Prepared) -> Operation[Pr
     yield from exchange(session, description)
     if (description.type_oids, description.fields) == (known.type_oids, known.fields):
         return known
-    made = Prepared(known.name, description.type_oids, description.fields, known.inserts)
+    made = Prepared(known.name, description.type_oids, description.fields)
     session.prepared.keep(sql, made)
     return made
 

@@ -53,7 +53,7 @@ class _Given:
     """Rows of parameters as a program gives them, as tuples or lists.
 
     `block` are those given since it was emptied. Where there are `classes`, the rows end before one whose values are of
-    others, and `changed` says so.
+    others, and `changed` says so. None is of any class.
     """
 
     def __init__(self, rows: Iterable[Any], arrange: Callable[[Any], Sequence[Any]]) -> None:
@@ -67,7 +67,7 @@ class _Given:
     def __iter__(self) -> Iterator[Any]:
         self.changed = False
         for row in self._source:
-            if self.classes is not None and tuple(map(type, row)) != self.classes:
+            if self.classes is not None and not _alike(row, self.classes):
                 self._source = chain((row,), self._source)
                 self.changed = True
                 return
@@ -85,6 +85,13 @@ class _Given:
         found = next(iter(self), None)
         self.again(0)
         return () if found is None else found
+
+
+def _alike(row: Sequence[Any], classes: Sequence[type]) -> bool:
+    """Whether the values are of these classes, or None, or there was None."""
+    return len(row) == len(classes) and all(
+        type(value) is cls or value is None or cls is type(None) for value, cls in zip(row, classes, strict=True)
+    )
 
 
 def executemany(
