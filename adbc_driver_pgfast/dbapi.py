@@ -63,7 +63,7 @@ def connect(uri: str = "", *, autocommit: bool = False, **settings: Any) -> Conn
 class Connection(_Base):
     """A connection to a PostgreSQL server.
 
-    Pickled it is its settings, with the password; unpickled it connects anew.
+    Pickled it is what pgfast's own connection is, where it goes without any secret; unpickled it connects anew.
     """
 
     Warning = Warning
@@ -85,8 +85,7 @@ class Connection(_Base):
         self._connection: pgfast.Connection[Any] = pgfast.connect(made, **settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        uri, settings = self._settings
-        return _connect_anew, (uri, settings)
+        return _over, (self._connection,)
 
     def __repr__(self) -> str:
         return f"<adbc_driver_pgfast.Connection over {self._connection!r}>"
@@ -198,8 +197,12 @@ class Connection(_Base):
     adbc_database = adbc_connection
 
 
-def _connect_anew(uri: str, settings: dict[str, Any]) -> Connection:
-    return Connection(uri, **settings)
+def _over(connection: pgfast.Connection[Any]) -> Connection:
+    """A connection over one of pgfast's own that was made anew; clones of it go where it goes."""
+    made = Connection.__new__(Connection)
+    made._settings = (connection.info.dsn, {"autocommit": connection.autocommit})
+    made._connection = connection
+    return made
 
 
 def _qualified(table: str, schema: str | None) -> str:

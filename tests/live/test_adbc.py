@@ -132,9 +132,22 @@ def test_what_a_database_holds(adbc: dbapi.Connection) -> None:
 
 
 def test_a_pickled_connection_connects_anew(adbc: dbapi.Connection) -> None:
-    with pickle.loads(pickle.dumps(adbc)) as other, adbc.adbc_clone() as third:
-        pids = {one.execute("select pg_backend_pid()").fetchone() for one in (adbc, other, third)}
-    assert len(pids) == 3
+    with pickle.loads(pickle.dumps(adbc)) as other, adbc.adbc_clone() as third, other.adbc_clone() as fourth:
+        pids = {one.execute("select pg_backend_pid()").fetchone() for one in (adbc, other, third, fourth)}
+    assert len(pids) == 4
+
+
+def test_no_secret_is_pickled(dsn: str) -> None:
+    where = dsn.replace("postgresql://", "pgfast://")
+    mark = "&" if "?" in where else "?"
+    secrets = {"sslpassword": "hidden-key", "oauth_client_secret": "hidden-client"}
+    uri = f"{where}{mark}password=hidden-in-the-uri&application_name=first"
+    with dbapi.connect(uri, autocommit=True, **secrets) as made:
+        pickled = pickle.dumps(made)
+        assert b"hidden" not in pickled
+        with pickle.loads(pickled) as other:
+            assert other.driver_connection.autocommit
+            assert other.execute("show application_name").fetchone() == ("first",)
 
 
 def test_there_are_no_handles(adbc: dbapi.Connection) -> None:
