@@ -5,6 +5,7 @@ Law of this file: names that Django's own modules import, nothing more.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -12,7 +13,6 @@ from .. import (
     Binary,
     ClientCursor,
     Connection,
-    Cursor,
     DatabaseError,
     DataError,
     Error,
@@ -27,6 +27,7 @@ from .. import (
     errors,
     sql,
 )
+from .. import Cursor as _DriverCursor
 from .. import const as _const
 from ..connections.client_cursors import ClientBinding
 from ..protocol.operations import AnyQuery, Params
@@ -61,6 +62,26 @@ __all__ = [
 __version__ = "3.3.0"
 
 connect = Connection.connect
+
+
+class Cursor(ClientCursor[Any]):
+    """A cursor whose parameters are bound by the server; a query that has none goes as text, unless it is prepared.
+
+    Of a query that goes as text `pg_cursors` shows no portal, which Django's tests count on.
+    """
+
+    def execute(self, query: AnyQuery, params: Params = None, **given: Any) -> Any:
+        """The cursor itself, with the first result."""
+        as_text = not params and self._connection.prepare_threshold is None and not given.get("prepare")
+        return (ClientCursor if as_text else _DriverCursor).execute(self, query, params, **given)
+
+    def executemany(self, query: AnyQuery, params_seq: Iterable[Any], **given: Any) -> None:
+        """Execute a query for each of the parameters, as the driver's cursors do."""
+        _DriverCursor.executemany(self, query, params_seq, **given)
+
+    def stream(self, query: AnyQuery, params: Params = None, **given: Any) -> Iterator[Any]:
+        """The rows as they come, as the driver's cursors give them."""
+        return _DriverCursor.stream(self, query, params, **given)
 
 
 class _MergingMixin(ClientBinding[Any]):

@@ -327,6 +327,24 @@ def test_an_iterator_reads_by_a_cursor_of_the_server(models: Any, item: Any, ali
         assert list(query.values_list("name", flat=True).iterator(chunk_size=4)) == expected
 
 
+@pytest.mark.parametrize("alias", ["default", "bound"])
+def test_a_query_without_parameters_leaves_no_portal(models: Any, alias: str) -> None:
+    with models["connections"][alias].cursor() as cursor:
+        for given in ((), ([],)):
+            cursor.execute("select name from pg_cursors", *given)
+            assert cursor.fetchall() == []
+        cursor.execute("select '100%'; select 2")
+        assert (cursor.fetchall(), cursor.nextset(), cursor.fetchall()) == ([("100%",)], True, [(2,)])
+
+
+def test_a_query_is_bound_by_the_server_where_the_settings_say_so(models: Any) -> None:
+    with models["connections"]["bound"].cursor() as cursor:
+        cursor.execute("select %s::int, current_query()", [5])
+        assert cursor.fetchone() == (5, "select $1::int, current_query()")
+        cursor.executemany("select %s::int", [(1,), (2,)])
+        assert list(cursor.cursor.stream("select current_query()")) == [("select current_query()",)]
+
+
 def test_a_transaction_that_has_failed_ends_without_another_error(models: Any, item: Any) -> None:
     from django.db import DatabaseError, connection
 
