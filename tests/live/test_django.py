@@ -329,9 +329,10 @@ def test_an_iterator_reads_by_a_cursor_of_the_server(models: Any, item: Any, ali
 
 @pytest.mark.parametrize("alias", ["default", "bound"])
 def test_a_query_without_parameters_leaves_no_portal(models: Any, alias: str) -> None:
+    none: list[int] = []
     with models["connections"][alias].cursor() as cursor:
-        for given in ((), ([],)):
-            cursor.execute("select name from pg_cursors", *given)
+        for params in (None, none):
+            cursor.execute("select name from pg_cursors", params)
             assert cursor.fetchall() == []
         cursor.execute("select '100%'; select 2")
         assert (cursor.fetchall(), cursor.nextset(), cursor.fetchall()) == ([("100%",)], True, [(2,)])
