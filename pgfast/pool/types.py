@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    # With defaults (PEP 696), which those of typing have from Python 3.13 on: `ConnectionPool(dsn)` has a type then.
+    from typing_extensions import TypeVar
+
     from ..api import AsyncConnection, Connection
     from .aio import AsyncConnectionPool
     from .sync import ConnectionPool
 
-#: The connections of a pool.
-CT = TypeVar("CT", bound="Connection[Any]")
-ACT = TypeVar("ACT", bound="AsyncConnection[Any]")
+    CT = TypeVar("CT", bound=Connection[Any], default=Connection[tuple[Any, ...]])
+    ACT = TypeVar("ACT", bound=AsyncConnection[Any], default=AsyncConnection[tuple[Any, ...]])
+else:
+    from typing import TypeVar
+
+    #: The connections of a pool.
+    CT = TypeVar("CT")
+    ACT = TypeVar("ACT")
 
 ConnectionCallback: TypeAlias = Callable[[CT], None]
 AsyncConnectionCallback: TypeAlias = Callable[[ACT], Awaitable[None]]
