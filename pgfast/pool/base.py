@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -29,6 +30,14 @@ Steps: TypeAlias = Generator[Callable[[], Any], Any, T]
 CONNECT_S: Final = 130.0
 
 _numbers = itertools.count(1)
+#: The pools there are, by id. Without a lock, which another thread may have held when the process was forked.
+_known: Final[dict[int, weakref.ref[BasePool]]] = {}
+
+
+def pools() -> list[BasePool]:
+    """The pools of this process that are open."""
+    found = [watch() for watch in _known.copy().values()]
+    return [pool for pool in found if pool is not None and not pool.closed and pool._pid == os.getpid()]
 
 
 class Opening:
@@ -89,6 +98,8 @@ class BasePool:
         self._pid = os.getpid()
         limits = Limits(min_size, max_size, max_waiting, max_lifetime, max_idle, reconnect_timeout, self._keeps)
         self._state = PoolState(self.name, limits, self)
+        number = id(self)
+        _known[number] = weakref.ref(self, lambda _: _known.pop(number, None))
 
     def __repr__(self) -> str:
         return f"<pgfast.pool.{type(self).__name__} {self.name!r} at 0x{id(self):x}>"
@@ -172,6 +183,10 @@ class BasePool:
             stats = {**self._state.stats, **self._state.measures()}
             self._state.stats.clear()
             return stats
+
+    def _open_connections(self) -> dict[str, int]:
+        with self._lock:
+            return self._state.open_connections()
 
     # ------------------------------------------------------------ what a face provides
 

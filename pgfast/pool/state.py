@@ -391,6 +391,11 @@ class PoolState:
         if not self.limits.keeps:
             self._connect(self._new(Where.CONNECTING))
 
+    def open_connections(self) -> dict[str, int]:
+        """How many of the connections that exist are idle, and how many are lent or being tended."""
+        idle = len(self.idle)
+        return {"idle": idle, "used": self.size - self._connecting - idle}
+
     def measures(self) -> dict[str, int]:
         """What there is now."""
         return {

@@ -22,6 +22,7 @@ import pgfast
 from pgfast import errors
 from pgfast.embedded import EmbeddedServer
 from pgfast.opentelemetry import BUCKETS_S, PgfastInstrumentor
+from pgfast.pool import ConnectionPool, NullConnectionPool, PoolTimeout
 
 from ..faces import Face
 
@@ -48,12 +49,29 @@ class Watch:
     def last(self) -> Any:
         return self.spans[-1]
 
-    def durations(self) -> list[Any]:
+    def metrics(self) -> dict[tuple[str, str], list[Any]]:
+        """The data points there are now, by the metrics' names and units."""
         data = self.reader.get_metrics_data()
-        assert data is not None
-        metrics = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics]
-        assert [(metric.name, metric.unit) for metric in metrics] == [("db.client.operation.duration", "s")]
-        return list(metrics[0].data.data_points)
+        metrics = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics] if data else []
+        return {(metric.name, metric.unit): list(metric.data.data_points) for metric in metrics}
+
+    def durations(self) -> list[Any]:
+        (points,) = self.metrics().values()
+        assert list(self.metrics()) == [("db.client.operation.duration", "s")]
+        return points
+
+    def of_pool(self, name: str) -> dict[str, Any]:
+        """The value of each metric of a pool, of histograms how many were counted; by state where there is one."""
+        found: dict[str, Any] = {}
+        for (metric, _), points in self.metrics().items():
+            for point in points:
+                attributes = dict(point.attributes)
+                if attributes.pop("db.client.connection.pool.name", None) == name:
+                    state = attributes.pop("db.client.connection.state", None)
+                    assert not attributes
+                    value = point.value if hasattr(point, "value") else point.count
+                    found[".".join([metric.removeprefix("db.client.connection."), *([state] if state else [])])] = value
+        return found
 
 
 @pytest.fixture
@@ -202,6 +220,80 @@ def test_the_duration_of_every_call_is_counted(auto: Any, watched: Watch) -> Non
     assert tuple(points[None].explicit_bounds) == BUCKETS_S
     assert points[None].attributes["db.operation.name"] == "SELECT"
     assert "db.query.text" not in points[None].attributes
+
+
+def test_a_pool_tells_its_sizes_and_what_its_clients_wait_for(face: Face, dsn: str, watched: Watch) -> None:
+    pool = face.pool(dsn, min_size=2, max_size=3, name="measured")
+    pool.wait()
+    with pool.connection():
+        assert watched.of_pool("measured") == {
+            "count.idle": 1,
+            "count.used": 1,
+            "idle.max": 3,
+            "idle.min": 2,
+            "max": 3,
+            "pending_requests": 0,
+            "create_time": 2,
+            "wait_time": 1,
+        }
+    lent = [pool.getconn() for _ in range(3)]
+    with pytest.raises(PoolTimeout):
+        pool.getconn(timeout=0.01)
+    for one in lent:
+        pool.putconn(one)
+    told = watched.of_pool("measured")
+    assert (told["count.idle"], told["count.used"]) == (3, 0)
+    assert (told["create_time"], told["wait_time"], told["use_time"], told["timeouts"]) == (3, 4, 4, 1)
+    units = {name.rpartition(".")[2]: unit for name, unit in watched.metrics()}
+    assert units["create_time"] == units["wait_time"] == units["use_time"] == "s"
+    assert (units["count"], units["pending_requests"], units["timeouts"]) == ("{connection}", "{request}", "{timeout}")
+    pool.close()
+    assert "count.idle" not in watched.of_pool("measured")
+
+
+def test_times_of_a_pool_are_seconds(face: Face, dsn: str, watched: Watch) -> None:
+    pool = face.pool(dsn, min_size=1, name="timed")
+    with pool.connection() as conn:
+        conn.execute("select pg_sleep(0.05)")
+    points = {name: points[0] for (name, _), points in watched.metrics().items()}
+    used = points["db.client.connection.use_time"]
+    assert 0.05 <= used.sum < 5
+    assert tuple(used.explicit_bounds) == BUCKETS_S
+    assert 0 < points["db.client.connection.create_time"].sum < 5
+
+
+def test_a_pool_tells_who_waits(dsn: str, watched: Watch) -> None:
+    with ConnectionPool(dsn, min_size=1, name="waited for") as pool:
+        conn = pool.getconn()
+        thread = threading.Thread(target=lambda: pool.putconn(pool.getconn(timeout=60)))
+        thread.start()
+        while watched.of_pool("waited for")["pending_requests"] != 1:
+            assert thread.is_alive()
+        pool.putconn(conn)
+        thread.join(60)
+        assert watched.of_pool("waited for")["pending_requests"] == 0
+
+
+def test_a_pool_that_keeps_nothing_has_no_idle_connections(dsn: str, watched: Watch) -> None:
+    with NullConnectionPool(dsn, name="null") as pool, pool.connection():
+        told = watched.of_pool("null")
+    assert (told["count.idle"], told["count.used"], told["idle.max"]) == (0, 1, 0)
+    assert "max" not in told  # there is no limit
+
+
+def test_pools_are_told_of_once_however_often_it_begins(dsn: str, watch: Watch) -> None:
+    provider = MeterProvider([watch.reader])
+    instrumentor = PgfastInstrumentor()
+    with ConnectionPool(dsn, min_size=1, name="again") as pool:
+        pool.wait()
+        for _ in range(2):
+            instrumentor.instrument(meter_provider=provider)
+            with pool.connection():
+                assert watch.of_pool("again")["count.used"] == 1
+            instrumentor.uninstrument()
+        with pool.connection():
+            told = watch.of_pool("again")
+    assert told == {"wait_time": 2, "use_time": 2}
 
 
 def test_nothing_is_told_where_it_is_suppressed_or_over(auto: Any, watched: Watch) -> None:
