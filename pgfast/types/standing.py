@@ -1,7 +1,8 @@
 """What a Python value stands for where nobody says more: its text form, and the name of its type.
 
-Law of this file: the class decides, never the place where the value goes. A name is None where the server is to find
-the type from where the text stands: for text itself, for records, and for what may be one of several types.
+Law of this file: the class decides, never the place where the value goes; `classes` has the types' names. A name is
+None where the server is to find the type from where the text stands: for text itself, for records, and for what may be
+one of several types.
 
 A list is an array and a tuple a record, at any depth. Values of registered classes have the type of their
 registration. NumPy is recognised by what its values can do.
@@ -20,21 +21,15 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from ..values import (
-    Box,
-    Circle,
     Cube,
     Interval,
-    Line,
-    LineSegment,
     Multirange,
-    Path,
-    Point,
-    Polygon,
     Range,
     SparseVector,
 )
 from ..values.lsn import LSN
 from .arrays import render_array
+from .classes import GEOMETRIC, common_name, multirange_name, name_of, range_name
 from .coerce import Json, plain_value, to_interval, to_timestamp, to_timestamptz
 from .forms import EXTENSIONS, FORMS
 from .forms.form import Form
@@ -51,15 +46,8 @@ from .writing import json_writer
 Standing: TypeAlias = "tuple[str, str | None] | None"
 _Writer: TypeAlias = "Callable[[Any, Registry], Standing]"
 
-#: Ranges by their bounds' type. Integers and times without a zone have none: the server casts int4range and tsrange to
-#: no other range, and takes their text for any.
-_RANGES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "numeric": "numrange",
-        "date": "daterange",
-        "timestamptz": "tstzrange",
-    }
-)
+#: The server casts these to no other range, and takes their text for any.
+_FOR_ANY_RANGE: Final = frozenset({"int4range", "int8range", "tsrange"})
 #: Elements of these are set apart by something else than a comma (pg_type.typdelim).
 _DELIMITERS: Final = MappingProxyType({"box": ";"})
 
@@ -129,63 +117,34 @@ def _rendered(form: Form, value: Any, name: str | None) -> Standing:
 # ---------------------------------------------------------------- scalars
 
 
-def _named(name: str | None) -> Callable[[Any, Registry], Standing]:
-    """The writer of a class that stands for one type."""
-    return lambda value, registry: (render(value), name)
+def _scalar(text: Callable[[Any], str | None]) -> _Writer:
+    """The writer of a class whose name `classes` has."""
+
+    def write(value: Any, registry: Registry) -> Standing:
+        found = text(value)
+        return None if found is None else (found, name_of(value))
+
+    return write
 
 
-def _as_written(name: str) -> Callable[[Any, Registry], Standing]:
-    """The writer of a class whose str() is the text form."""
-    return lambda value, registry: (str(value), name)
+def _extension_writer(name: str) -> _Writer:
+    """The writer of a class that has a form; not every database has its type."""
+    form = _extension(name)
+    assert form is not None
+    return lambda value, registry: _rendered(form, value, None)
 
 
-def _by_form(name: str, typed: bool = True) -> Callable[[Any, Registry], Standing]:
-    """The writer of a class that has a form; `typed` says that every database has its type."""
-    form = FORMS[name] if typed else _extension(name)
-    assert isinstance(form, Form), "it has one way to be written"
-    return lambda value, registry: _rendered(form, value, name if typed else None)
+def _render_decimal(value: Decimal) -> str:
+    return "NaN" if value.is_nan() else render(value)
 
 
-def _int(value: int, registry: Registry) -> Standing:
-    if -(2**31) <= value < 2**31:
-        return int.__repr__(value), "int4"
-    return int.__repr__(value), "int8" if -(2**63) <= value < 2**63 else "numeric"
-
-
-def _decimal(value: Decimal, registry: Registry) -> Standing:
-    return "NaN" if value.is_nan() else render(value), "numeric"
-
-
-def _datetime(value: datetime, registry: Registry) -> Standing:
-    zoned = value.utcoffset() is not None
-    exact = (to_timestamptz if zoned else to_timestamp)(value)
-    return None if exact is None else (render(exact), "timestamptz" if zoned else "timestamp")
-
-
-def _timedelta(value: timedelta, registry: Registry) -> Standing:
-    return render(to_interval(value)), "interval"
-
-
-def _time(value: time, registry: Registry) -> Standing:
-    return render(value), "time" if value.utcoffset() is None else "timetz"
-
-
-def _wrapped_json(value: Json, registry: Registry) -> Standing:
-    return _written_json(value, registry), "json"
-
-
-def _typed(name: str, write: _Writer) -> _Writer:
-    """The writer of a class that says its type: what `write` says, of that type."""
-
-    def typed(value: Any, registry: Registry) -> Standing:
-        found = write(value, registry)
-        return None if found is None else (found[0], name)
-
-    return typed
+def _render_datetime(value: datetime) -> str | None:
+    exact = (to_timestamp if value.utcoffset() is None else to_timestamptz)(value)
+    return None if exact is None else render(exact)
 
 
 def _json(value: Any, registry: Registry) -> Standing:
-    return _written_json(value, registry), "jsonb"
+    return _written_json(value, registry), name_of(value)
 
 
 def _written_json(value: Any, registry: Registry) -> str:
@@ -194,13 +153,6 @@ def _written_json(value: Any, registry: Registry) -> str:
 
 
 # ---------------------------------------------------------------- what is made of others
-
-
-def _common(names: set[str | None]) -> str | None:
-    """The type that holds values of all these, None where there is none or the server must find it."""
-    if len(names) > 1 and names <= {"int4", "int8", "numeric", "float8"}:
-        return next(name for name in ("numeric", "float8", "int8") if name in names)
-    return next(iter(names)) if len(names) == 1 else None
 
 
 def _array(value: Any, registry: Registry) -> Standing:
@@ -215,7 +167,7 @@ def _array(value: Any, registry: Registry) -> Standing:
 
     items = to_list(value)
     text = render_array(items, element, nests=(list,))
-    name = _common(names)
+    name = common_name(names)
     if name is not None and name in _DELIMITERS:
         text = render_array(items, element, _DELIMITERS[name], (list,))
     return text, None if name is None else f"{name}[]"
@@ -243,14 +195,19 @@ def _bounds(value: Range[Any], registry: Registry, names: set[str | None]) -> st
 def _range(value: Range[Any], registry: Registry) -> Standing:
     names: set[str | None] = set()
     text = _bounds(value, registry, names)
-    return text, _RANGES.get(_common(names) or "")
+    return text, name_of(value) or _range_name(names)
 
 
 def _multirange(value: Multirange[Any], registry: Registry) -> Standing:
     names: set[str | None] = set()
     text = "{" + ",".join([_bounds(one, registry, names) for one in value]) + "}"
-    name = _RANGES.get(_common(names) or "")
-    return text, None if name is None else name.replace("range", "multirange")
+    name = _range_name(names)
+    return text, name_of(value) or (None if name is None else multirange_name(name))
+
+
+def _range_name(bounds: set[str | None]) -> str | None:
+    name = range_name(bounds)
+    return None if name in _FOR_ANY_RANGE else name
 
 
 # ---------------------------------------------------------------- registered classes
@@ -284,47 +241,22 @@ def _sql_name(key: TypeKey) -> str | None:
 
 _BY_CLASS: Final[dict[type, _Writer]] = {
     type(None): lambda value, registry: None,
-    str: _named(None),
-    bool: _named("bool"),
-    int: _int,
-    float: _named("float8"),
-    Decimal: _decimal,
-    bytes: _named("bytea"),
-    bytearray: _named("bytea"),
-    memoryview: _named("bytea"),
-    datetime: _datetime,
-    date: _named("date"),
-    time: _time,
-    timedelta: _timedelta,
-    Interval: _named("interval"),
-    UUID: _named("uuid"),
-    IPv4Address: _as_written("inet"),
-    IPv6Address: _as_written("inet"),
-    IPv4Network: _as_written("cidr"),
-    IPv6Network: _as_written("cidr"),
-    LSN: _as_written("pg_lsn"),
-    Json: _wrapped_json,
+    **dict.fromkeys((str, bool, float, bytes, bytearray, memoryview, date, time, Interval, UUID), _scalar(render)),
+    int: lambda value, registry: (int.__repr__(value), name_of(value)),
+    Decimal: _scalar(_render_decimal),
+    datetime: _scalar(_render_datetime),
+    timedelta: _scalar(lambda value: render(to_interval(value))),
+    **dict.fromkeys((IPv4Address, IPv6Address, IPv4Network, IPv6Network, LSN), _scalar(str)),
+    Json: _json,
     dict: _json,
     list: _array,
     tuple: _record,
     Range: _range,
     Multirange: _multirange,
-    Point: _by_form("point"),
-    Line: _by_form("line"),
-    LineSegment: _by_form("lseg"),
-    Box: _by_form("box"),
-    Path: _by_form("path"),
-    Polygon: _by_form("polygon"),
-    Circle: _by_form("circle"),
-    Cube: _by_form("cube", typed=False),
-    SparseVector: _by_form("sparsevec", typed=False),
+    **{cls: _scalar(_form(FORMS[name]).render) for cls, name in GEOMETRIC.items()},
+    Cube: _extension_writer("cube"),
+    SparseVector: _extension_writer("sparsevec"),
 }
 _WRITERS: Final[Mapping[type, _Writer]] = MappingProxyType(
-    {
-        **_BY_CLASS,
-        **{
-            cls: _typed(name, next(_BY_CLASS[base] for base in cls.__mro__ if base in _BY_CLASS))
-            for cls, name in TYPES.items()
-        },
-    }
+    {**_BY_CLASS, **{cls: next(_BY_CLASS[base] for base in cls.__mro__ if base in _BY_CLASS) for cls in TYPES}}
 )

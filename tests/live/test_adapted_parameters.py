@@ -212,7 +212,7 @@ def test_a_statement_that_is_adapted_is_prepared_like_any_other(face: Face, dsn:
 
 def test_strictness_can_be_chosen(auto: Any) -> None:
     auto.types.configure(parameters="strict")
-    with pytest.raises(DataError, match=r"write the cast \$1::int in the query"):
+    with pytest.raises(DataError, match=r"write the cast \$1::int4 in the query"):
         auto.execute("select %s", (1,))
     with pytest.raises(errors.AmbiguousFunction):
         auto.execute("select to_char(%s, 'YYYY')", (NOON,))

@@ -157,7 +157,7 @@ def test_values_that_do_not_fit_are_refused_with_the_reason(kind: int, value: An
 @pytest.mark.parametrize(
     ("value", "cast"),
     [
-        (5, r"\$3::int "),
+        (5, r"\$3::int4 "),
         (2**40, r"\$3::int8"),
         (True, r"\$3::bool"),
         (1.5, r"\$3::float8"),
@@ -170,10 +170,10 @@ def test_values_that_do_not_fit_are_refused_with_the_reason(kind: int, value: An
         (A_UUID, r"\$3::uuid"),
         (b"x", r"\$3::bytea"),
         ({"a": 1}, r"\$3::jsonb"),
-        (np.int32(5), r"\$3::int "),
+        (np.int32(5), r"\$3::int4 "),
         (IPv6Address("::1"), r"\$3::inet"),
         (IPv4Network("10.0.0.0/8"), r"\$3::cidr"),
-        ([1, None, 2], r"\$3::int\[\]"),
+        ([1, None, 2], r"\$3::int4\[\]"),
         ([[1], [2**40]], r"\$3::int8\[\]"),
         ([None, "a"], r"\$3::text\[\]"),
         ([A_UUID], r"\$3::uuid\[\]"),
