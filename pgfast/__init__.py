@@ -16,7 +16,8 @@ from .codec import IMPLEMENTATION
 from .columns import Columns
 from .connections.aio import AsyncPipelineBlock as AsyncPipeline
 from .connections.aio import AsyncTransaction
-from .connections.aio_cursors import AsyncCopy, AsyncCursor
+from .connections.aio_copy import AsyncCopy
+from .connections.aio_cursors import AsyncCursor
 from .connections.aio_named import AsyncServerCursor
 from .connections.characteristics import IsolationLevel
 from .connections.client_cursors import AsyncClientCursor, ClientCursor
@@ -39,7 +40,8 @@ from .connections.raw import AsyncRawCursor, AsyncRawServerCursor, RawCursor, Ra
 from .connections.results import Column
 from .connections.sync import PipelineBlock as Pipeline
 from .connections.sync import Transaction
-from .connections.sync_cursors import Copy, Cursor
+from .connections.sync_copy import Copy
+from .connections.sync_cursors import Cursor
 from .connections.sync_named import ServerCursor
 from .connections.transactions import Rollback
 from .connections.xid import Xid

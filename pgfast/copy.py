@@ -7,8 +7,8 @@ with Copy(cursor, binary=True, writer=FileWriter(file)) as copy:
 
 from __future__ import annotations
 
-from .connections.aio_cursors import AsyncCopy
-from .connections.sync_cursors import Copy
+from .connections.aio_copy import AsyncCopy
+from .connections.sync_copy import Copy
 from .connections.writers import AsyncLibpqWriter, AsyncWriter, FileWriter, LibpqWriter, Writer
 
 __all__ = ["AsyncCopy", "AsyncLibpqWriter", "AsyncWriter", "Copy", "FileWriter", "LibpqWriter", "Writer"]

@@ -16,8 +16,8 @@ from typing import Any
 import pgfast
 from pgfast import AsyncConnection, AsyncCopy, AsyncCursor, AsyncServerCursor, AsyncTransaction
 from pgfast.connections.aio import AsyncPipelineBlock
-from pgfast.connections.aio_cursors import AsyncTypes
 from pgfast.connections.aio_stream import AsyncStream
+from pgfast.connections.aio_types import AsyncTypes
 from pgfast.pool import AsyncConnectionPool, AsyncNullConnectionPool, ConnectionPool, NullConnectionPool
 from pgfast.replication import (
     AsyncBaseBackup,

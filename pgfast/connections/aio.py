@@ -23,8 +23,9 @@ from ..protocol.session import Session
 from ..rows import Row, RowFactory
 from ..types.registry import Registry
 from . import docstrings, twophase
-from .aio_cursors import AsyncCursor, AsyncTypes
+from .aio_cursors import AsyncCursor
 from .aio_named import AsyncServerCursor
+from .aio_types import AsyncTypes
 from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .characteristics import IsolationLevel
 from .inbox import Inbox

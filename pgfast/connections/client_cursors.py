@@ -15,19 +15,17 @@ from ..protocol.operations import AnyQuery, Params
 from ..rows import Row
 from . import docstrings
 from .aio_cursors import AsyncCursor
-from .results import STREAM_ROWS, BaseCursor
+from .cursors import ConnectedCursor
+from .results import STREAM_ROWS
 from .sync_cursors import Cursor
 
 if TYPE_CHECKING:
-    from ..types.registry import Registry
     from .aio_stream import AsyncStream
 
 
-class ClientBinding(BaseCursor[Row]):
+class ClientBinding(ConnectedCursor[Row]):
     """What cursors have in common that write parameters into the text."""
 
-    _connection: Any
-    _own_registry: Registry | None
     _merged: str | None = None
 
     @property

@@ -42,17 +42,25 @@ _LONGEST_PIECE: Final = const.MAX_INT32 - 4 * const.COPY_BLOCK_SIZE
 class BaseCopy:
     """A COPY under way: its direction and format, its types where they were set, the rows not given out yet."""
 
-    def __init__(self, connection: BaseConnection, registry: Registry, own_buffer: bool) -> None:
-        self._base = connection
-        self._session = connection._session
-        self._own = WriteBuffer() if own_buffer else None  # for a writer that is not the server
-        self._registry = registry
+    def __init__(
+        self, cursor: Any, statement: AnyQuery | None, params: Params, binary: bool, writer: Any, timeout: float | None
+    ) -> None:
+        if statement is None and writer is None:
+            raise ProgrammingError("a COPY needs a statement, or a writer that takes what is written instead")
+        self._base: BaseConnection = cursor.connection
+        self._session = self._base._session
+        self._statement = statement
+        self._params = params
+        self._wants_binary = binary  # where there is no statement
+        self._timeout = timeout
+        self._own = None if writer is None else WriteBuffer()  # for a writer that is not the server
+        self._registry: Registry = cursor._registry
         self._types: Sequence[str | int] | None = None
         self._response: CopyResponse | None = None
         self._over = True
         self._alone = False  # there is no server that says how many columns there are
         self._type_oids: tuple[int, ...] | None = None
-        self._rules = registry.rules  # of the moment the types were set
+        self._rules = self._registry.rules  # of the moment the types were set
         self._plan: Plan | None = None
         self._parsers: list[Callable[[str], Any] | None] | None = None
         self._renderers: list[Renderer] | None = None

@@ -13,12 +13,14 @@ from typing import Any, Final, TypeAlias
 
 from . import hooks
 from .aio import AsyncConnection, AsyncPipelineBlock, AsyncTransaction
-from .aio_cursors import AsyncCopy, AsyncCursor
+from .aio_copy import AsyncCopy
+from .aio_cursors import AsyncCursor
 from .aio_named import AsyncServerCursor
 from .client_cursors import AsyncClientCursor, ClientCursor
 from .hooks import Call, Inside
 from .sync import Connection, PipelineBlock, Transaction
-from .sync_cursors import Copy, Cursor
+from .sync_copy import Copy
+from .sync_cursors import Cursor
 from .sync_named import ServerCursor
 
 #: Makes the Call for a method's own parameters, None where nobody is to be told; it may exchange the parameters.

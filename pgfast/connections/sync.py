@@ -27,8 +27,9 @@ from .base import CANCEL_S, LAST_LOOK_S, BaseConnection, new_session
 from .characteristics import IsolationLevel
 from .inbox import Inbox
 from .info import PipelineStatus
-from .sync_cursors import Cursor, Types
+from .sync_cursors import Cursor
 from .sync_named import ServerCursor
+from .sync_types import Types
 from .transactions import BaseTransaction
 from .xid import Xid
 

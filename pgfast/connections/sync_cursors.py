@@ -1,50 +1,33 @@
-"""Cursors, COPY and types of a connection for threads. Docstrings of the public methods stand in `docstrings`."""
+"""Cursors of a connection for threads. Docstrings of the public methods stand in `docstrings`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ProgrammingError
 from ..protocol import operations
-from ..protocol.backend import CommandComplete
-from ..protocol.operations import AnyQuery, Operation, Params
-from ..rows import Row, RowFactory, TupleRow, tuple_row
-from ..types.catalogue import TypeInfo
-from ..types.registry import Registry
+from ..protocol.operations import AnyQuery, Params
+from ..rows import Row
 from . import docstrings
-from .adapters import AdaptersMap
-from .copying import BaseCopy
-from .results import STREAM_ROWS, BaseCursor
-from .types import BaseTypes
+from .cursors import ConnectedCursor
+from .results import STREAM_ROWS
+from .sync_copy import Copy
+from .sync_types import Types
 from .writers import Writer
 
 if TYPE_CHECKING:
     from .sync import Connection
 
-T = TypeVar("T")
 S = TypeVar("S", bound="Cursor[Any]")
 
 
 @docstrings.document(docstrings.CURSOR)
-class Cursor(BaseCursor[Row]):
+class Cursor(ConnectedCursor[Row]):
     """Executes queries on a connection and walks through their results."""
 
-    def __init__(
-        self,
-        connection: Connection[Any],
-        row_factory: RowFactory[Row] | None = None,
-        *,
-        binary: bool | None = None,
-    ) -> None:
-        self._connection = connection
-        if binary is not None:
-            self._binary = binary
-        if row_factory is not None and row_factory is not tuple_row:
-            self._factory = row_factory
-        self._own_registry: Registry | None = None
-        self._used = False
+    _connection: Connection[Any]
 
     @property
     def connection(self) -> Connection[Any]:
@@ -54,26 +37,7 @@ class Cursor(BaseCursor[Row]):
     @property
     def types(self) -> Types:
         """The types of the cursor: what is registered and chosen here holds for its executions only."""
-        if self._own_registry is None:
-            self._own_registry = Registry(self._connection._session.registry)
-        return Types(self._connection, self._own_registry)
-
-    @property
-    def adapters(self) -> AdaptersMap:
-        """Loaders and dumpers of the cursor (`pgfast.adapt`)."""
-        if self._own_registry is None:
-            self._own_registry = Registry(self._connection._session.registry)
-        return AdaptersMap(self._own_registry, self)
-
-    @property
-    def _registry(self) -> Registry:
-        return self._registry_for(None)
-
-    def _registry_for(self, binary: bool | None) -> Registry:
-        """The types by which an execution goes; with results in text where `binary`, or else the cursor, says so."""
-        registry = self._own_registry or self._connection._session.registry
-        wanted = self._binary if binary is None else binary
-        return registry.with_text_results() if wanted is False else registry
+        return Types(self._connection, self._registry_of_its_own())
 
     def __enter__(self: S) -> S:  # noqa: PYI019  (typing.Self is not in Python 3.10)
         return self
@@ -220,134 +184,3 @@ class Cursor(BaseCursor[Row]):
 
     def close(self) -> None:
         self._close()
-
-
-@docstrings.document(docstrings.COPY)
-class Copy(BaseCopy):
-    """One COPY FROM STDIN or TO STDOUT."""
-
-    def __init__(
-        self,
-        cursor: Cursor[Any],
-        statement: AnyQuery | None = None,
-        params: Params = None,
-        *,
-        binary: bool = False,
-        writer: Writer | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        if statement is None and writer is None:
-            raise ProgrammingError("a COPY needs a statement, or a writer that takes what is written instead")
-        super().__init__(cursor.connection, cursor._registry, writer is not None)
-        self._wants_binary = binary
-        self._writer = writer
-        self._cursor = cursor
-        self._connection = cursor.connection
-        self._statement = statement
-        self._params = params
-        self._timeout = timeout
-
-    def _carry_out(self, operation: Operation[T]) -> T:
-        """What the step returns; after a failure the COPY is over."""
-        try:
-            return self._connection._step(operation, self._timeout)
-        except BaseException:
-            self._over = True
-            raise
-
-    def __enter__(self) -> Copy:
-        if self._statement is None:
-            self._begin_here(self._wants_binary)
-            return self
-        operation = self._start(self._statement, self._params)
-        self._begun(self._connection._run(operation, self._timeout))
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.finish(exc)
-
-    def finish(self, exc: BaseException | None = None) -> None:
-        if self._is_past(exc):
-            return
-        if not self._copies_in:
-            self._over = True
-            self._connection._abandon()
-        elif exc is None:
-            self._end_writing()
-            if self._writer is not None:
-                self._hand_over(self._writer)
-            if self._statement is not None:
-                self._cursor._show_copied(self._carry_out(operations.copy_end(self._session)))
-            self._over = True
-            if self._writer is not None:
-                self._writer.finish(None)
-        else:
-            self._drop_writing()
-            if self._statement is not None:
-                self._carry_out(operations.copy_abort(self._session, f"{type(exc).__name__} in the client"))
-            self._over = True
-            if self._writer is not None:
-                self._writer.finish(exc)
-
-    def write(self, buffer: str | bytes | bytearray | memoryview) -> None:
-        if self._add(buffer):
-            self._send()
-
-    def write_row(self, row: Sequence[Any]) -> None:
-        if self._add_row(row):
-            self._send()
-
-    def _send(self) -> None:
-        if self._writer is None:
-            self._carry_out(operations.copy_send(self._session))
-        else:
-            self._hand_over(self._writer)
-
-    def _hand_over(self, writer: Writer) -> None:
-        """Give the writer what was gathered."""
-        data = self._gathered()
-        if data:
-            writer.write(data)
-
-    def _next(self, take: Callable[[Any], T]) -> T | None:
-        """What `take` makes of the next run, None at the end of the data."""
-        self._check_readable()
-        if self._over:
-            return None
-        event = self._carry_out(operations.copy_next(self._session))
-        if isinstance(event, CommandComplete):
-            self._cursor._show_copied(event)
-            self._end_reading()
-            return None
-        return take(event)
-
-    def read(self) -> bytes:
-        return self._next(self._payloads) or b""
-
-    def read_row(self) -> TupleRow | None:
-        while not self._waiting and self._next(self._decode):
-            pass
-        return self._waiting.popleft() if self._waiting else None
-
-    def rows(self) -> Iterator[TupleRow]:
-        while (row := self.read_row()) is not None:
-            yield row
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.read():
-            yield data
-
-
-@docstrings.document(docstrings.TYPES)
-class Types(BaseTypes):
-    """What a program says about types to a connection or cursor."""
-
-    def __init__(self, connection: Connection[Any], registry: Registry) -> None:
-        super().__init__(registry)
-        self._connection = connection
-
-    def load(self, *names: str | int, timeout: float | None = None) -> list[TypeInfo]:
-        connection = self._connection
-        return connection._run(operations.load_types(connection._session, names), timeout)
