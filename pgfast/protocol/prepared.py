@@ -109,7 +109,8 @@ class PreparedStatements:
     `ready` are prepared statements by the very text that a program has given, with a sequence of parameters, and
     `plain` those without parameters; what is there need not be read again. Both are emptied when a statement comes or
     goes. `latest` is the SQL of the statement used last. `adaptations` are those of statements by their SQL and the
-    classes of the values.
+    classes of the values. `doubted` are those that give rows and have not been executed since there was reason to
+    think that others may have changed their columns; see the operation `doubted`.
     """
 
     def __init__(self, threshold: int | None = AUTOMATIC, maximum: int = 100) -> None:
@@ -127,6 +128,7 @@ class PreparedStatements:
         self.plain: dict[str, Ready] = {}
         self.latest = ""
         self.adaptations: dict[tuple[str, tuple[type, ...]], Adaptation] = {}
+        self.doubted: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._prepared)
@@ -201,14 +203,29 @@ class PreparedStatements:
         self._prepared[sql] = statement
         self._described.pop(sql, None)
         while len(self._prepared) > max(self.maximum, 0):
-            self._dropped.append(self._prepared.popitem(last=False)[1].name)
+            oldest, gone = self._prepared.popitem(last=False)
+            self.doubted.discard(oldest)
+            self._dropped.append(gone.name)
 
     def drop(self, sql: str) -> None:
         """Use this statement no more: the server is to close it."""
         self.forget_ready()
+        self.doubted.discard(sql)
         statement = self._prepared.pop(sql, None)
         if statement is not None:
             self._dropped.append(statement.name)
+
+    def doubt(self) -> None:
+        """Others may have changed the columns of any of these statements."""
+        self.doubted.update(sql for sql, statement in self._prepared.items() if statement.fields is not None)
+
+    def set_aside(self, sql: str) -> None:
+        """Use this statement no more, which is parsed once more by its next execution and prepared by that."""
+        statement = self._prepared.get(sql)
+        self.drop(sql)
+        if statement is not None and self.threshold is not None:
+            self._counts[sql] = self.threshold
+            self.keep_description(sql, replace(statement, name=b"", plan=None))
 
     def drop_stale(self, sql: str) -> None:
         """As `drop`, for a statement that the server has dropped or whose columns have changed.
@@ -217,6 +234,7 @@ class PreparedStatements:
         clients may give a new name to the old one.
         """
         self.drop(sql)
+        self.doubt()
         self._stale[sql] = self._stale.pop(sql, 0) + 1
         while len(self._stale) > max(self.maximum, 1):
             self._stale.popitem(last=False)
@@ -243,12 +261,14 @@ class PreparedStatements:
     def forget(self) -> None:
         """The server has dropped them all."""
         self.forget_ready()
+        self.doubted.clear()
         self._prepared.clear()
         self._dropped.clear()
 
     def drop_all(self) -> None:
         """Use none of them any more: the server is to close them."""
         self.forget_ready()
+        self.doubted.clear()
         self._dropped += [statement.name for statement in self._prepared.values()]
         self._prepared.clear()
 

@@ -171,10 +171,11 @@ class Session:
 
     `parameters` holds what ParameterStatus reported, `standard_strings` whether a backslash is an ordinary character in
     '...' by them, `transaction_status` is "I", "T" or "E" as of the last ReadyForQuery. `autocommit` is the client's:
-    the operations begin transactions by it, with `begin_sql`. `between_phases` says that a transaction of it is
-    prepared, before whose end none may be begun. `shared` says that a pooler may change servers after every
-    transaction: it gives its clients numbers that no process has. `dead` is the reason why nothing more can be said,
-    None while all is well.
+    the operations begin transactions by it, with `begin_sql`, and `fresh` says that nothing has been asked since one of
+    them was begun so. `failed_in` is what the server was at when it last reported an error. `between_phases` says that
+    a transaction of it is prepared, before whose end none may be begun. `shared` says that a pooler may change servers
+    after every transaction: it gives its clients numbers that no process has. `dead` is the reason why nothing more can
+    be said, None while all is well.
     """
 
     def __init__(
@@ -198,6 +199,8 @@ class Session:
         self.protocol_version = (3, 0)
         self.walsender = False
         self.begin_sql = "BEGIN"
+        self.fresh = False
+        self.failed_in = State.IDLE
         self.between_phases = False
         self.shared = False
         self._redefined = False
@@ -270,12 +273,17 @@ class Session:
         """Whether the session has not been ready for its first query yet."""
         return self.state in (State.STARTUP, State.STARTING)
 
+    def doubts(self, sql: str) -> bool:
+        """Whether the server may refuse this prepared statement where nothing could be done about it afterwards."""
+        return sql in self.prepared.doubted and self.transaction_status == "T" and not self.fresh
+
     def expect(self, *states: State) -> None:
         """Announce the answers to requests that were just written to `out`, in order.
 
         Raises where an answer lies there that nobody has asked for, or the server's last words: the session is then
         dead, and nothing may be sent.
         """
+        self.fresh = False
         if not self._expected:
             self._replies.reset()  # nothing is left of what an interrupted operation had asked
             if not self._unsynced and self.received.pending:
@@ -299,6 +307,7 @@ class Session:
 
         Raises as `expect`.
         """
+        self.fresh = False
         if self.received.pending:
             self._hear()
         self._replies.reset()
@@ -308,7 +317,7 @@ class Session:
     def expect_executions(self, count: int, synced: bool = False) -> None:
         """Announce the answers to `count` pairs of Bind and Execute, the last of them with a Sync behind it where
         `synced`. Raises as `expect`."""
-        expected = self._expected
+        expected, self.fresh = self._expected, False
         if not expected:
             self._replies.reset()
             if not self._unsynced and self.received.pending:
@@ -490,6 +499,8 @@ class Session:
         elif tag in ("COMMIT", "ROLLBACK"):
             if self._redefined and tag == "ROLLBACK":
                 self.prepared.drop_all()  # what was redefined is again what it was
+            elif tag == "ROLLBACK":
+                self.prepared.doubt()
             self._redefined = False
         if tag != "COMMIT":
             self.prepared.forget_descriptions()  # names may mean other tables and types now
@@ -498,7 +509,7 @@ class Session:
 
     def _fail(self, response: backend.ErrorResponse) -> None:
         """The state after an error: the server skips to the next Sync, a Query ends, a session may be over."""
-        state = self.state
+        state = self.failed_in = self.state
         self._replies.reset()
         if response.fatal or state in (State.STARTUP, State.STARTING):
             self._end(response.diag.message_primary or "the server ended the session")

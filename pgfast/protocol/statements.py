@@ -47,6 +47,11 @@ _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _PERCENT: Final = re.compile(r"%(?:%|[sbt]|\((?P<name>[^)]*)\)[sbt]|(?P<wrong>.?))", re.DOTALL)
 _PLANNED: Final = frozenset(("select", "insert", "update", "delete", "merge", "with", "values", "table"))
 _MODIFYING: Final = frozenset(("insert", "update", "merge"))
+_READING: Final = frozenset(("select", "with", "values", "table"))
+#: What changes or locks rows, and functions that the server does not let a subtransaction call.
+_DOING: Final = frozenset(
+    ("insert", "update", "delete", "merge", "into", "share", "set_config", "pg_export_snapshot", "nextval", "setval")
+)
 #: Queries whose reading is kept, and their longest length in characters: a program's own, not a dump's.
 _KEPT: Final = 512
 _KEPT_LENGTH: Final = 16_384
@@ -199,6 +204,18 @@ def modifies(sql: str) -> bool:
     words = (text.lower() for kind, text in _tokens(str(sql), _STANDARD) if kind == "word")
     first = next(words, "")
     return first in _MODIFYING or (first in ("with", "explain") and any(word in _MODIFYING for word in words))
+
+
+def only_reads(sql: str) -> bool:
+    """Whether a statement is a query that nowhere speaks of changing, locking or exporting anything, and is no long
+    one."""
+    return len(sql) <= _KEPT_LENGTH and _kept_only_reads(sql)
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_only_reads(sql: str) -> bool:
+    words = [text.lower() for kind, text in _tokens(sql, _STANDARD) if kind == "word"]
+    return bool(words) and words[0] in _READING and _DOING.isdisjoint(words)
 
 
 def _convert(sql: str, standard_strings: bool) -> Query:

@@ -10,9 +10,9 @@ Source: PostgreSQL docs, "Message Flow: Extended Query".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias
 
 from ... import const
 from ...codec import Plan, decode_rows, encode_binds
@@ -26,26 +26,16 @@ from ..prepared import Prepared
 from ..session import Done, Event, Run, Session, State
 from ..statements import with_parameters
 from .literals import in_place
+from .refusals import goes_back, is_out_of_date, is_stale, unless_stale, way_back
 from .simple import Answers, Outcome, Result, Results, run_query
 from .steps import Block, Operation, Reply, Write, answer, exchange, settle
 from .transactions import rollback_to
 
-T = TypeVar("T")
 #: A class, or several.
 Classes: TypeAlias = "type | tuple[type, ...]"
 
-#: SQLSTATEs that say that a prepared statement is of no use any more: it is gone, or its result type has changed.
-_INVALID_STATEMENT: Final = "26000"
-_FEATURE_NOT_SUPPORTED: Final = "0A000"
-#: SQLSTATEs, or classes of them, with which the server refuses a statement that was written by a description that does
-#: not hold any more: names and types (42), another number of columns, a value of another width.
-_OUT_OF_DATE: Final = ("42", "08P01", "22P03")
-#: How often a statement is tried again: prepared anew, and then not prepared.
-_RETRIES: Final = 2
 #: The name of the savepoint before a first Parse, and of the statement that releases it.
-_SAVEPOINT: Final = "_pgfast_parse"
-#: Where the server raises 0A000 for a changed result type; its text is translated, this is not (server: plancache.c).
-_REVALIDATE: Final = "RevalidateCachedQuery"
+SAVEPOINT: Final = "_pgfast_parse"
 
 
 class Consumer(Protocol):
@@ -164,13 +154,13 @@ def prepare_statement(session: Session, sql: str, name: bytes, asking: bool = Fa
         frontend.close_statement(session.out, dropped)
         session.expect(State.CLOSE)
     if guarded:
-        _write_command(session, b"", f"SAVEPOINT {_SAVEPOINT}")
+        _write_command(session, b"", f"SAVEPOINT {SAVEPOINT}")
     frontend.parse(session.out, name, sql, getattr(sql, "type_oids", ()))
     frontend.describe_statement(session.out, name)
     session.expect(State.PARSE, State.DESCRIBE)
     if guarded:  # by a name, as the unnamed statement may be the one that was described
-        _write_command(session, _SAVEPOINT.encode("ascii"), f"RELEASE SAVEPOINT {_SAVEPOINT}")
-        frontend.close_statement(session.out, _SAVEPOINT.encode("ascii"))
+        _write_command(session, SAVEPOINT.encode("ascii"), f"RELEASE SAVEPOINT {SAVEPOINT}")
+        frontend.close_statement(session.out, SAVEPOINT.encode("ascii"))
         session.expect(State.CLOSE)
     frontend.flush(session.out)
     description = _Description()
@@ -199,7 +189,7 @@ class Undecided(Exception):
     def take_back(self, session: Session) -> Operation[None]:
         """Go back to before the statement where it has spoilt a transaction."""
         if self._guarded:
-            yield from rollback_to(session, _SAVEPOINT)
+            yield from rollback_to(session, SAVEPOINT)
 
 
 def _write_command(session: Session, name: bytes, sql: str) -> None:
@@ -220,6 +210,9 @@ def find_statement(session: Session, sql: str, prepare: bool | None, asking: boo
             else "a replication connection takes simple queries alone; use an ordinary one for everything else"
         )
     found = session.prepared.find(sql)
+    if found is not None and session.doubts(sql):
+        session.prepared.set_aside(sql)
+        found = None
     if found is None:
         name = session.prepared.name_for(sql, prepare)
         # A pooler parses it anew on other servers: it is prepared when the types of its parameters can be told.
@@ -283,34 +276,6 @@ def refused(exc: DataError, plan: StatementPlan, params: Sequence[Any], where: s
     made = DataError(f"{where}parameter ${number} ({name}): {reason(info.code, info.at, info.value)}{hint}")
     made.fault, made.parameter_types = info, oids
     return made
-
-
-def is_stale(exc: DatabaseError) -> bool:
-    """Whether the server says that the prepared statement itself is of no use any more."""
-    if exc.sqlstate == _FEATURE_NOT_SUPPORTED:
-        return exc.diag.source_function == _REVALIDATE
-    return exc.sqlstate == _INVALID_STATEMENT
-
-
-def is_out_of_date(exc: DatabaseError) -> bool:
-    """Whether a statement may have failed because its description does not hold any more."""
-    return (exc.sqlstate or "").startswith(_OUT_OF_DATE)
-
-
-def unless_stale(session: Session, sql: str, run: Callable[[], Operation[T]]) -> Operation[T]:
-    """What an execution of this statement gives, again where the server has dropped the prepared statement, or its
-    columns have changed, and no transaction has been spoilt by it."""
-    for _ in range(_RETRIES):
-        idle = session.transaction_status == "I"
-        try:
-            return (yield from run())
-        except DatabaseError as exc:
-            if session.prepared.find(sql) is None or not is_stale(exc):
-                raise
-            session.prepared.drop_stale(sql)
-            if not idle:
-                raise
-    return (yield from run())
 
 
 def execute_statement(
@@ -452,7 +417,7 @@ def execute_described(
     the server must be asked again. The statement or its description is remembered unless `keep` is false. A statement
     that is prepared is only described anew. Raises as `execute`, with the session at rest.
     """
-    statement, was_idle = plan.statement, session.transaction_status == "I"
+    statement, back = plan.statement, way_back(session)
     prepared = bool(name) and session.prepared.find(sql) is statement
     dropped = session.prepared.take_dropped()
     for closed in dropped:
@@ -477,7 +442,7 @@ def execute_described(
     failure, refused_now = reply.failure, False
     if isinstance(failure, DatabaseError) and failure.diag.message_primary and not reply.begun:
         refused_now = is_out_of_date(failure)
-        if name and is_stale(failure):
+        if name and is_stale(session, failure):
             session.prepared.drop_stale(sql)
             refused_now = True
     stale = reply.outdated or refused_now
@@ -491,7 +456,7 @@ def execute_described(
     elif reply.parsed and name:
         session.prepared.discard(name)
     if failure is not None:
-        if refused_now and was_idle and session.dead is None:
+        if refused_now and isinstance(failure, DatabaseError) and (yield from goes_back(session, back, failure)):
             return None
         raise failure
     return reply.answers.tags[0], reply.plan.fields, reply.answers.rows

@@ -14,7 +14,8 @@ from ...types.registry import Registry
 from ..plans import StatementPlan, plan_of
 from ..session import Session
 from .adapting import adapted, may_be_undecided
-from .binding import Consumer, execute_statement, is_out_of_date, is_stale, unless_stale
+from .binding import Consumer, execute_statement
+from .refusals import WayBack, goes_back, is_out_of_date, is_stale, unless_stale
 from .simple import Result
 from .steps import Operation
 from .types import known_statement, learn, read_records
@@ -31,9 +32,8 @@ def execute(
     """Execute one statement with `$1` parameters; its rows go to the consumer and not into the Result.
 
     Types that are not known are looked up first. A prepared statement that the server has dropped, or whose columns
-    have changed, is prepared anew once, where no transaction has been spoilt by it. `registry` is the session's where
-    none is given. Raises the server's error, DataError for a value that does not fit, ProgrammingError for a wrong
-    number of values.
+    have changed, is prepared anew, where there is a way back. `registry` is the session's where none is given. Raises
+    the server's error, DataError for a value that does not fit, ProgrammingError for a wrong number of values.
     """
     taken = session.registry if registry is None else registry
 
@@ -73,7 +73,8 @@ def described_plan(session: Session, sql: str, prepare: bool | None, registry: R
 
     None where the server must be asked.
     """
-    known = (session.prepared.find(sql) if session.shared else None) or session.prepared.described(sql)
+    shared = session.shared and not session.doubts(sql)
+    known = (session.prepared.find(sql) if shared else None) or session.prepared.described(sql)
     if known is None:
         return None
     rules = registry.rules
@@ -86,16 +87,16 @@ def described_plan(session: Session, sql: str, prepare: bool | None, registry: R
 
 
 def may_execute_again(
-    session: Session, sql: str, plan: StatementPlan, was_idle: bool, exc: DatabaseError
+    session: Session, sql: str, plan: StatementPlan, back: WayBack | None, exc: DatabaseError
 ) -> Operation[bool]:
     """Whether a failed statement is to be executed anew, prepared again; what the failure says is learnt.
 
-    It is where the server has dropped it, or its columns have changed, and no transaction has been spoilt by that. One
-    that may have failed because its parameters are of other types now is prepared no more.
+    It is where the server has dropped it, or its columns have changed, and there is a way back. One that may have
+    failed because its parameters are of other types now is prepared no more.
     """
-    if is_stale(exc):
+    if is_stale(session, exc):
         session.prepared.drop_stale(sql)
-        return was_idle
+        return (yield from goes_back(session, back, exc))
     if is_out_of_date(exc):
         session.prepared.drop(sql)
     yield from learn(session, plan.statement.oids, exc)

@@ -24,7 +24,8 @@ from ..plans import StatementPlan, plan_of
 from ..prepared import Adaptation
 from ..session import Session
 from .adapting import first_adaptation, may_be_undecided, next_adaptation
-from .binding import NO_LIMIT, Executions, Undecided, is_out_of_date, is_stale, refused
+from .binding import NO_LIMIT, Executions, Undecided, refused
+from .refusals import is_out_of_date, is_stale
 from .simple import Answers, Result, command
 from .steps import Operation, answer, send, settle
 from .transactions import begin
@@ -157,6 +158,8 @@ class _Many:
             plain = self._known == (self._sql, ()) and not self._registry.rules.dumps
             given.classes = None if plain else classes
             tried.add(self._known)
+            if self._known.sql in session.prepared.doubted:  # the rows that have been given could not be given again
+                session.prepared.set_aside(self._known.sql)
             prepared = self._prepared = session.prepared.find(self._known.sql) is not None
             done = self._done
             try:
@@ -185,7 +188,7 @@ class _Many:
 
     def _heed(self, exc: DatabaseError, prepared: bool) -> None:
         """Use the statement no more where it may be the reason of the failure."""
-        if is_stale(exc):
+        if is_stale(self._session, exc):
             self._session.prepared.drop_stale(self._known.sql)
         elif prepared and (is_out_of_date(exc) or exc.fault is not None):
             self._session.prepared.drop(self._known.sql)

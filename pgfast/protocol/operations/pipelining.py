@@ -24,9 +24,10 @@ from ..backend import Acknowledgement, CommandComplete, ErrorResponse, ReadyForQ
 from ..plans import StatementPlan, plan_of
 from ..session import Done, Event, Session
 from .adapting import adapted, is_adapted
-from .binding import is_out_of_date, is_stale, write_execution
+from .binding import write_execution
 from .composing import AnyQuery
 from .queries import Params, make_ready, read_query, ready_for
+from .refusals import is_out_of_date, is_stale
 from .simple import Outcome
 from .steps import READ, Operation, Reply, answer, send
 from .transactions import ensure_begin
@@ -192,8 +193,8 @@ class Pipeline(Reply):
         plan = groups[0][0] if groups else None
         if plan is not None and not self._broken:
             self._fail_first(exc)
-            if isinstance(exc, DatabaseError) and (is_stale(exc) or is_out_of_date(exc)):
-                session.prepared.drop_statement(plan.statement, is_stale(exc))
+            if isinstance(exc, DatabaseError) and (is_stale(session, exc) or is_out_of_date(exc)):
+                session.prepared.drop_statement(plan.statement, is_stale(session, exc))
         else:
             self.failure = self.failure or exc
         self._broken = False
@@ -230,11 +231,14 @@ def add_now(session: Session, pipeline: Pipeline, sql: AnyQuery, params: Params,
         session.check_usable()
     begun = session.autocommit or session.transaction_status != "I"
     ready = ready_for(session, sql, params, registry)
-    if ready is not None and begun:
+    doubted = session.prepared.doubted
+    if ready is not None and begun and ready[0] not in doubted:
         return _added(session, pipeline, ready[2], params or ())  # type: ignore[arg-type]  # no mapping
     found, values = read_query(session, sql, params, registry)
     if found.copies or (params is None and found.several):
         raise ProgrammingError("a pipeline takes neither COPY nor several statements in one query; leave it for these")
+    if found.sql in doubted:  # a refusal would spoil the pipeline
+        session.prepared.set_aside(found.sql)
     if not begun or is_adapted(session, registry, found.sql, values):
         return None
     plan = pipeline.unnamed_plan(found.sql, registry)

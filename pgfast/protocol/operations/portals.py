@@ -20,9 +20,10 @@ from ..backend import Acknowledgement, CommandComplete, Field
 from ..plans import plan_of
 from ..session import Event, Run, Session, State
 from .adapting import adapted, may_be_undecided
-from .binding import unless_stale, write_execution
+from .binding import write_execution
 from .composing import AnyQuery
 from .queries import Params, read_query
+from .refusals import unless_stale
 from .steps import Operation, Reply, exchange, settle
 from .transactions import ensure_begin
 from .types import known_statement, learn

@@ -14,9 +14,11 @@ from ..session import Session
 from .adapting import is_adapted
 from .binding import Rows, execute_described, fetch, take_piecemeal, write_execution
 from .composing import AnyQuery, is_template, query_text, read_template
+from .doubted import answer_behind_savepoint, take_back, write_behind_savepoint
 from .extended import described_plan, execute, may_execute_again, prepared_plan
 from .literals import in_place, merge, texts_of
 from .many import executemany
+from .refusals import way_back
 from .simple import Answers, Outcome, Result, command
 from .steps import ASK, Operation
 from .transactions import begin, ensure_begin
@@ -109,7 +111,13 @@ def execute_query(
         if ready is None:
             return (yield from _execute_asking(session, found, not len(values), values, prepare, taken))
     assert ready is not None, "it was found or made"
-    plan, was_idle = ready[2], session.transaction_status == "I"
+    doubted = session.prepared.doubted
+    if doubted:
+        if session.doubts(ready[0]):
+            found = found or read_query(session, sql, params, taken)[0]
+            return (yield from _execute_doubted(session, found, ready[2], tuple(values), prepare, taken))
+        doubted.discard(ready[0])
+    plan, back = ready[2], way_back(session)
     try:
         write_execution(session, plan, values, frontend.EXECUTE_AND_SYNC)
     except DataError:  # as is decided where the server can be asked
@@ -121,10 +129,35 @@ def execute_query(
         try:
             done = yield from take_piecemeal(session, plan, unsent)
         except DatabaseError as exc:
-            if not (yield from may_execute_again(session, ready[0], plan, was_idle, exc)):
+            if not (yield from may_execute_again(session, ready[0], plan, back, exc)):
                 raise
             return (yield from _execute(session, ready[0], tuple(values), prepare, taken))
     return done[0], plan.fields, done[1]
+
+
+def _execute_doubted(
+    session: Session,
+    found: statements.Query,
+    plan: StatementPlan,
+    values: tuple[Any, ...],
+    prepare: bool | None,
+    registry: Registry,
+) -> Operation[Outcome | list[Result]]:
+    """`execute_query` of a prepared statement that the server may refuse."""
+    text = found.sql
+    if not statements.only_reads(text):
+        session.prepared.set_aside(text)
+        return (yield from _execute_asking(session, found, not len(values), values, prepare, registry))
+    try:
+        write_behind_savepoint(session, plan, values)
+    except DataError:  # as is decided where the server can be asked
+        return (yield from _execute(session, text, values, prepare, registry))
+    try:
+        return (yield from answer_behind_savepoint(session, text, plan))
+    except DatabaseError as exc:
+        if not (yield from may_execute_again(session, text, plan, take_back, exc)):
+            raise
+    return (yield from _execute(session, text, values, prepare, registry))
 
 
 def _execute_asking(

@@ -23,6 +23,13 @@ def begin(session: Session) -> Operation[None]:
             "tpc_rollback()"
         )
     yield from command(session, session.begin_sql)
+    session.fresh = True
+
+
+def begin_anew(session: Session) -> Operation[None]:
+    """Roll back a transaction in which nothing but one statement has been tried, and begin it again."""
+    yield from command(session, f"ROLLBACK; {session.begin_sql}")
+    session.fresh = True
 
 
 def ensure_begin(session: Session) -> Operation[None]:
