@@ -110,7 +110,8 @@ class PreparedStatements:
     `plain` those without parameters; what is there need not be read again. Both are emptied when a statement comes or
     goes. `latest` is the SQL of the statement used last. `adaptations` are those of statements by their SQL and the
     classes of the values. `doubted` are those that give rows and have not been executed since there was reason to
-    think that others may have changed their columns; see the operation `doubted`.
+    think that others may have changed their columns; see the operation `doubted`, for which `savepoint_ready` says that
+    its commands are prepared.
     """
 
     def __init__(self, threshold: int | None = AUTOMATIC, maximum: int = 100) -> None:
@@ -129,6 +130,7 @@ class PreparedStatements:
         self.latest = ""
         self.adaptations: dict[tuple[str, tuple[type, ...]], Adaptation] = {}
         self.doubted: set[str] = set()
+        self.savepoint_ready = False
 
     def __len__(self) -> int:
         return len(self._prepared)
@@ -262,6 +264,7 @@ class PreparedStatements:
         """The server has dropped them all."""
         self.forget_ready()
         self.doubted.clear()
+        self.savepoint_ready = False
         self._prepared.clear()
         self._dropped.clear()
 

@@ -11,9 +11,10 @@ Source: PostgreSQL docs, "SAVEPOINT"; server: plancache.c, heapam.c.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from ...codec import WriteBuffer
 from .. import frontend
 from ..plans import StatementPlan
 from ..session import Session, State
@@ -22,6 +23,26 @@ from .simple import Outcome
 from .steps import Operation, exchange
 from .transactions import rollback_to
 
+#: The savepoint is set, and released, by prepared statements of these names.
+_SET: Final = b"_pgfast_set_savepoint"
+_RELEASE: Final = b"_pgfast_release_savepoint"
+
+
+def _messages(*written: Callable[[WriteBuffer], object]) -> bytes:
+    buffer = WriteBuffer()
+    for write in written:
+        write(buffer)
+    return bytes(buffer.take())
+
+
+_PREPARE: Final = _messages(
+    lambda out: frontend.parse(out, _SET, f"SAVEPOINT {SAVEPOINT}"),
+    lambda out: frontend.parse(out, _RELEASE, f"RELEASE SAVEPOINT {SAVEPOINT}"),
+)
+_SAVE: Final = _messages(lambda out: frontend.bind(out, _SET), lambda out: out.put_messages(frontend.EXECUTE_ALL))
+_RELEASE_AND_SYNC: Final = _messages(
+    lambda out: frontend.bind(out, _RELEASE), lambda out: out.put_messages(frontend.EXECUTE_AND_SYNC)
+)
 #: The answers: those of SAVEPOINT, of the statement, of RELEASE.
 _STATEMENT: Final = 1
 
@@ -33,19 +54,18 @@ def take_back(session: Session) -> Operation[None]:
 
 def write_behind_savepoint(session: Session, plan: StatementPlan, values: Sequence[Any]) -> None:
     """Write the execution of a prepared statement that only reads, behind a savepoint. Raises as `write_execution`."""
-    out = session.out
-    _write_command(session, f"SAVEPOINT {SAVEPOINT}")
+    out, ready = session.out, session.prepared.savepoint_ready
+    out.put_messages(_SAVE if ready else _PREPARE + _SAVE)
     try:
         write_execution(session, plan, values)
     except BaseException:
         out.take()
         raise
-    _write_command(session, f"RELEASE SAVEPOINT {SAVEPOINT}")
-    frontend.sync(out)
-    session.expect(State.PARSE)
-    session.expect_executions(2)
-    session.expect(State.PARSE)
-    session.expect_executions(1, synced=True)
+    out.put_messages(_RELEASE_AND_SYNC)
+    if not ready:
+        session.expect(State.PARSE, State.PARSE)
+        session.prepared.savepoint_ready = True
+    session.expect_executions(3, synced=True)
 
 
 def answer_behind_savepoint(session: Session, sql: str, plan: StatementPlan) -> Operation[Outcome]:
@@ -54,9 +74,3 @@ def answer_behind_savepoint(session: Session, sql: str, plan: StatementPlan) -> 
     yield from exchange(session, reply)
     session.prepared.doubted.discard(sql)
     return reply.answers.tags[_STATEMENT], plan.fields, reply.answers.rows
-
-
-def _write_command(session: Session, sql: str) -> None:
-    frontend.parse(session.out, b"", sql)
-    frontend.bind(session.out, b"")
-    session.out.put_messages(frontend.EXECUTE_ALL)
