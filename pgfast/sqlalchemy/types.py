@@ -48,7 +48,9 @@ class PgfastNumeric(_NUMERIC):
     render_bind_cast = True
 
 
-class PgfastFloat(_FLOAT):
+class PgfastFloat(_FLOAT, sqltypes.Float):
+    """A Float in SQLAlchemy 2.0 too, whose own for psycopg is a Numeric: its cast would be to NUMERIC."""
+
     render_bind_cast = True
 
 
