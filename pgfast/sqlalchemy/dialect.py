@@ -22,6 +22,7 @@ from .. import errors
 from ..connections.characteristics import IsolationLevel
 from ..connections.info import TransactionStatus
 from . import copying
+from .streamed import StreamedCursor
 from .types import COLSPECS
 
 _LOGGER: Final = logging.getLogger("sqlalchemy.dialects.postgresql")
@@ -37,7 +38,8 @@ def _log_notice(diagnostic: errors.Diagnostic) -> None:
 
 
 class PgfastExecutionContext(_psycopg_common._PGExecutionContext_common_psycopg):
-    pass
+    def create_server_side_cursor(self) -> Any:
+        return StreamedCursor(super().create_server_side_cursor(), self.execution_options.get("yield_per") or 0)
 
 
 class PgfastCompiler(base.PGCompiler):

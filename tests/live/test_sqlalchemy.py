@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import exc, orm
 from sqlalchemy.dialects import postgresql as pg
 
 import pgfast
@@ -296,31 +296,125 @@ def test_a_server_that_was_stopped(engines: Engines) -> None:
 # ---------------------------------------------------------------- the wire
 
 
-def test_the_dialect_asks_no_more_than_the_bare_driver(engines: Engines, dsn: str) -> None:
-    statements = ["select 1", "select 2", "select 1"]
+@pytest.fixture
+def proxy(dsn: str) -> Iterator[CuttingProxy]:
+    """Counts how often a client waits for the server."""
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        conn.execute("drop table if exists alchemy_wire; create table alchemy_wire (id serial primary key, v text)")
+        with CuttingProxy(conn.info.port) as made:
+            yield made
+        conn.execute("drop table alchemy_wire")
+
+
+WIRE = sa.Table("alchemy_wire", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Text))
+
+
+class Wire:
+    """An object of the ORM."""
+
+    def __init__(self, v: str) -> None:
+        self.v = v
+
+
+orm.registry().map_imperatively(Wire, WIRE)
+
+V = [{"v": f"value {number}"} for number in range(2500)]
+INSERT = "insert into alchemy_wire (v) values (%(v)s::text)"
+#: What a program says to the bare driver, and what says the same through SQLAlchemy.
+WORK: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = [
+    (
+        "selects",
+        lambda c: [c.execute(f"select {number}").fetchall() for number in (1, 2, 1)],
+        lambda c: [c.execute(sa.text(f"select {number}")).fetchall() for number in (1, 2, 1)],
+    ),
+    (
+        "insert",
+        lambda c: c.execute(INSERT + " returning id", V[0]).fetchall(),
+        lambda c: c.execute(WIRE.insert(), V[0]),
+    ),
+    ("many", lambda c: c.cursor().executemany(INSERT, V), lambda c: c.execute(WIRE.insert(), V)),
+    (
+        "many returning",  # 2,500 rows in three statements of at most 1,000, of which the third is another text
+        lambda c: [
+            c.execute(_values(count), [row["v"] for row in V[:count]]).fetchall() for count in (1000, 1000, 500)
+        ],
+        lambda c: c.execute(WIRE.insert().returning(WIRE.c.id), V).fetchall(),
+    ),
+    (
+        "objects",
+        lambda c: [
+            c.execute(_values(count), [row["v"] for row in V[:count]]).fetchall() for count in (1000, 1000, 500)
+        ],
+        lambda c: _flush(c, [Wire(row["v"]) for row in V]),
+    ),
+    (
+        "update and delete",
+        lambda c: [
+            c.execute(sql, ("x",))
+            for sql in ("update alchemy_wire set v = %s", "delete from alchemy_wire where v = %s")
+        ],
+        lambda c: [c.execute(WIRE.update().values(v="x")), c.execute(WIRE.delete().where(WIRE.c.v == "x"))],
+    ),
+    (
+        "rows that stay on the server",
+        lambda c: _fetched(c.cursor("alchemy")),
+        lambda c: list(c.execution_options(yield_per=100).execute(sa.text(SERIES))),
+    ),
+]
+SERIES = "select * from generate_series(1, 1000)"
+
+
+def _values(count: int) -> str:
+    values = ", ".join(f"(${number}::text)" for number in range(1, count + 1))
+    return f"insert into alchemy_wire (v) values {values} returning id"
+
+
+def _fetched(cursor: Any) -> None:
+    cursor.execute(SERIES)
+    while cursor.fetchmany(100):
+        pass
+    cursor.close()
+
+
+def _flush(connection: Any, objects: list[Any]) -> None:
+    connection.begin()  # so that it is not rolled back when the session is closed
+    with orm.Session(connection) as session:
+        session.add_all(objects)
+        session.flush()
+
+
+@pytest.mark.parametrize(("bare", "through"), [one[1:] for one in WORK], ids=[one[0] for one in WORK])
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_the_dialect_asks_no_more_than_the_bare_driver(
+    engines: Engines,
+    dsn: str,
+    proxy: CuttingProxy,
+    end: str,
+    bare: Callable[[Any], Any],
+    through: Callable[[Any], Any],
+) -> None:
     with pgfast.connect(dsn) as conn:
-        number = conn.info.port
-    with CuttingProxy(number) as proxy:
-        through = dsn.replace(f":{number}/", f":{proxy.port}/")
-        with pgfast.connect(through) as bare:
-            bare.execute("select 0").fetchall()
-            bare.rollback()
-            before = proxy.turns
-            for statement in statements:
-                bare.execute(statement).fetchall()
-            bare.commit()
-            wanted = proxy.turns - before
-        engine = engines.make(through)
-        engines.run(engine, lambda c: c.execute(sa.text("select 0")).fetchall())
+        address = dsn.replace(f":{conn.info.port}/", f":{proxy.port}/")
 
-        def body(connection: Any) -> int:
+    def turns(connection: Any, work: Callable[[Any], Any]) -> list[int]:
+        """How often the server is waited for by a transaction, the first and the second time."""
+        counts = []
+        for _ in range(2):
             before = proxy.turns
-            for statement in statements:
-                connection.execute(sa.text(statement)).fetchall()
-            connection.commit()
-            return proxy.turns - before
+            work(connection)
+            getattr(connection, end)()
+            counts.append(proxy.turns - before)
+        return counts
 
-        assert engines.run(engine, body) == wanted
+    with pgfast.connect(address) as conn:
+        conn.execute("select 0").fetchall()
+        conn.rollback()
+        wanted = turns(conn, bare)
+    engine = engines.make(address)
+    engines.run(engine, lambda c: c.execute(sa.text("select 0")).fetchall())
+    before = proxy.turns
+    assert engines.run(engine, lambda c: turns(c, through)) == wanted
+    assert proxy.turns - before == sum(wanted)  # nothing is asked when a connection comes and goes
 
 
 def test_looking_whether_a_connection_lives_is_one_question(engines: Engines, dsn: str) -> None:
@@ -377,6 +471,25 @@ def test_many_rows_go_through_copy(engines: Engines, points: sa.Table, option: o
     )
     assert copied == inserted
     assert copied[3] == (3, 0.75, "n%3", decimal.Decimal(5))
+
+
+@pytest.mark.parametrize("option", [True, "require"])
+def test_objects_in_bulk_go_through_copy(engines: Engines, points: sa.Table, option: object) -> None:
+    class Point:
+        pass
+
+    orm.registry().map_imperatively(Point, points)
+
+    def body(connection: Any) -> Any:
+        with orm.Session(connection) as session:
+            # Without render_nulls the ORM leaves out what is None, and makes a statement of each run of rows alike.
+            options = {"pgfast_copy": option, "render_nulls": True}
+            session.execute(sa.insert(Point), ROWS, execution_options=options)
+            assert session.scalar(sa.text("select count(distinct cmin::text) from alchemy_points")) == 1
+            assert session.scalar(sa.select(Point).order_by(points.c.id).offset(3)).label == "n%3"
+            return session.scalar(sa.select(sa.func.count()).select_from(Point))
+
+    assert engines.run(engines.make(), body) == len(ROWS)
 
 
 @pytest.mark.parametrize(
