@@ -16,9 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 T = TypeVar("T")
 
-# What the entry points of an installed pgfast say; a checkout need not be installed.
-registry.register("postgresql.pgfast", "pgfast.sqlalchemy", "dialect")
-registry.register("postgresql.pgfast_async", "pgfast.sqlalchemy", "dialect_async")
+
+def register() -> None:
+    """Say what the entry points of an installed pgfast say; a checkout need not be installed."""
+    registry.register("postgresql.pgfast", "pgfast.sqlalchemy", "dialect")
+    registry.register("postgresql.pgfast_async", "pgfast.sqlalchemy", "dialect_async")
+
+
+register()
 
 
 class Engines:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+
+from tests.live import engines
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 #: Pages whose every block of Python runs with `dsn` being a server's, and nothing else.
@@ -28,6 +30,23 @@ def test_an_example_runs(block: str, dsn: str, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     for comment in re.findall(r"^ *print\(.*\)  # (.*)$", block, re.MULTILINE):
         assert comment in said
+
+
+def test_the_blocks_of_sqlalchemy_run_one_after_the_other(dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    engines.register()
+    page = (DOCS / "sqlalchemy.md").read_text("utf-8")
+    address = "postgresql+pgfast://me@localhost/shop"
+    blocks = _BLOCK.findall(page.replace(address, dsn.replace("postgresql", "postgresql+pgfast", 1)))
+    assert len(blocks) == 4 and address not in "".join(blocks)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "example", "exec"), names)
+    said = capsys.readouterr().out
+    assert said.split() == re.findall(r"^ *print\(.*\)  # (.*)$", page, re.MULTILINE) == ["20000", "20002"]
+    with names["engine"].begin() as connection:
+        assert connection.exec_driver_sql("select count(*) from copied").scalar() == 20_002
+        connection.exec_driver_sql("drop table points, copied")
+    names["engine"].dispose()
 
 
 @pytest.mark.parametrize("page", PAGES)
