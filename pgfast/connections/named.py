@@ -1,8 +1,9 @@
-"""What both sides' server cursors share: where the program stands among the rows, and which of them are here already.
+"""What both sides' server cursors share: where the program stands among the rows, which of them are here already, and
+what is asked of the server for the others.
 
-Law of this file: the program's position is the number of rows before it, and the server's is further on by the rows
-that were fetched ahead and not given out yet. After a fetch that was interrupted the server's is not known; nobody gets
-the rows behind it for those that come next.
+Law of this file: it does no I/O; what is asked are operations, and a face carries them out. The program's position is
+the number of rows before it, and the server's is further on by the rows that were fetched ahead and not given out yet.
+After a fetch that was interrupted the server's is not known; nobody gets the rows behind it for those that come next.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 from typing import Any, Final, NoReturn
 
 from ..errors import InterfaceError, NotSupportedError, OperationalError, ProgrammingError
-from ..protocol.operations import NamedCursor, check_name
+from ..protocol import operations
+from ..protocol.operations import AnyQuery, NamedCursor, Operation, Params, check_name
 from ..rows import Row, TupleRow
-from .results import BaseCursor
+from .cursors import ConnectedCursor
 
 #: The command tag of what has been executed.
 _DECLARED: Final = "DECLARE CURSOR"
 
 
-class BaseServerCursor(BaseCursor[Row]):
+class BaseServerCursor(ConnectedCursor[Row]):
     """A cursor whose rows stay on the server until they are fetched.
 
     `itersize` is how many rows an iteration fetches at a time, `arraysize` how many `fetchmany` fetches by default.
@@ -65,6 +67,14 @@ class BaseServerCursor(BaseCursor[Row]):
     def _left(self) -> int:
         """Rows that were fetched ahead."""
         return self._stop - self._at
+
+    @property
+    def _is_its_own(self) -> bool:
+        """Whether there is a cursor that this object has declared: no other one has taken the name since."""
+        connection = self._connection
+        if self._declared is None or connection.closed:
+            return False
+        return bool(connection._named.get(self._name, self) is self)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -113,22 +123,23 @@ class BaseServerCursor(BaseCursor[Row]):
         self._position = target
         return True
 
+    def _scrolled_here(self, value: int, mode: str) -> bool:
+        """Whether a scroll was among the rows that are here; else the server is to be asked."""
+        if self._declared is None or self._uncertain:
+            return False
+        return self._skip_to(self._target(value, mode))
+
     def _move(self, target: int) -> str:
         """The direction of the MOVE that goes there."""
         step = target - self._position - self._left
         return f"FORWARD {step}" if step > 0 else f"ABSOLUTE {target}"
 
     def _moved(self, target: int, passed: int) -> None:
-        """Stand there after a MOVE that has told how many rows it passed. Raises IndexError behind the last row."""
+        """Stand there, or behind the last row, after a MOVE that has told how many rows it passed."""
         step = target - self._position - self._left
         self._position += self._left + passed if step > 0 else target - self._position
         self._at = self._stop = 0
         self._rows = ()
-        if self._position != target:
-            raise IndexError(
-                f"scroll() to row {target} of the cursor {self._name!r}, which has {self._position} rows; "
-                "it stands behind the last one now"
-            )
 
     def _way_back(self) -> str:
         """The direction of the MOVE to the program's position. Raises OperationalError where there may be none."""
@@ -140,6 +151,58 @@ class BaseServerCursor(BaseCursor[Row]):
         self._at = self._stop = 0
         self._rows = ()
         return f"ABSOLUTE {self._position}"
+
+    # ------------------------------------------------------------ what is asked of the server
+
+    def _declaring(self, query: AnyQuery, params: Params) -> Operation[None]:
+        """Declare the cursor for a query; what this object has declared before goes."""
+        yield from self._giving_up()
+        connection = self._connection
+        declared = yield from operations.declare_cursor(
+            connection._session, self._name, query, params, self._scrollable, self._withhold, self._registry
+        )
+        self._show_declared(declared)
+        connection._named[self._name] = self
+
+    def _giving_up(self) -> Operation[None]:
+        """Close what this object has declared."""
+        if self._is_its_own:
+            yield from operations.close_cursor(self._connection._session, self._name)
+        self._show_declared(None)
+
+    def _finding(self) -> Operation[NamedCursor]:
+        """The cursor on the server, which stands where it should; one that this object has not declared is looked for
+        by its name."""
+        session = self._connection._session
+        if self._declared is None:
+            self._show_declared((yield from operations.describe_cursor(session, self._name, self._registry)))
+        assert self._declared is not None, "it was declared or found"
+        if self._uncertain:
+            yield from operations.move_cursor(session, self._name, self._way_back())
+            self._uncertain = False
+        return self._declared
+
+    def _fetching(self, direction: str) -> Operation[None]:
+        """Fetch rows, when none are left here."""
+        cursor = yield from self._finding()
+        self._uncertain = True
+        self._hold(*(yield from operations.fetch_rows(self._connection._session, cursor, direction, self._registry)))
+        self._uncertain = False
+
+    def _scrolling(self, value: int, mode: str) -> Operation[None]:
+        """Go to another position. Raises IndexError behind the last row."""
+        cursor = yield from self._finding()
+        target = self._target(value, mode)
+        if not self._skip_to(target):
+            self._uncertain = True
+            passed = yield from operations.move_cursor(self._connection._session, cursor.name, self._move(target))
+            self._moved(target, passed)
+            self._uncertain = False
+        if self._position != target:
+            raise IndexError(
+                f"scroll() to row {target} of the cursor {self._name!r}, which has {self._position} rows; "
+                "it stands behind the last one now"
+            )
 
     def _refuse(self, what: str) -> NoReturn:
         raise NotSupportedError(f"a server cursor has no {what}; use a cursor without a name")

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ..errors import NotSupportedError
-from ..protocol import operations
-from ..protocol.operations import AnyQuery, NamedCursor, Operation, Params
+from ..protocol.operations import AnyQuery, Operation, Params
 from ..rows import Row, RowFactory
 from . import docstrings
 from .named import BaseServerCursor
@@ -41,27 +40,6 @@ class ServerCursor(BaseServerCursor[Row], Cursor[Row]):
     def _carry_out(self, operation: Operation[T]) -> T:
         return self._connection._run(operation, self._timeout)
 
-    def _find(self) -> NamedCursor:
-        """The cursor on the server; one that this object has not declared is looked for by its name."""
-        self._check_open()
-        if self._declared is None:
-            describing = operations.describe_cursor(self._connection._session, self._name, self._registry)
-            self._show_declared(self._carry_out(describing))
-        assert self._declared is not None, "it was declared or found"
-        if self._uncertain:
-            self._carry_out(operations.move_cursor(self._connection._session, self._name, self._way_back()))
-            self._uncertain = False
-        return self._declared
-
-    def _ask(self, direction: str) -> None:
-        """Fetch rows, when none are left here."""
-        cursor = self._find()
-        fetching = operations.fetch_rows(self._connection._session, cursor, direction, self._registry)
-        self._uncertain = True
-        found = self._carry_out(fetching)
-        self._uncertain = False
-        self._hold(*found)
-
     def execute(
         self,
         query: AnyQuery,
@@ -73,25 +51,12 @@ class ServerCursor(BaseServerCursor[Row], Cursor[Row]):
     ) -> ServerCursor[Row]:
         if prepare:
             raise NotSupportedError("the query of a server cursor cannot be prepared")
-        self._give_up()
         self._check_open()
         self._timeout = timeout
         if binary is not None:
             self._binary = binary
-        session = self._connection._session
-        declaring = operations.declare_cursor(
-            session, self._name, query, params, self._scrollable, self._withhold, self._registry
-        )
-        self._show_declared(self._carry_out(declaring))
-        self._connection._named[self._name] = self
+        self._carry_out(self._declaring(query, params))
         return self
-
-    def _give_up(self) -> None:
-        """Close what this object has declared, unless another one has taken the name since."""
-        connection = self._connection
-        if self._declared is not None and not connection.closed and connection._named.get(self._name, self) is self:
-            self._carry_out(operations.close_cursor(connection._session, self._name))
-        self._show_declared(None)
 
     def executemany(
         self,
@@ -129,7 +94,7 @@ class ServerCursor(BaseServerCursor[Row], Cursor[Row]):
     def fetchone(self) -> Row | None:
         self._check_open()
         if not self._left:
-            self._ask("FORWARD 1")
+            self._carry_out(self._fetching("FORWARD 1"))
         return self._give_one()
 
     def fetchmany(self, size: int | None = None) -> list[Row]:
@@ -137,39 +102,36 @@ class ServerCursor(BaseServerCursor[Row], Cursor[Row]):
         wanted = max(self.arraysize if size is None else size, 0)
         rows = self._give(wanted)
         if len(rows) < wanted:
-            self._ask(f"FORWARD {wanted - len(rows)}")
+            self._carry_out(self._fetching(f"FORWARD {wanted - len(rows)}"))
             rows += self._give(None)
         return rows
 
     def fetchall(self) -> list[Row]:
         self._check_open()
         rows = self._give(None)
-        self._ask("FORWARD ALL")
+        self._carry_out(self._fetching("FORWARD ALL"))
         return rows + self._give(None) if rows else self._give(None)
 
     def __iter__(self) -> Iterator[Row]:
         self._check_open()
         while True:
             if not self._left:
-                self._ask(f"FORWARD {self.itersize}")
+                self._carry_out(self._fetching(f"FORWARD {self.itersize}"))
             row = self._give_one()
             if row is None:
                 return
             yield row
 
     def scroll(self, value: int, mode: str = "relative") -> None:
-        cursor = self._find()
-        target = self._target(value, mode)
-        if not self._skip_to(target):
-            moving = operations.move_cursor(self._connection._session, cursor.name, self._move(target))
-            self._uncertain = True
-            passed = self._carry_out(moving)
-            self._uncertain = False
-            self._moved(target, passed)
+        self._check_open()
+        if not self._scrolled_here(value, mode):
+            self._carry_out(self._scrolling(value, mode))
 
     def close(self) -> None:
         if not self._closed:
             try:
-                self._give_up()
+                if self._is_its_own:
+                    self._carry_out(self._giving_up())
             finally:
+                self._show_declared(None)
                 super().close()

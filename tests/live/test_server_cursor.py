@@ -12,6 +12,7 @@ import pytest
 
 import pgfast
 from pgfast import errors
+from pgfast.protocol import operations
 
 from ..faces import Face, target
 from ..versions import start_version
@@ -116,6 +117,30 @@ def test_an_interrupted_fetch_loses_no_rows_without_a_word(
     """The server has gone on, and the program has not got the rows."""
     cursor = conn.cursor("numbers", scrollable=scrollable, withhold=True).execute(NUMBERS, (9,))
     assert cursor.fetchmany(2) == expected(1, 2)
+    fetch = operations.fetch_rows
+
+    def interrupted(*arguments: Any) -> Any:
+        yield from fetch(*arguments)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operations, "fetch_rows", interrupted)
+        with pytest.raises(Interrupted):
+            cursor.fetchmany(3)
+    if scrollable:
+        assert cursor.fetchall() == expected(3, 9)
+    else:
+        with pytest.raises(pgfast.OperationalError, match="was interrupted, and its rows are lost"):
+            cursor.fetchone()
+        assert cursor.execute(NUMBERS, (2,)).fetchall() == expected(1, 2)
+
+
+@pytest.mark.parametrize("scrollable", [None, True])
+def test_a_fetch_interrupted_behind_its_end_loses_no_rows(
+    conn: Any, monkeypatch: pytest.MonkeyPatch, scrollable: bool | None
+) -> None:
+    cursor = conn.cursor("numbers", scrollable=scrollable).execute(NUMBERS, (9,))
+    assert cursor.fetchmany(2) == expected(1, 2)
     run = target(conn)._run
 
     def interrupted(*arguments: Any) -> Any:
@@ -133,12 +158,7 @@ def test_an_interrupted_fetch_loses_no_rows_without_a_word(
         patch.setattr(target(conn), "_run", interrupted)
         with pytest.raises(Interrupted):
             cursor.fetchmany(3)
-    if scrollable:
-        assert cursor.fetchall() == expected(3, 9)
-    else:
-        with pytest.raises(pgfast.OperationalError, match="was interrupted, and its rows are lost"):
-            cursor.fetchone()
-        assert cursor.execute(NUMBERS, (2,)).fetchall() == expected(1, 2)
+    assert cursor.fetchall() == expected(3, 9)
 
 
 # ---------------------------------------------------------------- how long it lives
