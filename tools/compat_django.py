@@ -1,6 +1,6 @@
 """Django's own test suite, with pgfast's backend and with Django's over psycopg, side by side.
 
-python -m tools.compat_django DSN [LABEL ...]
+python -m tools.compat_django [--server-side-binding] DSN [LABEL ...]
 
 The tests come from Django's source distribution at a pinned version. Each label is run by itself, against databases
 that the tests create. The Python that runs this must have Django at that version, psycopg, psycopg_pool and tblib, and
@@ -49,6 +49,7 @@ _DATABASE = {{
     "PORT": {port!r},
     "USER": {user!r},
     "PASSWORD": {password!r},
+    "OPTIONS": {options!r},
 }}
 DATABASES = {{
     "default": {{**_DATABASE, "NAME": "compat_{driver}"}},
@@ -63,14 +64,18 @@ _BEFORE: Final = {
 _ENGINES: Final = {"psycopg": "django.db.backends.postgresql", "pgfast": "pgfast.django"}
 
 
-def run(python: Path, dsn: str, driver: str, where: Path, labels: tuple[str, ...] = LABELS) -> dict[str, Counts]:
+def run(
+    python: Path, dsn: str, driver: str, where: Path, labels: tuple[str, ...] = LABELS, **options: object
+) -> dict[str, Counts]:
     """The counts of each label, for one driver; `where` is a directory for the tests and their logs.
+
+    `options` are the OPTIONS of the databases.
 
     Raises RuntimeError for a label whose tests did not come to their end.
     """
     tests = fetch(python, where) / "tests"
     settings = where / f"{driver}_settings.py"
-    settings.write_text(_settings(dsn, driver), encoding="utf-8")
+    settings.write_text(_settings(dsn, driver, options), encoding="utf-8")
     return {label: _run_label(python, tests, where, settings.stem, label) for label in labels}
 
 
@@ -101,7 +106,7 @@ def fetch(python: Path, where: Path) -> Path:
     return tree
 
 
-def _settings(dsn: str, driver: str) -> str:
+def _settings(dsn: str, driver: str, options: dict[str, object]) -> str:
     info = parse(dsn)[0]
     return _SETTINGS.format(
         before=_BEFORE[driver],
@@ -111,6 +116,7 @@ def _settings(dsn: str, driver: str) -> str:
         port=str(info.port),
         user=info.user,
         password=info.password or "",
+        options=options,
     )
 
 
@@ -144,11 +150,14 @@ def counts(said: str, label: str) -> Counts:
 
 def main() -> None:
     """Runs both drivers and prints one line for each label, and every test that fails with pgfast alone."""
-    if len(sys.argv) < 2:
+    given = sys.argv[1:]
+    options = {"server_side_binding": True} if "--server-side-binding" in given else {}
+    words = [word for word in given if word != "--server-side-binding"]
+    if not words:
         raise SystemExit(__doc__)
-    dsn, labels = sys.argv[1], tuple(sys.argv[2:]) or LABELS
+    dsn, labels = words[0], tuple(words[1:]) or LABELS
     with tempfile.TemporaryDirectory() as made:
-        found = {driver: run(Path(sys.executable), dsn, driver, Path(made), labels) for driver in DRIVERS}
+        found = {driver: run(Path(sys.executable), dsn, driver, Path(made), labels, **options) for driver in DRIVERS}
     print(f"{'':16}" + "".join(f"{driver + ' passed':>16}{'failed':>8}{'skipped':>9}" for driver in DRIVERS))
     worse: list[str] = []
     for label in labels:
