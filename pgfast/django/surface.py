@@ -24,6 +24,7 @@ from .. import (
     ProgrammingError,
     ServerCursor,
     Warning,
+    adapt,
     errors,
     sql,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "ServerCursor",
     "Warning",
     "__version__",
+    "adapt",
     "adapters",
     "client_cursor",
     "connect",

@@ -1,7 +1,7 @@
 """pgfast where Django's modules import psycopg.
 
-Law of this file: three modules of Django import psycopg, and one hands its names on. That one is replaced
-(`psycopg_any`); the three run with an import statement of their own, which finds pgfast under psycopg's name. Nobody
+Law of this file: some modules of Django import psycopg, and one hands its names on. That one is replaced
+(`psycopg_any`); the others run with an import statement of their own, which finds pgfast under psycopg's name. Nobody
 else's imports are changed, so that a program may use psycopg beside.
 """
 
@@ -20,6 +20,7 @@ _STAND_IN: Final = "django.db.backends.postgresql.psycopg_any"
 _IMPORTERS: Final = (
     "django.db.backends.postgresql.base",
     "django.db.backends.postgresql.operations",
+    "django.contrib.postgres.search",  # from Django 6 on
     "django.contrib.postgres.signals",
 )
 
