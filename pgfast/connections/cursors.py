@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..rows import Row, RowFactory, tuple_row
+from ..types.catalogue import TypeInfo
 from ..types.registry import Registry
 from .adapters import AdaptersMap
 from .results import BaseCursor
@@ -34,6 +35,9 @@ class ConnectedCursor(BaseCursor[Row]):
         if self._own_registry is None:
             self._own_registry = Registry(self._connection._session.registry)
         return self._own_registry
+
+    def _known(self, oid: int) -> TypeInfo | None:
+        return super()._known(oid) or self._registry.find(oid)
 
     @property
     def _registry(self) -> Registry:

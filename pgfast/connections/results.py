@@ -11,6 +11,7 @@ from ..protocol.backend import CommandComplete, Field, rows_of
 from ..protocol.operations import Answers, Outcome, Pending, Portal, Result
 from ..rows import Row, RowFactory, RowMaker, TupleRow, tuple_row
 from ..types.builtins import BY_OID
+from ..types.catalogue import TypeInfo
 from .info import Format
 
 #: Rows of one portion of a stream.
@@ -25,12 +26,7 @@ _FRACTIONS: Final = (
 _MOST_DIGITS: Final = 6
 
 
-class Column(NamedTuple):
-    """One column of a result, as `Cursor.description` holds it (PEP 249).
-
-    `type_code` is the type's OID; what is not known is None.
-    """
-
+class _Facts(NamedTuple):
     name: str
     type_code: int
     display_size: int | None
@@ -39,9 +35,18 @@ class Column(NamedTuple):
     scale: int | None
     null_ok: bool | None
 
+
+class Column(_Facts):
+    """One column of a result, as `Cursor.description` holds it (PEP 249).
+
+    `type_code` is the type's OID; what is not known is None.
+    """
+
+    _type_name: str | None = None
+
     @classmethod
-    def of(cls, field: Field) -> Column:
-        """The column for a field of a RowDescription."""
+    def of(cls, field: Field, info: TypeInfo | None = None) -> Column:
+        """The column for a field of a RowDescription, whose type is `info` where it is known."""
         size = field.type_size if field.type_size > 0 else None
         display = precision = scale = None
         if field.typmod >= _HEADER:
@@ -53,17 +58,25 @@ class Column(NamedTuple):
                 precision, scale = packed >> 16 & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
         if field.type_oid in _FRACTIONS and field.typmod >= 0 and field.typmod & 0xFFFF <= _MOST_DIGITS:
             precision = field.typmod & 0xFFFF  # an interval's fields stand above it (server: timestamp.h)
-        return cls(field.name, field.type_oid, display, size, precision, scale, None)
+        made = cls(field.name, field.type_oid, display, size, precision, scale, None)
+        if info is not None:
+            made._type_name = _name_of(info)
+        return made
 
     @property
     def type_display(self) -> str:
-        """The type as SQL writes it, such as `numeric(10,2)`; the OID of a type that is not built in."""
-        info = BY_OID.get(self.type_code)
-        if info is None:
+        """The type as SQL writes it, such as `numeric(10,2)`, without its schema; the OID of one that is not known."""
+        if self._type_name is None:
             return str(self.type_code)
         limits = [self.display_size] if self.precision is None else [self.precision, self.scale]
         shown = ",".join([str(limit) for limit in limits if limit is not None])
-        return f"{info.sql}({shown})" if shown else info.sql
+        return f"{self._type_name}({shown})" if shown else self._type_name
+
+
+def _name_of(info: TypeInfo) -> str:
+    if info.oid in BY_OID:
+        return info.sql
+    return f"{_name_of(info.children[0])}[]" if info.is_array else info.name
 
 
 class BaseCursor(Generic[Row]):
@@ -220,7 +233,13 @@ class BaseCursor(Generic[Row]):
     def description(self) -> list[Column] | None:
         """The columns of the current result, None where it has no rows to give (PEP 249)."""
         self._look()
-        return None if self._fields is None else [Column.of(field) for field in self._fields]
+        return (
+            None if self._fields is None else [Column.of(field, self._known(field.type_oid)) for field in self._fields]
+        )
+
+    def _known(self, oid: int) -> TypeInfo | None:
+        """The type of this OID, None where it is not known."""
+        return BY_OID.get(oid)
 
     @property
     def rowcount(self) -> int:

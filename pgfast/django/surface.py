@@ -32,6 +32,7 @@ from .. import Cursor as _DriverCursor
 from .. import const as _const
 from ..connections.client_cursors import ClientBinding
 from ..protocol.operations import AnyQuery, Params
+from ..types import wrappers
 
 __all__ = [
     "Binary",
@@ -119,5 +120,5 @@ adapters: Final = SimpleNamespace(types={"timestamptz": SimpleNamespace(oid=_con
 types: Final = SimpleNamespace(
     TypeInfo=_TypeInfo,
     hstore=SimpleNamespace(register_hstore=_register_hstore),
-    numeric=SimpleNamespace(Int2=int, Int4=int, Int8=int),
+    numeric=SimpleNamespace(Int2=wrappers.Int2, Int4=wrappers.Int4, Int8=wrappers.Int8),
 )

@@ -12,6 +12,7 @@ import pytest
 
 import pgfast
 from pgfast import AsyncClientCursor, ClientCursor, rows, sql
+from pgfast.types import wrappers
 
 from ..faces import Face, Wrapped, target
 
@@ -39,6 +40,7 @@ def client_cursor(conn: Any) -> Any:
         (sql.SQL("select {} from {}").format(sql.Placeholder(), sql.Identifier("t")), (1,), 'select 1 from "t"'),
         ("select '$1', \"$1\", $$ $1 $$, $1 -- $1", (1,), "select '$1', \"$1\", $$ $1 $$, 1 -- $1"),
         ("select a$1, %s", (1,), "select a$1, 1"),
+        ("select %s, %s", (wrappers.Int2(5), [wrappers.Int2(5)]), "select 5, '{5}'::int2[]"),
     ],
 )
 def test_mogrify_shows_what_is_sent(auto: Any, query: Any, params: Any, merged: str) -> None:
@@ -55,6 +57,13 @@ def test_parameters_stand_where_the_server_takes_none(auto: Any) -> None:
     assert cursor.nextset() is True
     assert cursor.fetchall() == [(date(2020, 1, 1),)]
     assert cursor.nextset() is None
+
+
+def test_columns_of_types_that_users_have_made_tell_their_names(conn: Any) -> None:
+    cursor = client_cursor(conn)
+    cursor.execute("create type told as enum ('a'); select 'a'::told, '{a}'::told[], %s::int2", (5,))
+    assert cursor.nextset() is True
+    assert [column.type_display for column in cursor.description] == ["told", "told[]", "smallint"]
 
 
 def test_it_is_the_cursor_of_a_connection_where_it_is_the_factory(face: Face, dsn: str) -> None:

@@ -129,6 +129,22 @@ def test_values_of_every_field_come_back(item: Any, alias: str) -> None:
         assert item.objects.using(alias).filter(**{name: FULL[name]}).count() == 1, name
 
 
+@pytest.mark.parametrize("alias", ["default", "bound"])
+def test_integers_are_of_the_width_of_their_field(models: Any, alias: str) -> None:
+    from django.db.models import BigIntegerField, IntegerField, SmallIntegerField
+
+    connection = models["connections"][alias]
+    with connection.cursor() as cursor:
+        for field, name in (
+            (SmallIntegerField(), "smallint"),
+            (IntegerField(), "integer"),
+            (BigIntegerField(), "bigint"),
+        ):
+            value = field.get_db_prep_value(5, connection)
+            cursor.execute("select pg_typeof(%s)::text, 5 = %s", [[value], value])
+            assert cursor.fetchone() == (f"{name}[]", True)
+
+
 def test_what_the_encoder_of_a_field_raises_is_raised_as_it_is(item: Any) -> None:
     with pytest.raises(TypeError, match="UUID is not JSON serializable"):
         item.objects.create(name="x", facts={"id": UUID(int=1)})

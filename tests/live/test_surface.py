@@ -342,6 +342,13 @@ def test_columns_tell_their_type_as_sql_has_it(conn: Any) -> None:
     )
     shown = [column.type_display for column in cursor.description]
     assert shown == ["numeric(5,2)", "varchar(7)", "text", "timestamp(3)", "integer[]", "interval"]
+    conn.execute("create type told as enum ('a'); create domain told_domain as varchar(3)")
+    for binary in (True, False):
+        cursor = conn.execute("select 'a'::told, '{a}'::told[], 'a'::told_domain", binary=binary)
+        assert [column.type_display for column in cursor.description] == ["told", "told[]", "varchar(3)"]
+    copied = pickle.loads(pickle.dumps(cursor.description))
+    assert copied == cursor.description
+    assert copied[0].type_display == "told"
 
 
 def test_errors_are_found_by_code_and_name() -> None:

@@ -22,7 +22,7 @@ _NUMBER: Final = re.compile(r"(?!-0*\.?0*(?:e|\Z))-?[0-9]+(?:\.[0-9]*)?(?:e[+-]?
 _SMALLEST: Final = frozenset((-(2**15), -(2**31), -(2**63)))
 #: Beyond it Python may refuse to write an integer in digits.
 _LARGE: Final = 2**64
-_BARE: Final = frozenset(("int4", "int8", "numeric", "float8"))
+_BARE: Final = frozenset(("int2", "int4", "int8", "numeric", "float8"))
 
 
 def literal(text: str, walsender: bool = False) -> str:
