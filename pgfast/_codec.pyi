@@ -17,6 +17,7 @@ __all__ = [
     "WriteBuffer",
     "decode_columns",
     "decode_copy_columns",
+    "decode_copy_data",
     "decode_copy_rows",
     "decode_copy_text",
     "decode_rows",
@@ -114,6 +115,7 @@ def decode_copy_columns(
 def decode_copy_text(
     state: CopyState, block: bytearray, start: int, stop: int, count: int
 ) -> list[tuple[str | None, ...]]: ...
+def decode_copy_data(block: bytearray, start: int, stop: int, count: int) -> bytes: ...
 def encode_binds(
     buffer: WriteBuffer,
     plan: Plan,

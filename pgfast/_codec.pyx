@@ -246,6 +246,7 @@ __all__ = [
     "WriteBuffer",
     "decode_columns",
     "decode_copy_columns",
+    "decode_copy_data",
     "decode_copy_rows",
     "decode_copy_text",
     "decode_rows",
@@ -2335,6 +2336,21 @@ def decode_copy_text(
     while run.next():
         text_payload(state, rows, run.payload, run.size)
     return rows
+
+
+def decode_copy_data(bytearray block not None, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t count):
+    """The data of a run of CopyData, joined, whatever its format."""
+    cdef _Run run = _Run(block, start, stop)
+    cdef Py_ssize_t size = 0
+    while run.next():
+        size += run.size
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, size)
+    cdef char* to = PyBytes_AS_STRING(made)
+    run.at = start
+    while run.next():  # the same frames again, whose sizes add up to the room: the block is pinned
+        memcpy(to, run.payload, run.size)
+        to += run.size
+    return made
 
 
 # ---------------------------------------------------------------- one Python value -> one field

@@ -35,6 +35,7 @@ __all__ = [
     "WriteBuffer",
     "decode_columns",
     "decode_copy_columns",
+    "decode_copy_data",
     "decode_copy_rows",
     "decode_copy_text",
     "decode_rows",
@@ -654,6 +655,15 @@ def decode_copy_text(
                 at += len(data) + 1
             rows.append(tuple(row))
     return rows
+
+
+def decode_copy_data(block: bytearray, start: int, stop: int, count: int) -> bytes:
+    """The data of a run of CopyData, joined, whatever its format.
+
+    `count` says how many messages to expect and is not trusted.
+    """
+    run = _run(block, start, stop)
+    return b"".join([run[begin:end] for begin, end in _frames(run, 0, len(run))])
 
 
 def encode_binds(

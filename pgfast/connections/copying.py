@@ -15,6 +15,7 @@ from ..codec import (
     CopyState,
     Plan,
     WriteBuffer,
+    decode_copy_data,
     decode_copy_rows,
     decode_copy_text,
     encode_copy_rows,
@@ -279,13 +280,7 @@ class BaseCopy:
 
     def _payloads(self, run: Run) -> bytes:
         """The data of a run, joined."""
-        parts, at = [], run.start
-        view = memoryview(run.block)
-        while at < run.stop:
-            length = _LENGTH.unpack_from(run.block, at + 1)[0]
-            parts.append(view[at + 5 : at + 1 + length])
-            at += 1 + length
-        return b"".join(parts)
+        return decode_copy_data(run.block, run.start, run.stop, run.count)
 
     def _decode(self, run: Run) -> bool:
         """Put the rows that a run completes with those that wait. True, for there was a run."""

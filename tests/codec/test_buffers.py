@@ -294,6 +294,7 @@ def test_a_span_that_is_no_run_is_refused(codec: ModuleType, run: tuple[int, int
         lambda: codec.decode_columns(codec.ColumnSink([]), block, *run, 1),
         lambda: codec.decode_copy_rows(codec.Plan([]), state, block, *run, 1),
         lambda: codec.decode_copy_text(codec.CopyState(False), block, *run, 1),
+        lambda: codec.decode_copy_data(block, *run, 1),
     ]
     for decode in decodes:
         with pytest.raises((InterfaceError, ProtocolError)):

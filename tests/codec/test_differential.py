@@ -353,6 +353,15 @@ def test_copy_columns_decode_alike_however_a_pooler_cuts_them(data: st.DataObjec
     agree(decode)
 
 
+@given(st.binary(max_size=60), st.integers(1, 9))
+@example(b"", 1)
+def test_the_data_of_a_copy_is_joined_however_it_was_cut(stream: bytes, size: int) -> None:
+    def join(module: ModuleType) -> Any:
+        return module.decode_copy_data(*as_run(module, const.COPY_DATA, recut(stream, size)))
+
+    assert agree(join) == ("ok", stream)
+
+
 @given(st.lists(st.lists(st.none() | st.text(max_size=12), min_size=1, max_size=3), max_size=4), st.integers(1, 30))
 def test_text_copy_comes_back_as_it_went(rows: list[list[str | None]], size: int) -> None:
     def there_and_back(module: ModuleType) -> Any:
