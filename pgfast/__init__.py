@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import adapt, conninfo, copy, errors, hooks, pq, rows, sql, types, values
 from ._version import __version__
 from .adapt import adapters
-from .api import AsyncConnection, Connection, connect
+from .api import AsyncConnection, Connection, connect, export
 from .bulk.report import LoadReport
 from .capabilities import Capabilities, capabilities
 from .codec import IMPLEMENTATION
@@ -58,6 +58,7 @@ from .errors import (
     ProgrammingError,
     Warning,
 )
+from .exporting.report import ExportReport
 from .protocol.backend import Notification as Notify
 from .protocol.oauth import OAuthRequest
 from .types import Json
@@ -100,6 +101,7 @@ __all__ = [
     "DateFromTicks",
     "Diagnostic",
     "Error",
+    "ExportReport",
     "IntegrityError",
     "InterfaceError",
     "InternalError",
@@ -136,6 +138,7 @@ __all__ = [
     "conninfo",
     "copy",
     "errors",
+    "export",
     "hooks",
     "paramstyle",
     "pq",

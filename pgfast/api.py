@@ -8,11 +8,14 @@ from .bulk.methods import AsyncLoadMethods, LoadMethods
 from .connections import aio, sync
 from .connections.aio_cursors import AsyncCursor
 from .connections.sync_cursors import Cursor
+from .exporting.methods import AsyncExportMethods, ExportMethods
+from .exporting.report import ExportReport
+from .protocol.operations import AnyQuery
 from .protocol.prepared import AUTOMATIC
 from .rows import Row, RowFactory, TupleRow
 
 
-class Connection(LoadMethods, sync.Connection[Row]):
+class Connection(LoadMethods, ExportMethods, sync.Connection[Row]):
     """A connection to a PostgreSQL server. Threads may share it: each operation waits for its turn."""
 
     if TYPE_CHECKING:  # the class of the rows is the row factory's
@@ -49,7 +52,7 @@ class Connection(LoadMethods, sync.Connection[Row]):
         def connect(cls, conninfo: str = "", **kwargs: Any) -> Connection[Any]: ...
 
 
-class AsyncConnection(AsyncLoadMethods, aio.AsyncConnection[Row]):
+class AsyncConnection(AsyncLoadMethods, AsyncExportMethods, aio.AsyncConnection[Row]):
     """A connection to a PostgreSQL server, for asyncio. One task at a time may use it."""
 
     if TYPE_CHECKING:
@@ -87,3 +90,12 @@ class AsyncConnection(AsyncLoadMethods, aio.AsyncConnection[Row]):
 
 
 connect = Connection.connect
+
+
+def export(conninfo: str, source: AnyQuery, path: Any, **options: Any) -> ExportReport:
+    """What an export by a connection of its own, or several with `jobs`, did; see `Connection.export`.
+
+    `conninfo` is as for `connect`, `options` are those of `Connection.export`.
+    """
+    with connect(conninfo, autocommit=True) as conn:
+        return conn.export(source, path, **options)

@@ -44,6 +44,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.connections": 5,
     "pgfast.bulk": 6,
     "pgfast.columns": 6,
+    "pgfast.exporting": 6,
     "pgfast.replication": 6,
     "pgfast.frames": 6,
     "pgfast.hooks": 6,
