@@ -59,6 +59,7 @@ from .errors import (
     Warning,
 )
 from .exporting.report import ExportReport
+from .exporting.transfer import CopyReport, TableReport, copy_tables, copy_tables_async
 from .protocol.backend import Notification as Notify
 from .protocol.oauth import OAuthRequest
 from .types import Json
@@ -94,6 +95,7 @@ __all__ = [
     "Connection",
     "ConnectionInfo",
     "Copy",
+    "CopyReport",
     "Cursor",
     "DataError",
     "DatabaseError",
@@ -121,6 +123,7 @@ __all__ = [
     "RawServerCursor",
     "Rollback",
     "ServerCursor",
+    "TableReport",
     "Time",
     "TimeFromTicks",
     "Timestamp",
@@ -137,6 +140,8 @@ __all__ = [
     "connect",
     "conninfo",
     "copy",
+    "copy_tables",
+    "copy_tables_async",
     "errors",
     "export",
     "hooks",

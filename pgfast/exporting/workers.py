@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from ..connections.sync import Connection
 from ..errors import Error, OperationalError
 from ..net.conninfo import ConnInfo
-from ..protocol.operations import Operation, command
+from ..protocol.operations import Operation, commit
 from ..protocol.session import Session
 from ..types.registry import Registry
 from .channel import Channel
@@ -29,7 +29,92 @@ class Stopped(OperationalError):
     """The work was given up, because another connection has failed or the caller wants no more of it."""
 
 
-class Team:
+class Crew:
+    """Threads that work at one thing, and the connections they work with."""
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._connections: list[Connection[Any]] = []
+        self._failure: BaseException | None = None
+        self.stopped = False
+
+    def work(self, threads: int, task: Callable[[], None]) -> None:
+        """Carry out the task in so many threads at a time. Raises the first failure, after all threads have ended."""
+        with self._changed:
+            if not self.stopped:
+                self._threads = [
+                    threading.Thread(target=self._carry_out, args=(task,), name=f"pgfast {self._purpose}", daemon=True)
+                    for _ in range(threads)
+                ]
+                for thread in self._threads:
+                    thread.start()
+        for thread in self._threads:
+            while thread.is_alive() and self._failure is None:
+                thread.join(_AGAIN_S)
+        if self._failure is not None:
+            self.stop()
+            raise self._failure
+        self.check()
+
+    def _carry_out(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except BaseException as exc:  # whoever waits for the threads raises it
+            with self._changed:
+                self._failure = self._failure or exc
+
+    @contextlib.contextmanager
+    def connected(self, infos: Sequence[ConnInfo]) -> Iterator[Connection[Any]]:
+        """A connection in autocommit mode, which is cancelled when the work is stopped, and closed at the end."""
+        with Connection._open(infos, True, None) as connection:
+            with self._changed:
+                self._connections.append(connection)
+            try:
+                self.check()
+                yield connection
+            finally:
+                with self._changed:
+                    self._connections.remove(connection)
+                connection.close()
+
+    def check(self) -> None:
+        """Raise Stopped where the work was stopped."""
+        if self.stopped:
+            raise self.reason()
+
+    def reason(self) -> Stopped:
+        """The exception of what is stopped."""
+        return Stopped(f"the {self._purpose} was given up")
+
+    def stop(self) -> None:
+        """End what is under way; the threads have then ended, or their connections are closed. Any thread may call it,
+        but theirs."""
+        with self._changed:
+            self.stopped = True
+            self._tell()
+        give_up = time.monotonic() + _GRACE_S
+        while True:
+            late = time.monotonic() > give_up
+            with self._changed:
+                connections = list(self._connections)
+            for connection in connections:
+                with contextlib.suppress(Error, OSError):  # one that is gone does nothing that could be cancelled
+                    if late:
+                        connection.close()
+                    else:
+                        connection.cancel(timeout=_GRACE_S)
+            for thread in self._threads:
+                thread.join(_AGAIN_S / len(self._threads))
+            if late or not any(thread.is_alive() for thread in self._threads):
+                return
+
+    def _tell(self) -> None:
+        """Tell those who would not hear of it from the server."""
+
+
+class Team(Crew):
     """So many threads for so many pieces.
 
     `begin` is what each connection does first, `piece` what it does for the piece of a number: an operation, and the
@@ -44,105 +129,51 @@ class Team:
         piece: Callable[[Session, int], tuple[Operation[int], Channel]],
         done: Callable[[int], None],
     ) -> None:
+        super().__init__("export")
         self._info = info
         self._registry = registry
         self._begin = begin
         self._piece = piece
         self._done = done
-        self._changed = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        self._connections: list[Connection[Any]] = []
         self._channels: dict[int, Channel] = {}
-        self._failure: BaseException | None = None
-        self._stopped = False
         self._next = 0
         self._rows: list[int] = []
 
     def run(self, jobs: int, pieces: int) -> list[int]:
         """The rows of each piece. Raises the first failure, after all threads have ended."""
         self._rows = [0] * pieces
-        with self._changed:
-            if not self._stopped:
-                self._threads = [
-                    threading.Thread(target=self._work, name=f"pgfast export {number}", daemon=True)
-                    for number in range(min(jobs, pieces))
-                ]
-                for thread in self._threads:
-                    thread.start()
-        for thread in self._threads:
-            while thread.is_alive() and self._failure is None:
-                thread.join(_AGAIN_S)
-        if self._failure is not None:
-            self.stop()
-            raise self._failure
-        if self._stopped:
-            raise Stopped("the export was given up")
+        self.work(min(jobs, pieces), self._read)
         return self._rows
 
-    def stop(self) -> None:
-        """End what is under way; the threads have then ended, or their connections are closed. Any thread may call it,
-        but theirs."""
-        with self._changed:
-            self._stopped = True
-            for channel in self._channels.values():
-                channel.fail(Stopped("the export was given up"))
-        give_up = time.monotonic() + _GRACE_S
-        while any(thread.is_alive() for thread in self._threads):
-            with self._changed:
-                connections = list(self._connections)
-            late = time.monotonic() > give_up
-            for connection in connections:
-                with contextlib.suppress(Error, OSError):  # one that is gone does nothing that could be cancelled
-                    if late:
-                        connection.close()
-                    else:
-                        connection.cancel(timeout=_GRACE_S)
-            for thread in self._threads:
-                thread.join(_AGAIN_S / len(self._threads))
-            if late:
-                return
+    def _tell(self) -> None:
+        for channel in self._channels.values():
+            channel.fail(self.reason())
 
     def _take_number(self) -> int | None:
         with self._changed:
-            if self._stopped or self._next == len(self._rows):
+            if self.stopped or self._next == len(self._rows):
                 return None
             self._next += 1
             return self._next - 1
 
-    def _work(self) -> None:
-        connection: Connection[Any] | None = None
-        try:
-            connection = Connection._open([self._info], True, None)
-            with self._changed:
-                self._connections.append(connection)
+    def _read(self) -> None:
+        """Take one piece after the other, over one connection."""
+        with self.connected([self._info]) as connection:
             session = connection._session
             session.registry.adopt(self._registry)
             connection._run(self._begin(session))
             while (number := self._take_number()) is not None:
                 self._rows[number] = connection._run(self._one(session, number))
                 self._done(number)
-            connection._run(self._end(session))
-        except BaseException as exc:  # whoever runs the team raises it
-            with self._changed:
-                self._failure = self._failure or exc
-        finally:
-            if connection is not None:
-                with self._changed:
-                    if connection in self._connections:
-                        self._connections.remove(connection)
-                connection.close()
+            connection._run(commit(session))
 
     def _one(self, session: Session, number: int) -> Operation[int]:
         operation, channel = self._piece(session, number)
         with self._changed:
             self._channels[number] = channel
-            if self._stopped:
-                channel.fail(Stopped("the export was given up"))
+            if self.stopped:
+                channel.fail(self.reason())
         rows = yield from operation
         with self._changed:
             del self._channels[number]
         return rows
-
-    @staticmethod
-    def _end(session: Session) -> Operation[None]:
-        yield from command(session, "COMMIT")
