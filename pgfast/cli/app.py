@@ -1,6 +1,6 @@
 """The commands and their arguments.
 
-Law of this file: arguments in, one call into load.py, query.py or demo.py, an exit code out.
+Law of this file: arguments in, one call into load.py, query.py, export.py, copy.py or demo.py, an exit code out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Annotated
 
 import typer
 
-from .. import Error, __version__
+from .. import Error, InterfaceError, __version__
 from ..bulk.sources import FileOptions
 from ..codec import IMPLEMENTATION
 from . import FAILED, INTERRUPTED, MISSING_LIBRARY
+from .copy import run_copy
 from .demo import run_demo
+from .export import check_arguments, run_export
 from .load import run_load
 from .query import SUFFIXES, run_query
 
@@ -50,6 +52,15 @@ def _failures_in_one_line() -> Iterator[None]:
         _fail(str(exc), MISSING_LIBRARY)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _wrong_arguments() -> Iterator[None]:
+    """Turns what can be seen to be wrong without a server into the exit code for arguments."""
+    try:
+        yield
+    except InterfaceError as exc:
+        raise typer.BadParameter(str(exc)) from exc
 
 
 def _one_line(exc: Error) -> str:
@@ -128,6 +139,87 @@ def query(
         raise typer.BadParameter(f"the file must end in one of {', '.join(SUFFIXES)}", param_hint="--output")
     with _failures_in_one_line():
         run_query(dsn, sql, output, rows)
+
+
+@app.command(epilog=_EPILOG)
+def export(
+    source: Annotated[str, typer.Argument(help="A table or view, as in SQL: name or schema.name; or a query.")],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="File to write; NAME/ for parts in a directory; - for standard output."),
+    ],
+    dsn: Annotated[
+        str, typer.Option("--from", help="Connection URI or keyword=value string; the PG* variables fill the gaps.")
+    ] = "",
+    format_: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl, parquet or arrow, where the name does not tell.")
+    ] = None,
+    compression: Annotated[
+        str | None, typer.Option("--compression", help="gzip, bz2, zstd, none; for Parquet and Arrow one of theirs.")
+    ] = None,
+    columns: Annotated[str, typer.Option("--columns", help="Columns to write, separated by commas.")] = "",
+    param: Annotated[list[str] | None, typer.Option("--param", help="A value for the query's $1, $2, in turn.")] = None,
+    header: Annotated[bool, typer.Option("--header/--no-header", help="CSV: the first line names the columns.")] = True,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="CSV: one character between values; a comma, or a tab for .tsv.")
+    ] = None,
+    null: Annotated[str, typer.Option("--null", help="CSV: unquoted text that means NULL.")] = "",
+    quote: Annotated[str, typer.Option("--quote", help="CSV: the character around values.")] = '"',
+    force_quote: Annotated[bool, typer.Option("--force-quote", help="CSV: quote whatever is not NULL.")] = False,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="CSV: the file's encoding, else UTF8.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Connections that read the table.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the report, and how far it is.")] = False,
+) -> None:
+    """Write a table, or the rows of a query, into a file that appears when it is whole."""
+    names = [name.strip() for name in columns.split(",") if name.strip()] or None
+    options = {
+        "format": format_,
+        "columns": names,
+        "compression": compression,
+        "header": header,
+        "delimiter": delimiter,
+        "null": null,
+        "quote": quote,
+        "force_quote": force_quote,
+        "encoding": encoding,
+        "jobs": jobs,
+    }
+    with _failures_in_one_line():
+        with _wrong_arguments():
+            check_arguments(output, options)
+        run_export(source, dsn, output, options, param or [], as_json)
+
+
+@app.command(epilog=_EPILOG)
+def copy(
+    source: Annotated[str, typer.Argument(help="Where from: connection URI or keyword=value string.")],
+    target: Annotated[str, typer.Argument(help="Where to: connection URI or keyword=value string.")],
+    tables: Annotated[list[str], typer.Argument(help="Tables, as in SQL: name or schema.name, alike on both sides.")],
+    create: Annotated[
+        bool, typer.Option("--create", help="Create them: columns, types, NOT NULL, identity and primary key.")
+    ] = False,
+    truncate: Annotated[bool, typer.Option("--truncate", help="Empty them first, in the same transaction.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Connections to each side.")] = 1,
+    each: Annotated[
+        bool, typer.Option("--commit-each", help="Commit each table when it is copied; else all of them at the end.")
+    ] = False,
+    sequences: Annotated[
+        bool, typer.Option("--sequences", help="Set the sequences of the columns to where they are at the source.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the report, and how far it is.")] = False,
+) -> None:
+    """Copy tables from one server to another, all of one moment and none of them by halves."""
+    if create and truncate:
+        raise typer.BadParameter("a table that is created is empty", param_hint="--truncate")
+    options = {
+        "create": create,
+        "truncate": truncate,
+        "jobs": jobs,
+        "commit": "table" if each else "all",
+        "sequences": sequences,
+    }
+    with _failures_in_one_line():
+        run_copy(source, target, tables, options, as_json)
 
 
 @app.command(epilog=_EPILOG)
