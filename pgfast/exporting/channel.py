@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ..protocol.operations import Ask, Consult, Operation, Read
+from .report import Meter
 
 T = TypeVar("T")
 
@@ -45,6 +46,15 @@ class Channel:
             self._waiting.append((item, size_bytes))
             self._size_bytes += size_bytes
             self._changed.notify_all()
+
+    def counted(self, meter: Meter, rows: int, size_bytes: int) -> bool:
+        """Whether there is no failure, after these were counted; what the caller's function raises is one."""
+        if self.failure is None:
+            try:
+                meter.add(rows, size_bytes)
+            except Exception as exc:  # raised where the operation goes on
+                self.fail(exc)
+        return self.failure is None
 
     def _take(self, item: Any) -> None:
         try:

@@ -4,8 +4,8 @@ Law of this file: columns are matched by name, and both servers are asked. Binar
 and read the very same bytes: types of PostgreSQL's own with one OID and one layout in all versions.
 
 Sources: PostgreSQL docs, COPY ("Binary Format"), "Identity Columns"; server: the *_send and *_recv functions. Left out
-on purpose: reg* (an OID that is another server's), money (its scale is the locale's), xml (declares its encoding), and
-what has no binary form.
+on purpose: reg* (an OID that is another server's), money (its scale is the locale's), xml (declares its encoding),
+tsquery (whose recv refuses what its send writes for an empty one), and what has no binary form.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..types.discovery import qualified
 _NAMES: Final = """
 bit bool box bpchar bytea char cidr circle date daterange datemultirange float4 float8 inet int2 int4 int4range
 int4multirange int8 int8range int8multirange interval json jsonb line lseg macaddr macaddr8 name nummultirange numeric
-numrange oid path pg_lsn point polygon text time timestamp timestamptz timetz tsmultirange tsquery tsrange
+numrange oid path pg_lsn point polygon text time timestamp timestamptz timetz tsmultirange tsrange
 tstzmultirange tstzrange tsvector uuid varbit varchar xid xid8
 """
 _BINARY: Final = frozenset(_NAMES.split())
@@ -32,11 +32,15 @@ _BUILT_IN: Final = 10_000
 UNDEFINED_COLUMN: Final = "42703"
 
 _COLUMNS: Final = qualified("""
-SELECT a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+SELECT a.attname::pg_catalog.text,
+       CASE WHEN n.nspname <> 'pg_catalog' AND pg_catalog.pg_type_is_visible(t.oid)
+            THEN pg_catalog.quote_ident(n.nspname) || '.' ELSE '' END
+         || pg_catalog.format_type(a.atttypid, a.atttypmod),
        b.oid, coalesce(e.typname, b.typname)::pg_catalog.text, coalesce(e.oid, b.oid), a.attnotnull,
        a.attidentity::pg_catalog.text, coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
 LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND e.typarray = b.oid
 WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
@@ -56,7 +60,11 @@ _PRIMARY_KEY_10: Final = _PRIMARY_KEY.replace(" AND k.place <= i.indnkeyatts", "
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of either side. `base_oid` is its type, or that a domain is made of; `binary` as the law says."""
+    """A column of either side.
+
+    `sql` is its type, with its schema where that is not the server's own; `base_oid` the type's, or of what a domain is
+    made of; `binary` as the law says.
+    """
 
     name: str
     sql: str

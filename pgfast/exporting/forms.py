@@ -142,8 +142,8 @@ class TextForm:
         if self._header:
             self._header = False
             count -= 1
-        self._meter.add(count, len(data))
-        self.channel.put(data, len(data))
+        if self.channel.counted(self._meter, count, len(data)):
+            self.channel.put(data, len(data))
 
     def _write(self, data: bytes) -> None:
         if self._json:
@@ -225,7 +225,8 @@ class ColumnForm:
 
     def run(self, block: bytearray, start: int, stop: int, count: int) -> None:
         """Decode a run of DataRow; batches that are full are given away."""
-        self._meter.add(count, stop - start)
+        if not self.channel.counted(self._meter, count, stop - start):
+            return
         self._bytes_told += stop - start
         try:
             while True:
@@ -234,7 +235,9 @@ class ColumnForm:
                     return
                 self._cut()
         except DataError as exc:
-            raise self._named(exc) from exc.__cause__
+            named = self._named(exc)
+            named.__cause__ = exc.__cause__
+            self.channel.fail(named)
 
     def _named(self, exc: DataError) -> DataError:
         """The error with the column's name instead of its number."""
