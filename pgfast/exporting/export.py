@@ -47,7 +47,7 @@ class Exporting:
         self._destination: Destination | None = None
         self._channel: Channel | None = None
         self._team: Team | None = None
-        self._parts: _Parts | None = None
+        self._own = False
 
     def abort(self) -> None:
         """Stop whatever is under way and remove what was written. It may wait for the server."""
@@ -58,15 +58,18 @@ class Exporting:
         if self._destination is not None:
             self._destination.drop()
 
+    def left_open(self, session: Session) -> bool:
+        """Whether the transaction that the export has begun for itself is still open, after it was aborted."""
+        return self._own and session.dead is None and session.transaction_status != "I"
+
     # ------------------------------------------------------------ the operation
 
     def run(self, session: Session, info: ConnInfo, given: AnyQuery) -> Operation[ExportReport]:
         """What the export did."""
         started = perf_counter()
         source = yield from find_source(session, given, self._options, self._layout)
-        own = session.autocommit and session.transaction_status == "I"
         if self._options.jobs > 1 and source.is_table:
-            rows, jobs, made, notes = yield from self._by_many(session, info, source, own)
+            rows, jobs, made, notes = yield from self._by_many(session, info, source)
         else:
             yield from ensure_begin(session)
             rows, notes = yield from self._by_one(session, source)
@@ -115,10 +118,11 @@ class Exporting:
     # ------------------------------------------------------------ many connections
 
     def _by_many(
-        self, session: Session, info: ConnInfo, source: Source, own: bool
+        self, session: Session, info: ConnInfo, source: Source
     ) -> Operation[tuple[int, int, int, tuple[str, ...]]]:
         """(rows, connections, pieces, notes) of a table that several connections read."""
-        if own:
+        self._own = session.autocommit and session.transaction_status == "I"
+        if self._own:
             yield from command(session, snapshots.BEGIN)
             yield from command(session, _STAY)
         else:
@@ -137,7 +141,7 @@ class Exporting:
         else:
             jobs, pieces = min(self._options.jobs, len(found.selects)), len(found.selects)
             rows, notes = yield from self._by_team(session, info, source, found, shared)
-        if own:
+        if self._own:
             yield from commit(session)
         return rows, jobs, pieces, notes
 

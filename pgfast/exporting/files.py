@@ -42,7 +42,7 @@ class Destination:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._pending: list[tuple[Path, Path | None]] = []  # written, and the name it gets; None: it is thrown away
-        self._opened: list[IO[bytes]] = []
+        self._opened: list[OutFile] = []
         self._made: Path | None = None
         self.files: list[str] = []
         self.size_bytes = 0
@@ -68,7 +68,7 @@ class Destination:
         path = self._layout.path
         if path is None:
             given = sys.stdout.buffer if self._layout.stream is None else self._layout.stream
-            return cast("IO[bytes]", OpenFile(given))
+            return self._opened_as(given, owned=False)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe has no second name
                 self.files.append(str(path))
@@ -98,9 +98,12 @@ class Destination:
         return self._open(name)
 
     def _open(self, path: Path) -> IO[bytes]:
-        opened = path.open("wb")
+        return self._opened_as(path.open("wb"), owned=True)
+
+    def _opened_as(self, file: Any, owned: bool) -> IO[bytes]:
+        opened = OutFile(file, owned)
         self._opened.append(opened)
-        return opened
+        return cast("IO[bytes]", opened)
 
     def keep(self) -> None:
         """Give every file its name."""
@@ -118,8 +121,7 @@ class Destination:
     def drop(self) -> None:
         """Close and remove whatever was written."""
         for opened in self._opened:
-            with contextlib.suppress(OSError, ValueError):  # it is thrown away, or somebody has closed it
-                opened.close()
+            opened.drop()
         for name, path in self._pending:
             name.unlink(missing_ok=True)
             if path is not None and self._layout.directory:
@@ -139,11 +141,16 @@ def append(file: IO[bytes], path: Path) -> None:
     path.unlink()
 
 
-class OpenFile:
-    """A file of the program's, as one of ours: what is written goes there, whole, and it stays open."""
+class OutFile:
+    """A file that is written: one of ours, or of the program's, which stays open.
 
-    def __init__(self, file: Any) -> None:
+    Once it is dropped, what is still written to it goes nowhere: pyarrow's writers write when they are let go.
+    """
+
+    def __init__(self, file: Any, owned: bool) -> None:
         self._file = file
+        self._owned = owned
+        self._dropped = False
         self._at = 0
         self.closed = False
 
@@ -151,7 +158,7 @@ class OpenFile:
         """Write every byte: a file without a buffer, a pipe, may take fewer at a time."""
         view = memoryview(data).cast("B")
         size = len(view)
-        while view:
+        while view and not self._dropped:
             written = self._file.write(view)
             view = view[len(view) if written is None else written :]
         self._at += size
@@ -162,13 +169,22 @@ class OpenFile:
         return self._at
 
     def flush(self) -> None:
-        """Pass on what the program's file has kept."""
+        """Pass on what is kept in a buffer."""
         flush = getattr(self._file, "flush", None)
-        if flush is not None:
+        if flush is not None and not self._dropped:
             flush()
 
     def close(self) -> None:
         """Write no more."""
         if not self.closed:
-            self.closed = True
             self.flush()
+            self.closed = True
+            if self._owned:
+                self._file.close()
+
+    def drop(self) -> None:
+        """Write nothing more, and forget what is in the buffer of a file of ours."""
+        self._dropped = True
+        if self._owned:
+            with contextlib.suppress(OSError):  # what it could not write is not wanted any more
+                self._file.close()

@@ -286,7 +286,7 @@ class BatchWriter:
             self._table = self._pa.Table
             parquet: Any = required("pyarrow.parquet", "writing parquet")
             try:
-                self._writer = parquet.ParquetWriter(file, schema, compression=layout.compression or "snappy")
+                self._writer = parquet.ParquetWriter(file, schema, compression=layout.compression or "none")
             except self._pa.ArrowNotImplementedError as exc:
                 raise NotSupportedError(
                     f"a Parquet file cannot hold this: {exc}; cast it to text in the query"

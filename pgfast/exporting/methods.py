@@ -7,12 +7,14 @@ promise is said once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from ..connections.base import AnyLink
 from ..connections.docstrings import document
-from ..protocol.operations import AnyQuery, Operation
+from ..errors import Error
+from ..protocol.operations import AnyQuery, Operation, rollback
 from ..protocol.operations.queries import Params
 from ..protocol.session import Session
 from .export import Exporting
@@ -106,6 +108,9 @@ class ExportMethods:
             return self._run(exporting.run(self._session, self._base_link.info, source), timeout)
         except BaseException:
             exporting.abort()
+            if exporting.left_open(self._session):
+                with contextlib.suppress(Error):  # the connection may be gone, and the transaction with it
+                    self._run(rollback(self._session))
             raise
 
 
@@ -146,4 +151,7 @@ class AsyncExportMethods:
             raise
         except BaseException:
             await asyncio.shield(asyncio.to_thread(exporting.abort))
+            if exporting.left_open(self._session):
+                with contextlib.suppress(Error):  # as above
+                    await self._run(rollback(self._session))
             raise

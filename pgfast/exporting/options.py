@@ -120,7 +120,7 @@ def layout(target: Any, options: ExportOptions) -> Layout:
         raise InterfaceError(f"{target}: the name tells no format ({known}); say format='csv', 'parquet', ...")
     if found not in _CODECS:
         raise InterfaceError(f"format is one of {', '.join(_CODECS)}, not {found!r}")
-    compression = options.compression or by_name
+    compression = options.compression or by_name or ("snappy" if found == PARQUET else None)
     if compression == "none":
         compression = None
     elif compression is not None and compression not in _CODECS[found]:
