@@ -60,7 +60,7 @@ class Plan:
     and arrays say it, unless it is 0. A numeric of precision 0 becomes exact text, of precision 1 to 38 a decimal128,
     of 39 to 76 a decimal256; an array of one dimension a list of its one child; a composite a struct of its children;
     an enum a dictionary that begins with `labels`, to which others are added as they come. It is `full` at `batch_rows`
-    rows, or when a column that int32 offsets must reach has `batch_bytes`. After a fault it must be thrown away.
+    rows, or when a column that int32 offsets must reach has `batch_bytes`. A fault leaves it as it was before the call.
     """
 
     __slots__ = ("_columns", "_decoders", "_encoders", "_formats", "_keys", "_reader", "_writer")
@@ -397,7 +397,7 @@ class ColumnSink:
     of 39 to 76 a decimal256; an array of one dimension a list of its one child; a composite a struct of its children;
     an enum a dictionary that begins with `labels`, to which others are added as they come. It is `full` at
     `batch_rows` rows, or when a column that int32 offsets must reach has `batch_bytes`.
-    After a fault it must be thrown away.
+    A fault leaves it as it was before the call.
     """
 
     __slots__ = ("_batch_bytes", "_batch_rows", "_columns", "_reader", "_rows")
@@ -852,7 +852,7 @@ class CsvState:
     the point; `places` is how many digits a numeric has behind it. `marks`: the delimiter and the quote, an ASCII
     character each, and the text that means NULL where no quote is in the field. `header`: the first record is no data.
     `utc`: a timestamp with time zone may be without offset. `binary`: tuples of binary COPY are written, else lines of
-    text COPY, of which every field is text. After a fault it must be thrown away.
+    text COPY, of which every field is text. A fault leaves it as it was before the call.
     """
 
     __slots__ = ("_reader",)

@@ -95,13 +95,18 @@ def binary_blocks(target: Target, batches: Iterator[ColumnBatch], meter: Meter) 
 class ArrowColumns:
     """One Arrow batch and the routes of the columns that are taken from it."""
 
-    __slots__ = ("_batch", "_chosen", "_routes", "native")
+    __slots__ = ("_batch", "_chosen", "_routes", "native", "path", "texts")
 
-    def __init__(self, batch: ArrowBatch, chosen: Sequence[int], routes: Sequence[Route]) -> None:
+    def __init__(
+        self, batch: ArrowBatch, chosen: Sequence[int], routes: Sequence[Route], path: str, texts: Sequence[bool]
+    ) -> None:
+        """`texts` says of each column whether its values are text."""
         self._batch = batch
         self._chosen = chosen
         self._routes = routes
-        self.native = all(each.native for each in routes)
+        self.path = path
+        self.texts = texts
+        self.native = path == BINARY and all(each.native for each in routes)
 
     @property
     def rows(self) -> int:
@@ -116,6 +121,26 @@ class ArrowColumns:
                 made.append(source_column(self._batch.columns[column], each, start, stop))
             except DataError as exc:
                 raise _in_column(exc, index) from exc.__cause__
+        return made
+
+    def objects(self, start: int, stop: int) -> list[list[Any]]:
+        """Rows start:stop of the chosen columns, as Python objects."""
+        made = []
+        for index, column in enumerate(self._chosen):
+            try:
+                made.append(objects(self._batch.columns[column], start, stop))
+            except DataError as exc:
+                raise _in_column(exc, index) from exc.__cause__
+        return made
+
+    def record(self, row: int) -> dict[str, Any]:
+        """A row by the names of the batch's own columns; of a value that Python has none for, what is wrong with it."""
+        made: dict[str, Any] = {}
+        for view in self._batch.columns:
+            try:
+                made[view.field.name] = objects(view, row, row + 1)[0]
+            except DataError as exc:
+                made[view.field.name] = str(exc)
         return made
 
 
@@ -150,13 +175,14 @@ class ArrowPlan:
 
     def blocks(self, batches: Iterator[ArrowBatch], meter: Meter) -> Iterator[memoryview]:
         """The batches in COPY format."""
-        if self.path == BINARY:
-            return binary_blocks(
-                self._target, (ArrowColumns(batch, self._chosen, self._routes) for batch in batches), meter
-            )
-        return self._text_blocks(batches, meter)
+        columns = (self.columns(batch) for batch in batches)
+        return binary_blocks(self._target, columns, meter) if self.path == BINARY else self._text_blocks(columns, meter)
 
-    def _text_blocks(self, batches: Iterator[ArrowBatch], meter: Meter) -> Iterator[memoryview]:
+    def columns(self, batch: ArrowBatch) -> ArrowColumns:
+        """The columns of a batch that are taken."""
+        return ArrowColumns(batch, self._chosen, self._routes, self.path, self._texts)
+
+    def _text_blocks(self, batches: Iterator[ArrowColumns], meter: Meter) -> Iterator[memoryview]:
         out, text = BlockWriter(binary=False), TextRows(self._target, self._texts)
         span = _Span(out, meter)
         handed_over = monotonic()
@@ -166,7 +192,7 @@ class ArrowPlan:
                 stop = min(start + span.rows, batch.rows)
                 text.restart()
                 try:
-                    columns = self._objects(batch, start, stop)
+                    columns = batch.objects(start, stop)
                     meter.rows += encode_copy_text(out.buffer, [text.row(row) for row in zip(*columns, strict=True)])
                 except DatabaseError as exc:
                     raise self._target.placed(exc, meter.rows) from exc.__cause__
@@ -176,12 +202,3 @@ class ArrowPlan:
                     yield meter.block(out.take())
                     handed_over = monotonic()
         yield meter.block(out.finish())
-
-    def _objects(self, batch: ArrowBatch, start: int, stop: int) -> list[list[Any]]:
-        made = []
-        for index, column in enumerate(self._chosen):
-            try:
-                made.append(objects(batch.columns[column], start, stop))
-            except DataError as exc:
-                raise _in_column(exc, index) from exc.__cause__
-        return made

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from ..arrow import ArrowReader
 from .arrays import ArrowPlan
-from .feed import BINARY, copy_options
+from .chunks import column_chunks
+from .feed import BINARY, Chunk, Place, copy_options
 from .report import Meter
 from .target import Target
 
@@ -23,6 +24,17 @@ class ArrowFeed:
     def __init__(self, source: Any) -> None:
         self._reader = ArrowReader(source)
         self._plan: ArrowPlan | None = None
+        self._target: Target | None = None
+
+    @property
+    def name(self) -> str:
+        """What rejects call the source."""
+        return self.kind
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read once more."""
+        return True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -31,7 +43,7 @@ class ArrowFeed:
 
     def prepare(self, target: Target, zone: str | None) -> str:
         """Decide how each column goes."""
-        self._plan = ArrowPlan(target, self._reader.fields, zone)
+        self._target, self._plan = target, ArrowPlan(target, self._reader.fields, zone)
         return self._plan.path
 
     def copy_options(self) -> str:
@@ -42,6 +54,12 @@ class ArrowFeed:
         """The batches in blocks."""
         assert self._plan is not None, "prepare comes before blocks"
         return self._plan.blocks(iter(self._reader), meter)
+
+    def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Iterator[Chunk]:
+        """The rows from a place on, in chunks."""
+        assert self._plan is not None, "prepare comes before chunks"
+        assert self._target is not None
+        return column_chunks(self._target, map(self._plan.columns, self._reader), meter, size_bytes, place.rows)
 
     def close(self) -> None:
         """Release the source."""

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from ..arrow import ArrowField, ArrowReader, Family, arrow_type, is_arrow
@@ -21,6 +20,7 @@ from ..errors import InterfaceError, NotSupportedError
 from ..protocol.operations import identifier
 from ..types.text import parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_uuid
 from .csv import dialect_of, first_record, records
+from .files import File
 from .sources import FileOptions, file_format
 from .target import parse_table
 
@@ -74,12 +74,12 @@ def create_table_sql(table: str, source: Any, options: FileOptions | None = None
 
 def _columns(source: Any, options: FileOptions) -> Iterator[tuple[str, str]]:
     if isinstance(source, (str, os.PathLike)):
-        path = Path(os.fspath(source))
-        if file_format(path, options.format) == "csv":
-            return _csv_columns(path, options)
+        file = File(source)
+        if file_format(file, options.format) == "csv":
+            return _csv_columns(file, options)
         from .parquet import ParquetFeed
 
-        feed = ParquetFeed(path)
+        feed = ParquetFeed(file)
         feed.close()
         return _arrow_columns(feed.fields)
     if hasattr(source, "__arrow_c_schema__"):
@@ -131,12 +131,12 @@ _JOINED: Final = {
 }
 
 
-def _csv_columns(path: Path, options: FileOptions) -> Iterator[tuple[str, str]]:
-    dialect = dialect_of(path, options)
-    first = first_record(path, dialect)
+def _csv_columns(file: File, options: FileOptions) -> Iterator[tuple[str, str]]:
+    dialect = dialect_of(file, options)
+    first = first_record(file, dialect)
     names = first if dialect.header else [f"column{index + 1}" for index in range(len(first))]
     kinds: list[str | None] = [None] * len(names)
-    for _line, record in islice(records(path, dialect), 1 if dialect.header else 0, SAMPLE_RECORDS):
+    for _line, record in islice(records(file.open(), dialect), 1 if dialect.header else 0, SAMPLE_RECORDS):
         for index, text in enumerate(record[: len(names)]):
             if text and text != dialect.null and kinds[index] != "text":
                 kinds[index] = _joined(kinds[index], _text_type(text))

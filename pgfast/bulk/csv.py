@@ -20,16 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timezone
-from pathlib import Path
 from typing import ClassVar, Final
 
 from ..codec import IMPLEMENTATION, CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, reason
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8
+from .csvchunks import CsvChunk, Records
 from .csvfile import RECORD_LIMIT, Dialect, UnreadableRecord, Utf8File, dialect_of, first_record, records
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
-from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Reread, copy_options
+from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, copy_options
+from .files import File
 from .report import Meter
 from .sources import FileOptions
 from .target import Target
@@ -47,10 +48,10 @@ SERVER_FIRST = IMPLEMENTATION == "python"
 _DATA_CLASSES: Final = ("22", "23")
 
 
-def open_csv(path: Path, options: FileOptions) -> Feed:
+def open_csv(file: File, options: FileOptions) -> Feed:
     """The feed of a CSV file."""
-    dialect = dialect_of(path, options)
-    return CsvFeed(path, dialect, first_record(path, dialect))
+    dialect = dialect_of(file, options)
+    return CsvFeed(file, dialect, first_record(file, dialect))
 
 
 def _server_options(dialect: Dialect) -> str:
@@ -117,14 +118,25 @@ class CsvFeed:
 
     kind: ClassVar[str] = "csv"
 
-    def __init__(self, path: Path, dialect: Dialect, first: list[str]) -> None:
-        self._path = path
+    def __init__(self, file: File, dialect: Dialect, first: list[str]) -> None:
+        self._file = file
         self._dialect = dialect
         self._first = first
-        self._target = Target("", "", ())
+        self._target = Target("", "", "", ())
         self._utc = False
+        self._states: dict[str, CsvState] = {}  # of chunks, by the way they go
         self._way = BINARY
         self._after: str | None = None  # the way that is left when the server has refused the file as it is
+
+    @property
+    def name(self) -> str:
+        """What rejects call the source."""
+        return self._file.name
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read once more."""
+        return self._file.again
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -166,8 +178,8 @@ class CsvFeed:
     def blocks(self, meter: Meter) -> Iterator[memoryview]:
         """The rows in blocks."""
         try:
-            with Utf8File(self._path, self._dialect) as file:
-                yield from self._as_it_is(file, meter) if self._way == SERVER_CSV else self._encoded(file, meter)
+            with Utf8File(self._file, self._dialect) as text:
+                yield from self._as_it_is(text, meter) if self._way == SERVER_CSV else self._encoded(text, meter)
         except UnicodeDecodeError as exc:
             raise self._undecodable(exc) from exc
 
@@ -183,7 +195,7 @@ class CsvFeed:
 
     def _encoded(self, file: Utf8File, meter: Meter) -> Iterator[memoryview]:
         """The rows in COPY's binary or text format."""
-        out, window, state = BlockWriter(self._way == BINARY), _Window(), self._state()
+        out, window, state = BlockWriter(self._way == BINARY), _Window(), self._state(self._way, self._dialect.header)
         while not window.final:
             if window.rest > RECORD_LIMIT:
                 raise self._unclosed(meter.rows)
@@ -204,17 +216,44 @@ class CsvFeed:
                     yield meter.block(out.take())
         yield meter.block(out.finish())
 
-    def _state(self) -> CsvState:
+    def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Iterator[CsvChunk]:
+        """The records in chunks of about so many bytes of UTF-8, from a place on."""
+        if self._way == SERVER_CSV:  # chunks are read here, whichever codec it is
+            self._way = self._after or TEXT
+        dialect, quote = self._dialect, self._dialect.quote.encode()
+        with Utf8File(self._file, dialect, lenient=True) as text:
+            records = Records(text, quote, size_bytes)
+            form = self._width, quote, records.end_of_line
+            line, tail = 0, b""
+            if place.position:
+                line, tail = records.skip_to(place.position)
+            elif dialect.header:
+                line, tail = records.skip_record()
+                place = Place(records.position)
+            for data in records:
+                chunk = CsvChunk(data, place, line, tail, self._way, form, self._chunk_state, self._judged)
+                yield chunk
+                place, line, tail = chunk.place, line + chunk.lines, chunk.tail
+
+    def _chunk_state(self, path: str, fresh: bool = False) -> CsvState:
+        if fresh:
+            return self._state(path, False)
+        made = self._states.get(path)
+        if made is None:
+            made = self._states[path] = self._state(path, False)
+        return made
+
+    def _state(self, path: str, header: bool) -> CsvState:
         """What is made of the fields of a record."""
         dialect, names = self._dialect, self.names or self._target.names
-        make = kernel_column if self._way == BINARY else text_column
+        make = kernel_column if path == BINARY else text_column
         return CsvState(
             self._width,
             [make(names.index(column.name), column) for column in self._target.columns],
             (dialect.delimiter.encode(), dialect.quote.encode(), dialect.null.encode()),
-            dialect.header,
+            header,
             self._utc,
-            self._way == BINARY,
+            path == BINARY,
         )
 
     # ---------------------------------------------------------------- what is wrong
@@ -230,11 +269,30 @@ class CsvFeed:
                 self._way = TEXT
                 return Reread()
             return self._wrong(mistake, row, column)
+        made = self._wrong(self._said(info), row, column)
+        made.fault = info
+        return made
+
+    def _said(self, info: FaultInfo) -> str:
+        """What a fault of a field, or of a record, says."""
         if info.code == FAULT_CSV_UTF8:
-            made = self._wrong(f"{info.value!r} is not valid {self._dialect.encoding}", row, column)
+            return f"{info.value!r} is not valid {self._dialect.encoding}"
+        value = info.value.decode("utf-8", "replace") if isinstance(info.value, bytes) else info.value
+        return reason(info.code, info.at, value)
+
+    def _judged(self, info: FaultInfo, origin: Origin) -> DatabaseError | None:
+        """The error for a record of a chunk; None where the server's own input functions shall decide."""
+        column = info.column if info.column >= 0 else None
+        said: str | None
+        if info.code == FAULT_CSV_FIELD and column is not None:
+            said = plain_mistake(str(info.value), self._target.columns[column])
+            if said is None:
+                return None
+        elif info.code == FAULT_CSV_RECORD and origin.record.count(self._dialect.quote.encode()) % 2:
+            said = "a quoted field is not closed"
         else:
-            value = info.value.decode("utf-8", "replace") if isinstance(info.value, bytes) else info.value
-            made = self._wrong(reason(info.code, info.at, value), row, column)
+            said = self._said(info)
+        made = self._wrong(said, origin.row - 1, column, origin.line)
         made.fault = info
         return made
 
@@ -260,7 +318,7 @@ class CsvFeed:
     def _wrong(self, text: str, row: int, column: int | None, line: int | None = None) -> DataError:
         """The error for a row of the data."""
         where = self._line(row) if line is None else line
-        return self._target.error(f"{text} (line {where} of {self._path.name})", row, column)
+        return self._target.error(f"{text} (line {where} of {self._file.label})", row, column)
 
     def _line(self, row: int) -> int:
         """The line on which a row of the data ends; a blank line is one only in a file of one column.
@@ -268,7 +326,7 @@ class CsvFeed:
         Raises UnreadableRecord where an earlier quote is not closed.
         """
         left, line = row + int(self._dialect.header), 0
-        for record in records(self._path, self._dialect):
+        for record in records(self._file.open(), self._dialect):
             line = record.line
             if record.fields or self._width == 1:
                 left -= 1
@@ -277,7 +335,7 @@ class CsvFeed:
         return line
 
     def _undecodable(self, exc: UnicodeDecodeError) -> DataError:
-        return DataError(f"COPY {self._target.table}: {self._path.name}: {exc}")
+        return DataError(f"COPY {self._target.table}: {self._file.label}: {exc}")
 
     def close(self) -> None:
         """Nothing is open between blocks."""

@@ -12,10 +12,10 @@ import codecs
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from ..errors import DataError, InterfaceError
+from .files import HEAD_BYTES, File
 from .sources import FileOptions
 
 #: The longest record that is looked at; what is longer has a quote that was never closed.
@@ -44,12 +44,12 @@ class Dialect:
         return "utf-8-sig" if self.utf8 else self.encoding
 
 
-def dialect_of(path: Path, options: FileOptions) -> Dialect:
+def dialect_of(file: File, options: FileOptions) -> Dialect:
     """The dialect, with a tab between fields where the name ends in .tsv.
 
     Raises InterfaceError for options that cannot be.
     """
-    delimiter = options.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
+    delimiter = options.delimiter or ("\t" if file.suffix == ".tsv" else ",")
     for name, value in (("delimiter", delimiter), ("quote", options.quote)):
         if len(value) != 1 or not value.isascii() or value in "\r\n":
             raise InterfaceError(f"{name} must be one ASCII character, not {value!r}")
@@ -75,12 +75,15 @@ class Record(NamedTuple):
     fields: list[str]
 
 
-def records(path: Path, dialect: Dialect) -> Iterator[Record]:
-    """The records of the file. Raises UnreadableRecord, and LookupError or UnicodeDecodeError for its encoding."""
+def records(opened: BinaryIO, dialect: Dialect) -> Iterator[Record]:
+    """The records of an open file, which is closed behind them.
+
+    Raises UnreadableRecord, and LookupError or UnicodeDecodeError for its encoding.
+    """
     quote = dialect.quote
     number, line, quotes, length = 0, 0, 0, 0
     begun: list[str] = []
-    with path.open(encoding=dialect.reading_encoding, errors="surrogateescape", newline="") as file:
+    with opened, io.TextIOWrapper(opened, dialect.reading_encoding, errors="surrogateescape", newline="") as file:
         for line, text in enumerate(file, 1):
             if not begun and quote not in text:
                 body = text.rstrip("\r\n")
@@ -120,53 +123,62 @@ def _quoted_record(line: int, text: str, dialect: Dialect) -> Record:
     return Record(line, fields)
 
 
-def first_record(path: Path, dialect: Dialect) -> list[str]:
+def first_record(source: File, dialect: Dialect) -> list[str]:
     """The fields of the first record, an empty list for an empty file.
 
     Raises DataError where a header is wanted and there is none.
     """
+    opened = source.open() if source.again else cast(BinaryIO, io.BytesIO(source.head(HEAD_BYTES)))
     try:
-        first = next(records(path, dialect), Record(0, [])).fields
+        first = next(records(opened, dialect), Record(0, [])).fields
     except (UnreadableRecord, LookupError, UnicodeDecodeError) as exc:
-        raise DataError(f"{path}: {exc}") from exc
+        raise DataError(f"{source.name}: {exc}") from exc
     if dialect.header and not first:
-        raise DataError(f"{path}: the file is empty; a header is wanted (header=False where there is none)")
+        raise DataError(f"{source.name}: the file is empty; a header is wanted (header=False where there is none)")
     if dialect.header and len(set(first)) < len(first):
         twice = next(name for name in first if first.count(name) > 1)
-        raise DataError(f"{path}: the header names {twice!r} twice")
+        raise DataError(f"{source.name}: the header names {twice!r} twice")
     return first
 
 
 class Utf8File(io.RawIOBase):
     """The file in UTF-8 without a byte order mark, whatever encoding it is in."""
 
-    def __init__(self, path: Path, dialect: Dialect) -> None:
-        """Raises LookupError for an unknown encoding; reading raises UnicodeDecodeError where bytes are none."""
-        self._decoder = None if dialect.utf8 else codecs.getincrementaldecoder(dialect.encoding)()
+    def __init__(self, file: File, dialect: Dialect, lenient: bool = False) -> None:
+        """Raises LookupError for an unknown encoding; reading raises UnicodeDecodeError where bytes are none, unless
+        `lenient`: they are then read as what is no UTF-8 either, for whoever looks at single rows."""
+        self._errors = ("surrogateescape", "surrogatepass") if lenient else ("strict", "strict")
+        self._decoder = None if dialect.utf8 else codecs.getincrementaldecoder(dialect.encoding)(self._errors[0])
         self._ready = bytearray()
-        self._file = path.open("rb")
-        if self._decoder is None and self._file.read(3) != codecs.BOM_UTF8:
-            self._file.seek(0)
+        self._file = file.open()
+        if self._decoder is None:
+            self._ready += self._file.read(len(codecs.BOM_UTF8))
+            if self._ready == codecs.BOM_UTF8:
+                self._ready.clear()
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int | None = -1) -> bytes:
         wanted = -1 if size is None else size
-        if self._decoder is None:
+        if self._decoder is None and not self._ready:
             return self._file.read(wanted)
         while wanted < 0 or not self._ready:
             raw = self._file.read(_CHUNK)
-            self._ready += self._decoder.decode(raw, final=not raw).encode()
+            self._ready += raw if self._decoder is None else self._recoded(raw)
             if not raw:
                 break
         data = bytes(self._ready if wanted < 0 else self._ready[:wanted])
         del self._ready[: len(data)]
         return data
 
+    def _recoded(self, raw: bytes) -> bytes:
+        assert self._decoder is not None
+        return self._decoder.decode(raw, final=not raw).encode("utf-8", self._errors[1])
+
     def readinto(self, buffer: Any) -> int:
-        if self._decoder is None:
-            return self._file.readinto(buffer)
+        if self._decoder is None and not self._ready:
+            return int(self._file.readinto(buffer))  # type: ignore[attr-defined]  # the files of File.open have it
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

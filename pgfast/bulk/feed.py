@@ -7,7 +7,8 @@ about COPY_BLOCK_SIZE, so that memory stays flat however much comes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import ClassVar, Final, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 from .. import const
 from ..codec import WriteBuffer
@@ -29,22 +30,81 @@ TEXT: Final = "text"
 SERVER_CSV: Final = "server csv"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row of a chunk came from: its number in the source and, of a file, its line, both from 1; and the row
+    itself, as the bytes of the file or, of values in memory, as what JSON can say of them."""
+
+    row: int
+    line: int | None
+    record: bytes | Any
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a source a load stands: the position as of Chunk.stop, and how many rows lie before it."""
+
+    position: int = 0
+    rows: int = 0
+
+
+#: The end of a span of all rows that a chunk has.
+ALL_ROWS: Final = 2**62
+
+
+class Chunk(Protocol):
+    """Some rows of a source, one after another.
+
+    `stop` is the position behind them in the source: bytes of a text, else rows. `mark` stands for what lies before it,
+    `before` for what lies before the chunk: a later reading must find the same. `path` is the way the rows go now.
+
+    `write` appends rows from `start` to the open COPY until `stop` or until the block is full, and gives back the row
+    reached, `start` where there are no more. On a fault of the codec the rows before the faulty one are written, and
+    the fault's `at` counts from `start`. `verdict` is the error for such a row, None where the server shall read it, as
+    text.
+    """
+
+    path: str
+    stop: int
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def mark(self) -> bytes: ...
+    @property
+    def before(self) -> bytes: ...
+    def write(self, out: BlockWriter, start: int, stop: int) -> int: ...
+    def origin(self, row: int) -> Origin: ...
+    def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None: ...
+
+
+Chunks: TypeAlias = Iterator[Chunk] | AsyncIterator[Chunk]
+
+
 class Feed(Protocol):
     """One source of a load.
 
-    `kind` is told in the report. `names` are the columns the source brings by name, None where its rows go by
-    position. `prepare` settles the source on a target before COPY begins, and says in which way the values go
-    (BINARY, TEXT or SERVER_CSV); `copy_options` are COPY's for that way. `blocks` may be called again after it raised
-    Reread.
+    `kind` is told in the report, `name` in rejects and in the ledger. `again` says whether the source can be read more
+    than once. `names` are the columns it brings by name, None where its rows go by position. `prepare` settles it on a
+    target before COPY begins, and says in which way the values go (BINARY, TEXT or SERVER_CSV); `copy_options` are
+    COPY's for that way. `blocks` may be called again after it raised Reread. `chunks` are the same rows in pieces that
+    can be sent again, from a place on.
     """
 
     kind: ClassVar[str]
 
     @property
+    def again(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
     def names(self) -> tuple[str, ...] | None: ...
     def prepare(self, target: Target, zone: str | None) -> str: ...
     def copy_options(self) -> str: ...
     def blocks(self, meter: Meter) -> Blocks: ...
+    def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Chunks: ...
     def close(self) -> None: ...
 
 

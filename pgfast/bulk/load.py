@@ -12,7 +12,7 @@ by the caller alone. (docs: COPY, FREEZE; server: copyfrom.c)
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 from typing import Any, Final
@@ -33,10 +33,15 @@ from ..protocol.operations import (
     savepoint,
 )
 from ..protocol.session import Session
+from .chunked import ChunkPlan, load_chunks
 from .feed import SERVER_CSV, Blocks, Feed, Reread, Retrying, path_of
-from .report import LoadReport, Meter, Progress
+from .ledger import Ledger
+from .options import LoadOptions
+from .rejects import Bin
+from .report import LoadReport, Meter
 from .rows import RowFeed
-from .sources import FileOptions, open_columns
+from .sources import open_columns
+from .staging import conflict_of
 from .target import DUPLICATE_COLUMN, UNDEFINED_COLUMN, Target, coded_error, describe
 
 _SAVEPOINT: Final = "pgfast_load"
@@ -45,35 +50,27 @@ _ORDINARY: Final = "r"
 _NO_CURSORS: Final = "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE name <> '')"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How to load.
-
-    The columns to fill (None: those the source names, or all the table has), how to read files, whom to tell; whether
-    to empty the table first, and whether to write the rows frozen (None: where the load has emptied it).
-    """
-
-    columns: Sequence[str] | None = None
-    files: FileOptions = field(default_factory=FileOptions)
-    progress: Progress | None = None
-    truncate: bool = False
-    freeze: bool | None = None
-
-
 def load(session: Session, table: str, source: Any, options: LoadOptions) -> Operation[LoadReport]:
     """What a load of the source into the table did.
 
     Raises DataError with table, row and column for a value that does not fit, UndefinedTable, UndefinedColumn, the
-    server's own errors, and what the source itself raises; nothing has then been loaded.
+    server's own errors, and what the source itself raises; nothing has then been loaded, or, of a load that can be
+    resumed, what its ledger says.
     """
+    options.check()
     started = perf_counter()
     feed = open_columns(source, options.files)
     try:
         if feed is None:
             feed = yield from _open_rows(source)
-        yield from ensure_begin(session)
+        if options.resume is None:
+            yield from ensure_begin(session)
+        elif session.transaction_status != "I":
+            raise InterfaceError("a load that can be resumed commits each chunk; end the open transaction first")
         target = _chosen((yield from describe(session, table)), feed, options.columns)
         feed.prepare(target, session.parameters.get("TimeZone"))
+        if options.chunked or not feed.again:
+            return (yield from _load_chunked(session, target, feed, options, started))
         try:
             copied = yield from _copy(session, target, feed, options)
         except DatabaseError as exc:
@@ -84,9 +81,62 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
         if feed is not None:
             feed.close()
     path = path_of(feed.copy_options())  # a source that was read again may have gone another way than it began
-    seconds = perf_counter() - started
     return LoadReport(
-        table, target.names, copied.rows, copied.size_bytes, seconds, feed.kind, path, frozen=copied.frozen
+        table,
+        target.names,
+        copied.rows,
+        copied.size_bytes,
+        perf_counter() - started,
+        feed.kind,
+        path,
+        read=copied.read,
+        skipped=copied.read - copied.rows,
+        inserted=copied.rows,
+        frozen=copied.frozen,
+    )
+
+
+def _load_chunked(
+    session: Session, target: Target, feed: Feed, options: LoadOptions, started: float
+) -> Operation[LoadReport]:
+    """A load in chunks."""
+    conflict = yield from conflict_of(session, target, options.on_conflict, options.key)
+    meter = Meter(options.progress)
+    emptying = command(session, f"TRUNCATE {target.sql}") if options.mode == "truncate" else None
+    rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
+    plan = ChunkPlan(rejects, conflict, options.chunk_bytes, emptying)
+    part = None
+    kept: set[str | None] | None = None
+    if options.resume is not None:
+        ledger = Ledger(session, target.schema, options.resume)
+        yield from ledger.open(target.sql, options.manner(target.names), emptying)
+        part, kept = ledger.part(feed.name), (yield from ledger.names())
+        yield from part.find()
+    try:
+        if rejects is not None:
+            rejects.begin(None if kept is None else kept.__contains__)
+            rejects.count = part.rejected if part is not None else 0
+        totals = yield from load_chunks(session, target, feed, plan, meter, part)
+        if options.resume is not None:
+            yield from ledger.finish()
+    finally:
+        if rejects is not None:
+            rejects.close()
+    return LoadReport(
+        target.table,
+        target.names,
+        totals.loaded,
+        totals.size_bytes,
+        perf_counter() - started,
+        feed.kind,
+        " and ".join(totals.paths) or path_of(feed.copy_options()),
+        read=totals.read,
+        rejected=totals.rejected,
+        skipped=totals.skipped,
+        inserted=totals.loaded - totals.updated,
+        updated=totals.updated,
+        rejects=() if rejects is None else tuple(rejects.kept),
+        resumed=0 if part is None else part.loaded,
     )
 
 
@@ -131,6 +181,7 @@ def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
 @dataclass(frozen=True, slots=True)
 class _Copied:
     rows: int
+    read: int
     size_bytes: int
     frozen: bool
 
@@ -138,28 +189,31 @@ class _Copied:
 def _copy(session: Session, target: Target, feed: Feed, options: LoadOptions) -> Operation[_Copied]:
     """What the COPY did; begun again where the feed wants to read the source in another way."""
     frozen = bool(options.freeze)
-    if options.freeze is None and options.truncate and target.kind == _ORDINARY:
+    if options.freeze is None and options.mode == "truncate" and target.kind == _ORDINARY:
         frozen = (yield from fetch(session, _NO_CURSORS, classes=(bool,), count=1))[0][0]
-    bare = frozen and not options.truncate and session.transaction_status == "T"
+    bare = frozen and options.mode != "truncate" and session.transaction_status == "T"
     while True:
         meter = Meter(options.progress)
         sql = target.copy_sql(feed.copy_options() + (", FREEZE" if frozen else ""))
         try:
-            copying = _emptied(session, target, sql, feed.blocks(meter), options.truncate)
-            rows = yield from (copying if bare else _guarded(session, copying, options.truncate))
+            copying = _emptied(session, target, sql, feed.blocks(meter), (options.mode == "truncate"))
+            rows = yield from (copying if bare else _guarded(session, copying, (options.mode == "truncate")))
         except Reread as exc:
             if bare:
                 raise DataError(
                     f"COPY {target.table}: the source holds what only the server surely reads, so it must be read "
                     "again, but freeze=True in an open transaction leaves no savepoint to go back to: let the load "
-                    "empty the table (truncate=True), or do without freeze"
+                    "empty the table (mode='truncate'), or do without freeze"
                 ) from exc
             continue
         except DatabaseError as exc:
             if session.dead is None and not bare and isinstance(feed, Retrying) and feed.refused(exc):
                 continue
             raise
-        return _Copied(rows if rows >= 0 else meter.rows, meter.size_bytes, frozen)
+        loaded = rows if rows >= 0 else meter.rows
+        # The rows of a file that the server reads are not counted here, unless somebody is told of them.
+        read = loaded if path_of(feed.copy_options()) == SERVER_CSV else meter.rows
+        return _Copied(loaded, read, meter.size_bytes, frozen)
 
 
 def _emptied(session: Session, target: Target, sql: str, blocks: Blocks, truncate: bool) -> Operation[int]:

@@ -15,7 +15,9 @@ from ..protocol.operations import AnyQuery, Operation
 from ..protocol.operations.queries import Params
 from ..protocol.session import Session
 from .fetch import fetch_columns
-from .load import LoadOptions, load
+from .load import load
+from .options import CHUNK_BYTES, LoadOptions
+from .rejects import Rejects
 from .report import LoadReport, Progress
 from .sources import FileOptions
 
@@ -97,8 +99,15 @@ class LoadMethods:
         null: str = "",
         quote: str = '"',
         encoding: str = "utf-8",
-        truncate: bool = False,
+        mode: str = "append",
         freeze: bool | None = None,
+        on_conflict: str | None = None,
+        key: Sequence[str] | None = None,
+        on_error: str | None = None,
+        max_rejects: int | None = None,
+        rejects: Rejects = None,
+        resume: str | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> LoadReport:
@@ -106,7 +115,26 @@ class LoadMethods:
             raise InterfaceError(f"{type(source).__name__} is an async iterable; load it on an AsyncConnection")
         files = FileOptions(format, header, delimiter, null, quote, encoding)
         return self._run(
-            load(self._session, table, source, LoadOptions(columns, files, progress, truncate, freeze)), timeout
+            load(
+                self._session,
+                table,
+                source,
+                LoadOptions(
+                    columns,
+                    files,
+                    progress,
+                    mode,
+                    freeze,
+                    on_conflict,
+                    key,
+                    on_error,
+                    max_rejects,
+                    rejects,
+                    resume,
+                    chunk_bytes=chunk_bytes,
+                ),
+            ),
+            timeout,
         )
 
     def fetch_columns(
@@ -133,14 +161,40 @@ class AsyncLoadMethods:
         null: str = "",
         quote: str = '"',
         encoding: str = "utf-8",
-        truncate: bool = False,
+        mode: str = "append",
         freeze: bool | None = None,
+        on_conflict: str | None = None,
+        key: Sequence[str] | None = None,
+        on_error: str | None = None,
+        max_rejects: int | None = None,
+        rejects: Rejects = None,
+        resume: str | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> LoadReport:
         files = FileOptions(format, header, delimiter, null, quote, encoding)
         return await self._run(
-            load(self._session, table, source, LoadOptions(columns, files, progress, truncate, freeze)), timeout
+            load(
+                self._session,
+                table,
+                source,
+                LoadOptions(
+                    columns,
+                    files,
+                    progress,
+                    mode,
+                    freeze,
+                    on_conflict,
+                    key,
+                    on_error,
+                    max_rejects,
+                    rejects,
+                    resume,
+                    chunk_bytes=chunk_bytes,
+                ),
+            ),
+            timeout,
         )
 
     async def fetch_columns(

@@ -16,7 +16,8 @@ from ..arrow.schema import STORABLE, Family
 from ..arrow.source import float32_numeric
 from ..errors import DataError, InterfaceError
 from .arrays import OBJECT_ROWS, binary_blocks
-from .feed import BINARY, TEXT, copy_options
+from .chunks import column_chunks
+from .feed import BINARY, TEXT, Chunk, Place, copy_options
 from .missing import spec_without_missing, without_missing
 from .report import Meter
 from .rows import text_blocks
@@ -58,7 +59,7 @@ class _Native:
         return (self.layout, self.spec, length, start, self.validity, self.values, None, self.scale, (), None)
 
     def objects(self, start: int, stop: int) -> list[Any]:
-        raise AssertionError("a column of memory is never read as objects")
+        raise AssertionError("a column of memory is never written as text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +92,30 @@ class _Objects:
 class _Batch:
     """All columns as one batch."""
 
-    def __init__(self, columns: list[_Native | _Objects], rows: int) -> None:
+    def __init__(self, columns: list[_Native | _Objects], rows: int, path: str, source: Mapping[str, Any]) -> None:
         self.columns = columns
         self.rows = rows
+        self.path = path
+        self.texts: tuple[bool, ...] = ()
         self.native = all(isinstance(column, _Native) for column in columns)
+        self._source = source
 
     def sources(self, start: int, stop: int) -> list[SourceColumn]:
         """Rows start:stop."""
         return [column.source(start, stop) for column in self.columns]
+
+    def objects(self, start: int, stop: int) -> list[list[Any]]:
+        """Rows start:stop of each column, as Python objects."""
+        return [column.objects(start, stop) for column in self.columns]
+
+    def record(self, row: int) -> dict[str, Any]:
+        """A row by the names of the source's own columns."""
+        return {name: _plain(values[row]) for name, values in self._source.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A value of an array as Python has it; times of NumPy's stay as they are, which says more."""
+    return value.item() if hasattr(value, "dtype") and value.dtype.kind in "biuf" and not value.ndim else value
 
 
 def _is_array(value: Any) -> bool:
@@ -113,9 +130,19 @@ class NumpyFeed:
     def __init__(self, source: Mapping[str, Any]) -> None:
         self._columns = {str(name): _sequence(str(name), values) for name, values in source.items()}
         self._rows = len(next(iter(self._columns.values()), ()))
-        self._batch = _Batch([], 0)
+        self._batch = _Batch([], 0, BINARY, {})
         self._target: Target | None = None
         self._path = BINARY
+
+    @property
+    def name(self) -> str:
+        """What rejects call the source."""
+        return self.kind
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read once more."""
+        return True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,7 +170,7 @@ class NumpyFeed:
                     columns.append(_Objects(column.spec, values, _mask(values), len(values)))
             except DataError as exc:
                 raise DataError(f"COPY {target.table}, column {column.name}: {exc}") from exc
-        self._batch = _Batch(columns, self._rows)
+        self._batch = _Batch(columns, self._rows, self._path, self._columns)
         return self._path
 
     def copy_options(self) -> str:
@@ -159,8 +186,12 @@ class NumpyFeed:
 
     def _text_rows(self) -> Iterator[tuple[Any, ...]]:
         for start in range(0, self._rows, OBJECT_ROWS):
-            stop = min(start + OBJECT_ROWS, self._rows)
-            yield from zip(*[column.objects(start, stop) for column in self._batch.columns], strict=True)
+            yield from zip(*self._batch.objects(start, min(start + OBJECT_ROWS, self._rows)), strict=True)
+
+    def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Iterator[Chunk]:
+        """The rows from a place on, in chunks."""
+        assert self._target is not None, "prepare comes before chunks"
+        return column_chunks(self._target, iter([self._batch]), meter, size_bytes, place.rows)
 
     def close(self) -> None:
         """Nothing: the memory is the caller's."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ..arrow import ArrowBatch, ArrowReader
 from ..arrow.cdata import ArrowSchema, move
 from ..arrow.schema import read_schema
-from ..errors import DataError
+from ..errors import DataError, InterfaceError
 from .arrays import ArrowPlan
-from .feed import BINARY, copy_options
+from .chunks import column_chunks
+from .feed import BINARY, Chunk, Place, copy_options
+from .files import File
 from .report import Meter
 from .target import Target
 
@@ -36,11 +37,15 @@ class ParquetFeed:
 
     kind: ClassVar[str] = "parquet"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: File) -> None:
+        """Raises InterfaceError for what is read from its beginning alone: the schema is at the end of the file."""
         try:
             self._library: Any = import_module("pyarrow.parquet")
         except ImportError as exc:
             raise ImportError("reading Parquet needs pyarrow; pip install 'pgfast[arrow]'") from exc
+        path = file.path
+        if path is None or not file.plain:
+            raise InterfaceError(f"{file.name}: a Parquet file is read by its path, and not compressed as a whole")
         self._path = path
         self._errors: tuple[type[Exception], ...] = (import_module("pyarrow").ArrowException, OSError)
         try:
@@ -51,9 +56,20 @@ class ParquetFeed:
             raise DataError(f"{path}: not a readable Parquet file: {exc}") from exc
         self.fields = read_schema(move(self._file.schema_arrow.__arrow_c_schema__(), ArrowSchema)).children
         self._plan: ArrowPlan | None = None
+        self._target: Target | None = None
         self._table = ""
         self._batch_rows = _FIRST_ROWS
         self._wanted: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """What rejects call the source."""
+        return str(self._path)
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read once more."""
+        return True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +79,7 @@ class ParquetFeed:
     def prepare(self, target: Target, zone: str | None) -> str:
         """Decide how each column goes."""
         by_name = {field.name: field for field in self.fields}
-        self._wanted, self._table = list(target.names), target.table
+        self._wanted, self._table, self._target = list(target.names), target.table, target
         self._plan = ArrowPlan(target, [by_name[name] for name in self._wanted], zone)
         return self._plan.path
 
@@ -76,9 +92,21 @@ class ParquetFeed:
         assert self._plan is not None, "prepare comes before blocks"
         return self._plan.blocks(self._batches(), meter)
 
-    def _batches(self) -> Iterator[ArrowBatch]:
+    def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Iterator[Chunk]:
+        """The rows from a place on, in chunks; row groups before it are not read."""
+        assert self._plan is not None, "prepare comes before chunks"
+        assert self._target is not None
+        group, before = 0, 0
+        metadata = self._file.metadata
+        while group < metadata.num_row_groups and before + metadata.row_group(group).num_rows < place.rows:
+            before += metadata.row_group(group).num_rows
+            group += 1
+        batches = map(self._plan.columns, self._batches(group))
+        return column_chunks(self._target, batches, meter, size_bytes, place.rows - before, before)
+
+    def _batches(self, first: int = 0) -> Iterator[ArrowBatch]:
         try:
-            for group in range(self._file.metadata.num_row_groups):
+            for group in range(first, self._file.metadata.num_row_groups):
                 done, again = 0, True
                 while again:
                     again = False

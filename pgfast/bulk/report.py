@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .rejects import Reject
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did.
+    """What a load did: `read` = `rows` + `rejected` + `skipped`.
 
-    `rows` is the server's count, `size_bytes` what was sent to it, `source` the kind of source ("rows", "numpy",
+    `rows` is the server's count of what was loaded, of which `inserted` are new and `updated` were there; `rejected`
+    were bad, the first 100 of them in `rejects`; `skipped` are in the table already (on_conflict="ignore"), superseded
+    by a later row with the same key ("update"), or were dropped by a trigger; `resumed` were loaded before, under the
+    same name. `size_bytes` what was sent to it, `source` the kind of source ("rows", "numpy",
     "arrow", "csv", "parquet"), `path` the way the values went: "binary" (binary COPY of exactly the target's types),
     "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file has a column or holds a
     value that only the server surely reads) or "server csv" (the file as it is, read by the server, where its lines are
@@ -29,7 +36,14 @@ class LoadReport:
     seconds: float
     source: str
     path: str
+    read: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    inserted: int = 0
+    updated: int = 0
+    resumed: int = 0
     frozen: bool = False
+    rejects: tuple[Reject, ...] = ()
 
     @property
     def rows_per_s(self) -> float:

@@ -19,7 +19,8 @@ from uuid import UUID
 
 from ..codec import IMPLEMENTATION, Plan, encode_copy_rows, encode_copy_text
 from ..errors import DatabaseError
-from .feed import BINARY, BLOCK_SIZE, HAND_OVER_S, TEXT, BlockWriter, copy_options
+from .chunks import pulled_chunks, row_chunks
+from .feed import BINARY, BLOCK_SIZE, HAND_OVER_S, TEXT, BlockWriter, Chunks, Place, copy_options
 from .missing import row_without_missing, spec_without_missing
 from .report import Meter
 from .target import Target
@@ -200,6 +201,16 @@ class RowFeed:
         self._path = BINARY
 
     @property
+    def name(self) -> str:
+        """What rejects call the source."""
+        return self.kind
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read once more."""
+        return True
+
+    @property
     def names(self) -> tuple[str, ...] | None:
         """The keys of the first row where it is a mapping."""
         if self._first and isinstance(self._first[0], Mapping):
@@ -225,8 +236,23 @@ class RowFeed:
         ahead = IMPLEMENTATION == "python"
         return _blocks(writer, Ahead(rows, ready, self._target.names) if ahead else Paced(rows, ready), meter)
 
+    def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Chunks:
+        """The rows in chunks, those before the place left out."""
+        assert self._target is not None, "prepare comes before chunks"
+        if isinstance(self._rest, AsyncIterator):
+            rows = _all_of(self._first, self._rest)
+            return pulled_chunks(self._target, self._path, rows, meter, size_bytes, place.rows)
+        return row_chunks(self._target, self._path, chain(self._first, self._rest), meter, size_bytes, place.rows)
+
     def close(self) -> None:
         """Nothing: the iterator is the caller's."""
+
+
+async def _all_of(first: list[Any], rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    for row in first:
+        yield row
+    async for row in rest:
+        yield row
 
 
 def _blocks(writer: RowWriter, rows: Paced, meter: Meter) -> Iterator[memoryview]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ..arrow import is_arrow
 from ..errors import InterfaceError
 from .arrow import ArrowFeed
 from .feed import Feed
+from .files import File
 from .numpy import NumpyFeed
 
 _CSV: Final = (".csv", ".tsv", ".txt", ".tbl")
@@ -40,34 +40,31 @@ class FileOptions:
     encoding: str = "utf-8"
 
 
-def file_format(path: Path, wanted: str | None) -> str:
-    """ "csv" or "parquet". Raises FileNotFoundError or IsADirectoryError, and InterfaceError where nothing tells."""
-    with path.open("rb") as file:
-        magic = file.read(4)
+def file_format(file: File, wanted: str | None) -> str:
+    """ "csv" or "parquet". Raises InterfaceError where nothing tells."""
     if wanted in ("csv", "parquet"):
         return wanted
     if wanted is not None:
         raise InterfaceError(f"format {wanted!r} is not known; it is 'csv' or 'parquet'")
-    suffix = path.suffix.lower()
-    if magic == _PARQUET_MAGIC or suffix in _PARQUET:
+    if file.head(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC or file.suffix in _PARQUET:
         return "parquet"
-    if suffix in _CSV:
+    if file.suffix in _CSV:
         return "csv"
     raise InterfaceError(
-        f"{path}: neither the name nor the content tells what the file is; pass format='csv' or format='parquet'"
+        f"{file.name}: neither the name nor the content tells what the file is; pass format='csv' or format='parquet'"
     )
 
 
-def open_path(path: Path, options: FileOptions) -> Feed:
+def open_file(file: File, options: FileOptions) -> Feed:
     """The feed of a file."""
     # Imported here: readers of files bring their own libraries along.
-    if file_format(path, options.format) == "parquet":
+    if file_format(file, options.format) == "parquet":
         from .parquet import ParquetFeed
 
-        return ParquetFeed(path)
+        return ParquetFeed(file)
     from .csv import open_csv
 
-    return open_csv(path, options)
+    return open_csv(file, options)
 
 
 def _gives_rows(source: Any) -> bool:
@@ -80,12 +77,12 @@ def _is_query(source: Any) -> bool:
 
 
 def open_columns(source: Any, options: FileOptions) -> Feed | None:
-    """The feed of a path, an Arrow source or a dict of columns; None where the source gives rows.
+    """The feed of a file, an Arrow source or a dict of columns; None where the source gives rows.
 
     Raises InterfaceError for what is no source at all.
     """
-    if isinstance(source, (str, os.PathLike)):
-        return open_path(Path(os.fspath(source)), options)
+    if isinstance(source, (str, os.PathLike)) or callable(getattr(source, "read", None)):
+        return open_file(File(source), options)
     if is_arrow(source):
         return ArrowFeed(source)
     if isinstance(source, Mapping):
@@ -97,6 +94,6 @@ def open_columns(source: Any, options: FileOptions) -> Feed | None:
     if isinstance(source, (bytes, bytearray, memoryview)) or not _gives_rows(source):
         raise InterfaceError(
             f"cannot load from {type(source).__name__}: pass an iterable of rows, a dict of columns, "
-            "an object with __arrow_c_stream__ or __arrow_c_array__, or the path of a CSV or Parquet file"
+            "an object with __arrow_c_stream__ or __arrow_c_array__, or a CSV or Parquet file, as its path or opened"
         )
     return None

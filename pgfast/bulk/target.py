@@ -38,14 +38,15 @@ DUPLICATE_COLUMN: Final = "42701"
 
 _COLUMNS: Final = qualified("""
 SELECT a.attname::pg_catalog.text, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
-       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '', c.relkind
+       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '', c.relkind, n.nspname::pg_catalog.text
 FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.oid = pg_catalog.to_regclass($1)
 ORDER BY a.attnum""")
 
 #: Classes of its columns, of which a table without columns has the last alone.
-_DESCRIBED: Final = ((str, type(None)), (int, type(None)), (int, type(None)), (str, type(None)), bool, str)
+_DESCRIBED: Final = ((str, type(None)), (int, type(None)), (int, type(None)), (str, type(None)), bool, str, str)
 
 _TABLES: Final = """
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, pg_catalog.pg_table_is_visible(c.oid)
@@ -107,13 +108,20 @@ class TargetColumn:
 class Target:
     """The table of a load and the columns it fills, in order.
 
-    `table` is the name as the caller wrote it, `kind` pg_class.relkind: "r" is an ordinary table.
+    `table` is the name as the caller wrote it, `sql` with its schema, `relation` without; `kind` is pg_class.relkind:
+    "r" is an ordinary table.
     """
 
     table: str
     sql: str
+    relation: str
     columns: tuple[TargetColumn, ...]
     kind: str = "r"
+
+    @property
+    def schema(self) -> str:
+        """The schema, quoted."""
+        return self.sql.removesuffix(f".{identifier(self.relation)}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -202,9 +210,21 @@ class Target:
         outer = context[: found.start()].strip() if rest else ""
         exc.args = (f"{where}: {said}" + (f"\nCONTEXT:  {outer}" if outer else ""),)
 
+    def row_of(self, exc: DatabaseError) -> int | None:
+        """The row of the COPY, from 1, which the server names in the context of an error; None where it names none."""
+        found = self._place().search(exc.diag.context) if exc.diag.context else None
+        return None if found is None else int(found["number"])
+
+    def column_of(self, exc: DatabaseError) -> str | None:
+        """The column that an error is about, None where it does not say."""
+        if exc.fault is not None:
+            return self.columns[exc.fault.column].name if 0 <= exc.fault.column < len(self.columns) else None
+        found = self._place().search(exc.diag.context) if exc.diag.context else None
+        return exc.diag.column_name or (found["column"] if found is not None else None)
+
     def _place(self) -> re.Pattern[str]:
         """`COPY t, line 2, column s: "value"` in any language that keeps the order."""
-        table = re.escape(parse_table(self.table)[-1])
+        table = re.escape(self.relation)
         names = "|".join([re.escape(name) for name in sorted(self.names, key=len, reverse=True)])
         return re.compile(
             rf"^COPY {table}, \w+ (?P<number>\d+)(?:, \w+ (?P<column>{names}))?"
@@ -250,9 +270,10 @@ def describe(session: Session, table: str) -> Operation[Target]:
             rules.info(oid) or Named(kind, oid, 0, kind).by_form(None),
             lenient.rules.encode_spec(oid),
         )
-        for name, oid, typmod, kind, generated, _ in found
+        for name, oid, typmod, kind, generated, _relkind, _schema in found
     ]
-    return Target(table, sql, tuple(columns), rows[0][5])
+    where = f"{identifier(rows[0][6])}.{identifier(parts[-1])}"
+    return Target(table, where, parts[-1], tuple(columns), rows[0][5])
 
 
 def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Operation[Error]:

@@ -35,7 +35,9 @@ def run_load(
             with show.loading(path.name, _rows_of(path)) as progress:
                 # Emptying what was made a moment ago lets the rows be written frozen.
                 new = create and number == 0
-                report = conn.load(table, path, columns, progress=progress, truncate=new, **asdict(options))
+                report = conn.load(
+                    table, path, columns, progress=progress, mode="truncate" if new else "append", **asdict(options)
+                )
             reports.append((path, report))
     for path, report in reports:
         print(_json_line(path, report) if as_json else _line(path, report), flush=True)

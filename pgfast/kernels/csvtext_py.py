@@ -372,7 +372,7 @@ class CsvReader:
         self, out: bytearray, block: memoryview, start: int, stop: int, final: bool, limit_bytes: int
     ) -> tuple[int, int]:
         """(the position reached, rows written), as of `encode_copy_csv`."""
-        rows, window = 0, _WINDOW
+        rows, window, before = 0, _WINDOW, (self._header, self._eol)
         while start < stop and len(out) < limit_bytes:
             end = min(start + window, stop)
             text = bytes(block[start:end])
@@ -390,7 +390,11 @@ class CsvReader:
                         rows += 1
                     if len(out) >= limit_bytes:
                         break
+            except DataError:
+                self._header, self._eol = before
+                raise
             except Doubt as exc:
+                self._header, self._eol = before
                 value = exc.data.decode("utf-8", "replace") if exc.code == faults.FAULT_CSV_FIELD else exc.data or None
                 raise fault(exc.code, rows, exc.column, value) from None
             if start == begun:

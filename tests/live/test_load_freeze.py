@@ -37,7 +37,7 @@ def table(auto: Any, gone: None) -> Any:
 
 
 def test_a_load_that_empties_the_table_writes_frozen_rows(table: Any) -> None:
-    report = table.load("t", ROWS, truncate=True)
+    report = table.load("t", ROWS, mode="truncate")
     assert (report.rows, report.frozen) == (20000, True)
     assert table.execute("select count(*), min(a) from t").fetchone() == (20000, 0)
     assert table.info.transaction_status is TransactionStatus.IDLE
@@ -45,7 +45,7 @@ def test_a_load_that_empties_the_table_writes_frozen_rows(table: Any) -> None:
 
 
 def test_freezing_can_be_forbidden(table: Any) -> None:
-    assert not table.load("t", ROWS, truncate=True, freeze=False).frozen
+    assert not table.load("t", ROWS, mode="truncate", freeze=False).frozen
     assert table.execute("select min(a) from t").fetchone() == (0,)
     assert not is_frozen(table)
 
@@ -58,7 +58,7 @@ def test_an_ordinary_load_adds_and_does_not_freeze(table: Any) -> None:
 def test_a_load_that_fails_leaves_what_was_there(table: Any) -> None:
     for rows, error in (([(1, "bad")], errors.CheckViolation), ([("x", "y")], pgfast.DataError)):
         with pytest.raises(error):
-            table.load("t", rows, truncate=True)
+            table.load("t", rows, mode="truncate")
         assert table.execute("select a from t").fetchall() == [(-1,)]
         assert table.info.transaction_status is TransactionStatus.IDLE
 
@@ -67,9 +67,9 @@ def test_inside_a_transaction_the_emptying_is_undone_by_a_load_that_fails(table:
     with table.transaction():
         table.execute("insert into t values (-2, 'mine')")
         with pytest.raises(errors.CheckViolation):
-            table.load("t", [(1, "bad")], truncate=True)
+            table.load("t", [(1, "bad")], mode="truncate")
         assert table.execute("select count(*) from t").fetchone() == (2,)
-        assert table.load("t", ROWS, truncate=True).frozen
+        assert table.load("t", ROWS, mode="truncate").frozen
     assert is_frozen(table)
 
 
@@ -77,7 +77,7 @@ def test_where_the_server_refuses_to_freeze_the_load_does_without(table: Any) ->
     with table.transaction():
         table.execute("declare open_one cursor for select generate_series(1, 10)")
         table.execute("fetch from open_one")
-        assert not table.load("t", ROWS, truncate=True).frozen
+        assert not table.load("t", ROWS, mode="truncate").frozen
     assert table.execute("select count(*), min(a) from t").fetchone() == (20000, 0)
 
 
@@ -85,7 +85,7 @@ def test_a_partitioned_table_is_emptied_but_not_frozen(auto: Any) -> None:
     auto.execute("create temp table p (a int) partition by range (a)")
     auto.execute("create temp table p1 partition of p for values from (0) to (100)")
     auto.execute("insert into p values (1)")
-    assert not auto.load("p", [(2,), (3,)], truncate=True).frozen
+    assert not auto.load("p", [(2,), (3,)], mode="truncate").frozen
     assert auto.execute("select a from p order by a").fetchall() == [(2,), (3,)]
 
 
@@ -110,9 +110,9 @@ def test_a_csv_file_that_is_read_again_can_be_frozen_too(table: Any, tmp_path: P
     path = tmp_path / "doubtful.csv"
     table.execute("alter table t add column d date")
     path.write_text("a,b,d\n" + "1,x,2024-01-01\n" * 1000 + "2,y,infinity\n")
-    report = table.load("t", path, truncate=True)
+    report = table.load("t", path, mode="truncate")
     assert (report.rows, report.frozen) == (1001, True)
-    with pytest.raises(pgfast.DataError, match="truncate=True"), table.transaction():
+    with pytest.raises(pgfast.DataError, match="mode="), table.transaction():
         table.execute("truncate t")
         table.load("t", path, ["a", "d"], freeze=True)  # not all columns: the client reads, with either codec
     assert table.execute("select count(*) from t").fetchone() == (1001,)

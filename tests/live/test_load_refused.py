@@ -106,7 +106,7 @@ def test_the_place_is_read_in_other_languages_and_left_where_it_is_not_understoo
     columns = tuple([TargetColumn(name, 25, -1, "text", False, None, str, BY_OID[25]) for name in ("b", "b b")])
     exc = DataError(f"kaputt\nCONTEXT:  {context}")
     exc.diag = Diagnostic(context=context)
-    Target("T", '"t"', columns).located(exc)
+    Target("T", '"t"', "t", columns).located(exc)
     assert str(exc) == said
 
 

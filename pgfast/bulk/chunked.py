@@ -1,0 +1,206 @@
+"""A load in chunks: where bad rows are set aside, where keys may be there already, and where it can be gone on with.
+
+Law of this file: a chunk is settled as a whole before the next one is read. Without a ledger all chunks are one
+transaction, or a part of the caller's behind a savepoint; with one each is a transaction of its own, and its line in
+the ledger is written by the same transaction. Every row that was read is loaded, rejected or skipped, and the sum is
+checked for each chunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..errors import DatabaseError, DataError, InternalError
+from ..protocol.operations import (
+    Operation,
+    Pull,
+    begin,
+    command,
+    commit,
+    release,
+    rollback,
+    rollback_to,
+    savepoint,
+)
+from ..protocol.session import Session
+from .feed import ALL_ROWS, Chunk, Feed, Place
+from .ledger import LedgerPart
+from .rejecting import ChunkLoader, Settled
+from .rejects import Bin
+from .report import Meter
+from .staging import Conflict, Merged, Stage
+from .target import Target
+
+_SAVEPOINT: Final = "pgfast_load"
+#: Refusals by the server in one chunk after which the rest goes by the staging table.
+_PATIENCE: Final = 3
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a load in chunks came to."""
+
+    read: int = 0
+    loaded: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    updated: int = 0
+    size_bytes: int = 0
+    paths: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ChunkPlan:
+    """How chunks go: with rejects or without (None), by which rule for keys, of which size, and what comes before."""
+
+    rejects: Bin | None
+    conflict: Conflict | None
+    chunk_bytes: int
+    first: Operation[str] | None
+
+
+def load_chunks(
+    session: Session, target: Target, feed: Feed, plan: ChunkPlan, meter: Meter, part: LedgerPart | None = None
+) -> Operation[Totals]:
+    """What became of all chunks, or of those that the ledger has not. Raises as `load` does."""
+    loader = _Load(session, target, feed, plan, meter)
+    if part is not None:
+        return (yield from loader.by_ledger(part))
+    if session.transaction_status == "T":
+        yield from savepoint(session, _SAVEPOINT)
+        undo, keep = rollback_to(session, _SAVEPOINT), release(session, _SAVEPOINT)
+    else:
+        yield from begin(session)
+        undo, keep = rollback(session), commit(session)
+    try:
+        if plan.first is not None:
+            yield from plan.first
+        yield from loader.all_chunks()
+    except Exception:
+        if session.dead is None:
+            yield from undo
+        raise
+    yield from keep
+    return loader.totals
+
+
+class _Load:
+    """One load under way."""
+
+    def __init__(self, session: Session, target: Target, feed: Feed, plan: ChunkPlan, meter: Meter) -> None:
+        self._session = session
+        self._target = target
+        self._feed = feed
+        self._source = feed.name
+        self._plan = plan
+        self._meter = meter
+        self._direct = ChunkLoader(session, target, feed.name, meter)
+        self._stage: Stage | None = None
+        self._stormy = False  # the chunk before had many bad rows
+        self.totals = Totals()
+
+    def all_chunks(self) -> Operation[None]:
+        """Load every chunk in the open transaction."""
+        yield from self._prepare()
+        chunks = self._feed.chunks(self._meter, self._plan.chunk_bytes, Place())
+        while (chunk := (yield Pull(chunks))) is not None:
+            yield from self._settled(chunk, None)
+
+    def by_ledger(self, part: LedgerPart) -> Operation[Totals]:
+        """Load every chunk that the ledger has not, each in a transaction of its own."""
+        session, totals = self._session, self.totals
+        chunks = self._feed.chunks(self._meter, self._plan.chunk_bytes, part.place)
+        while (chunk := (yield Pull(chunks))) is not None:
+            before = totals.read, totals.loaded, totals.rejected, totals.skipped
+            try:
+                yield from part.begin(chunk)
+                self._stage = None  # it went with the transaction before
+                yield from self._prepare()
+                yield from self._settled(chunk, part.name(chunk.stop))
+                after = totals.read, totals.loaded, totals.rejected, totals.skipped
+                rows, *counts = [now - then for now, then in zip(after, before, strict=True)]
+                yield from part.note(chunk, counts)
+            except Exception:
+                if session.dead is None:
+                    yield from rollback(session)
+                raise
+            yield from commit(session)
+            part.went_on(chunk, rows)
+        return totals
+
+    def _prepare(self) -> Operation[None]:
+        """What a transaction begins with: constraints are checked by the statement that breaks them."""
+        if self._plan.rejects is not None:
+            yield from command(self._session, "SET CONSTRAINTS ALL IMMEDIATE")
+
+    def _staged(self) -> Operation[Stage]:
+        """The staging table, empty."""
+        if self._stage is None:
+            numbered = self._plan.rejects is not None
+            self._stage = Stage(self._session, self._target, self._plan.conflict, numbered)
+            yield from self._stage.create()
+        else:
+            yield from self._stage.empty()
+        return self._stage
+
+    def _settled(self, chunk: Chunk, name: str | None) -> Operation[None]:
+        """Load a chunk, and count."""
+        rejecting = self._plan.rejects is not None
+        size_before = self._meter.size_bytes
+        if self._plan.conflict is None and not self._stormy:
+            made = yield from self._direct.load(chunk, patience=_PATIENCE if rejecting else 1)
+        else:
+            made = Settled(left=self._direct.whole(chunk))
+        if made.errors and not rejecting:
+            raise self._first_error(chunk, made.errors)
+        updated = 0
+        if made.left:
+            updated = yield from self._by_stage(chunk, made)
+        rows, totals = chunk.rows, self.totals
+        if rows != made.loaded + made.skipped + len(made.errors):
+            raise InternalError(
+                f"COPY {self._target.table}: of {rows} rows {made.loaded} were loaded, {made.skipped} skipped and "
+                f"{len(made.errors)} refused; please report this"
+            )
+        self._stormy = len(made.errors) > _PATIENCE and rejecting
+        totals.read += rows
+        totals.loaded += made.loaded
+        totals.skipped += made.skipped
+        totals.rejected += len(made.errors)
+        totals.updated += updated
+        totals.size_bytes += self._meter.size_bytes - size_before
+        if chunk.path not in totals.paths:
+            totals.paths.append(chunk.path)
+        if self._plan.rejects is not None:
+            self._plan.rejects.add(self._direct.rejects(chunk, made.errors, name))
+
+    def _by_stage(self, chunk: Chunk, made: Settled) -> Operation[int]:
+        """What is left of the chunk goes by the staging table; how many rows of the table were updated."""
+        rejecting = self._plan.rejects is not None
+        stage = yield from self._staged()
+        loader = ChunkLoader(self._session, stage.target, self._source, self._meter)
+        staged = yield from loader.load(chunk, made.left, ALL_ROWS if rejecting else 1)
+        if staged.errors and not rejecting:
+            raise self._first_error(chunk, staged.errors)
+        merged: Merged = yield from stage.settle() if rejecting else stage.merge()
+        made.errors.update(staged.errors)
+        if merged.errors:
+            order = staged.order(chunk.rows)
+            made.errors.update({order[place]: exc for place, exc in merged.errors.items()})
+        taken = merged.inserted + merged.updated
+        made.loaded += taken
+        made.skipped += staged.loaded - taken - len(merged.errors or ())
+        return merged.updated
+
+    def _first_error(self, chunk: Chunk, errors: dict[int, DatabaseError]) -> DatabaseError:
+        """The error that ends a load without rejects: of the first bad row, with the place that the source knows."""
+        row = min(errors)
+        exc, origin = errors[row], chunk.origin(row)
+        if exc.fault is not None:
+            return exc
+        where = f"line {origin.line} of {self._source}" if origin.line is not None else f"row {origin.row}"
+        self._target.located(exc, "row")
+        if isinstance(exc, DataError) or exc.args:
+            exc.args = (f"{exc.args[0]} ({where})", *exc.args[1:])
+        return exc

@@ -1,0 +1,298 @@
+"""Chunks: rows that can be written again, whole or any span of them, and shown as they came.
+
+Law of this file: a chunk is kept until its fate is settled, so it is small; a row that the codec refuses is told and
+left out, and the rows about it go on in the same COPY. What is counted here are rows of the chunk, from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, Final, Protocol, TypeAlias
+
+from ..codec import Plan, encode_copy_columns, encode_copy_rows, encode_copy_text
+from ..errors import DatabaseError
+from .arrays import ColumnBatch
+from .feed import BINARY, BLOCK_SIZE, BlockWriter, Chunk, Origin
+from .missing import row_without_missing, spec_without_missing
+from .report import Meter
+from .target import Target
+from .textform import TextRows
+
+#: Told of a row that cannot be written: its number in the chunk, and the error.
+Refuse: TypeAlias = Callable[[int, DatabaseError], None]
+
+#: Rows of Python objects that are written by one call.
+_SPAN: Final = 2048
+#: Rows of the first chunk at most, and bytes of one, which are not known yet.
+_FIRST_ROWS: Final = 4096
+_ROW_BYTES: Final = 64
+_DIGEST_BYTES: Final = 16
+
+
+def digest(data: bytes | memoryview) -> bytes:
+    """What stands for some bytes in a mark."""
+    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
+
+
+def blocks(chunk: Chunk, spans: Sequence[tuple[int, int]], meter: Meter, refuse: Refuse) -> Iterator[memoryview]:
+    """Rows of the chunk as the blocks of one COPY. `refuse` is told of those that the codec cannot write."""
+    out = BlockWriter(chunk.path == BINARY)
+    for start, stop in spans:
+        at = start
+        while at < stop:
+            try:
+                reached = chunk.write(out, at, stop)
+                if reached == at:
+                    break
+                meter.rows += reached - at
+                at = reached
+            except DatabaseError as exc:
+                if exc.fault is None:
+                    raise
+                bad = at + exc.fault.at
+                meter.rows += bad - at
+                refuse(bad, exc)
+                at = bad + 1
+            if out.full:
+                yield meter.block(out.take())
+    yield meter.block(out.finish())
+
+
+class RowsChunk:
+    """Rows in memory: tuples, lists and mappings, which nobody changes any more."""
+
+    __slots__ = ("_first", "_last", "_plan", "_rows", "_target", "_text", "path", "size_bytes", "stop")
+
+    def __init__(self, target: Target, path: str, rows: list[Any], first: int, last: Any) -> None:
+        """`first` is how many rows of the source came before these, `last` the last one of them."""
+        self.path = path
+        self.stop = first + len(rows)
+        self.size_bytes = 0
+        self._first = first
+        self._rows = rows
+        self._last = last
+        self._target = target
+        specs = [spec_without_missing(spec) for spec in target.specs()] if path == BINARY else []
+        self._plan = Plan(specs, target.names) if path == BINARY else None
+        self._text = TextRows(target)
+
+    @property
+    def rows(self) -> int:
+        """How many they are."""
+        return len(self._rows)
+
+    @property
+    def mark(self) -> bytes:
+        """What the last row looks like."""
+        return _row_digest(self._rows[-1])
+
+    @property
+    def before(self) -> bytes:
+        """What the row before looks like."""
+        return _row_digest(self._last)
+
+    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+        """As Chunk says."""
+        span = self._rows[start : min(stop, start + _SPAN)]
+        if self._plan is not None:
+            return start + encode_copy_rows(out.buffer, self._plan, iter(span), BLOCK_SIZE)[0]
+        return _write_text(out, self._text, [row_without_missing(row) for row in span], start)
+
+    def origin(self, row: int) -> Origin:
+        """The values."""
+        return Origin(self._first + row + 1, None, shown(self._rows[row]))
+
+    def verdict(self, row: int, exc: DatabaseError) -> DatabaseError:
+        """The error, with its place."""
+        return placed(self._target, exc, self._first + row)
+
+
+class ObjectBatch(ColumnBatch, Protocol):
+    """Columns that can give their values as Python objects too.
+
+    `path` is the way they go; `objects` are rows start:stop of each column for the text form, `record` what a row is in
+    the source.
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def texts(self) -> Sequence[bool]: ...
+    def objects(self, start: int, stop: int) -> list[list[Any]]: ...
+    def record(self, row: int) -> Any: ...
+
+
+class ColumnsChunk:
+    """Rows of a batch of columns."""
+
+    __slots__ = ("_batch", "_first", "_last", "_offset", "_target", "_text", "path", "rows", "size_bytes", "stop")
+
+    def __init__(self, target: Target, batch: ObjectBatch, offset: int, rows: int, first: int, last: Any) -> None:
+        """So many rows of the batch, from row `offset` on; `first` rows of the source came before, `last` is what the
+        batch before ended with."""
+        self.path = batch.path
+        self.rows = rows
+        self.stop = first + rows
+        self.size_bytes = 0
+        self._batch = batch
+        self._last = last
+        self._offset = offset
+        self._target = target
+        self._first = first
+        self._text = TextRows(target, batch.texts)
+
+    @property
+    def mark(self) -> bytes:
+        """What the last row looks like."""
+        return _row_digest(self._batch.record(self._offset + self.rows - 1))
+
+    @property
+    def before(self) -> bytes:
+        """What the row before looks like."""
+        return _row_digest(self._batch.record(self._offset - 1) if self._offset else self._last)
+
+    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+        """As Chunk says."""
+        stop = min(stop, self.rows if self._batch.native else start + _SPAN, self.rows)
+        begin, end = self._offset + start, self._offset + stop
+        try:
+            made: Any = self._batch.sources(begin, end) if self.path == BINARY else self._batch.objects(begin, end)
+        except DatabaseError as exc:
+            # Nothing of the span is written yet: the rows before the faulty one come first.
+            if exc.fault is None or not exc.fault.at:
+                raise
+            return self.write(out, start, start + exc.fault.at)
+        if self.path == BINARY:
+            return start + encode_copy_columns(out.buffer, made, 0, stop - start, BLOCK_SIZE)
+        return _write_text(out, self._text, list(zip(*made, strict=True)), start)
+
+    def origin(self, row: int) -> Origin:
+        """The values by the names of their columns."""
+        return Origin(self._first + row + 1, None, shown(self._batch.record(self._offset + row)))
+
+    def verdict(self, row: int, exc: DatabaseError) -> DatabaseError:
+        """The error, with its place."""
+        return placed(self._target, exc, self._first + row)
+
+
+def column_chunks(
+    target: Target, batches: Iterator[ObjectBatch], meter: Meter, size_bytes: int, skip: int, before: int = 0
+) -> Iterator[ColumnsChunk]:
+    """The rows of batches in chunks of about `size_bytes`, as their rows turn out to take; `skip` rows are left out.
+
+    `before` is how many rows of the source come before the first batch.
+    """
+    pace, last = Pace(meter, size_bytes), None
+    for batch in batches:
+        at = min(skip, batch.rows)
+        skip -= at
+        while at < batch.rows:
+            rows = min(pace.rows, batch.rows - at)
+            yield ColumnsChunk(target, batch, at, rows, before + at, last)
+            pace.took(rows)
+            at += rows
+        if batch.rows:
+            last = batch.record(batch.rows - 1)
+        before += batch.rows
+
+
+class Pace:
+    """How many rows make a chunk of so many bytes, by what those before them took."""
+
+    __slots__ = ("_before", "_meter", "_size", "rows")
+
+    def __init__(self, meter: Meter, size_bytes: int) -> None:
+        self._meter = meter
+        self._before = meter.size_bytes
+        self._size = size_bytes
+        self.rows = max(1, min(_FIRST_ROWS, size_bytes // _ROW_BYTES))
+
+    def took(self, rows: int) -> None:
+        """A chunk of so many rows has been written."""
+        taken, self._before = self._meter.size_bytes - self._before, self._meter.size_bytes
+        self.rows = max(1, min(4 * self.rows, rows * self._size // max(taken, 1)))
+
+
+def row_chunks(
+    target: Target, path: str, rows: Iterator[Any], meter: Meter, size_bytes: int, skip: int
+) -> Iterator[RowsChunk]:
+    """The rows of an iterator in chunks; `skip` of them are read and left out."""
+    pace, at, last = Pace(meter, size_bytes), 0, None
+    for row in islice(rows, skip):
+        at, last = at + 1, kept(row)
+    while gathered := [kept(row) for row in islice(rows, pace.rows)]:
+        yield RowsChunk(target, path, gathered, at, last)
+        at, last = at + len(gathered), gathered[-1]
+        pace.took(len(gathered))
+
+
+async def pulled_chunks(
+    target: Target, path: str, rows: AsyncIterator[Any], meter: Meter, size_bytes: int, skip: int
+) -> AsyncIterator[RowsChunk]:
+    """As `row_chunks`, of an asynchronous iterator."""
+    pace, at, last = Pace(meter, size_bytes), 0, None
+    gathered: list[Any] = []
+    async for row in rows:
+        if at < skip:
+            at, last = at + 1, kept(row)
+            continue
+        gathered.append(kept(row))
+        if len(gathered) >= pace.rows:
+            yield RowsChunk(target, path, gathered, at, last)
+            at, last = at + len(gathered), gathered[-1]
+            pace.took(len(gathered))
+            gathered = []
+    if gathered:
+        yield RowsChunk(target, path, gathered, at, last)
+
+
+def _row_digest(row: Any) -> bytes:
+    return digest(repr(row).encode("utf-8", "backslashreplace"))
+
+
+def kept(row: Any) -> Any:
+    """The row as it is now, whatever its maker does with it later."""
+    if isinstance(row, list):
+        return tuple(row)
+    return dict(row) if isinstance(row, Mapping) else row
+
+
+def placed(target: Target, exc: DatabaseError, row: int) -> DatabaseError:
+    """The codec's error for a row of the source, counted from 0, with table, row and column."""
+    assert exc.fault is not None
+    made = target.placed(exc, row - exc.fault.at)
+    made.__cause__ = exc.__cause__
+    return made
+
+
+def _write_text(out: BlockWriter, text: TextRows, rows: Sequence[Any], start: int) -> int:
+    """The row reached: as many of the rows as come before one that has no text form; where that is the first, its
+    fault."""
+    for done, row in enumerate(rows):
+        text.restart()
+        try:
+            encode_copy_text(out.buffer, (text.row(row),))
+        except DatabaseError:
+            if done == 0:
+                raise
+            return start + done
+        if out.full:
+            return start + done + 1
+    return start + len(rows)
+
+
+def shown(value: Any) -> Any:
+    """The value as JSON can say it: what it cannot is said by str(), and bytes in hexadecimal digits, as bytea is."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "\\x" + bytes(value).hex()
+    if isinstance(value, Mapping):
+        return {str(key): shown(each) for key, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [shown(each) for each in value]
+    return str(value)

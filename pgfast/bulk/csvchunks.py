@@ -1,0 +1,328 @@
+"""Chunks of a CSV file: the bytes of some whole records.
+
+Law of this file: a record ends where a line ends outside of quotes; that is all that is looked for as long as nothing
+is wrong. Where the records lie is only looked up once one of them is, and then each goes one of three ways: written by
+the codec, left to the server's own input functions, or refused.
+
+Sources: docs, COPY, "CSV Format"; RFC 4180.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from ..codec import CsvState, encode_copy_csv
+from ..errors import DatabaseError, DataError, fault
+from ..errors.base import FaultInfo
+from ..errors.faults import FAULT_CSV_RECORD
+from .chunks import digest
+from .csvfile import RECORD_LIMIT, Utf8File
+from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place
+
+#: Bytes at the end of a chunk that must be found again by whoever goes on behind it.
+MARK_BYTES: Final = 4096
+#: Bytes at the beginning of a text by which is told how its lines end.
+_LOOKED_AT: Final = 1 << 16
+_LF, _CR, _CRLF = b"\n", b"\r", b"\r\n"
+
+
+class States(Protocol):
+    """The state of the codec for a way the rows go: the feed's own, or a new one."""
+
+    def __call__(self, path: str, fresh: bool = False) -> CsvState: ...
+
+
+#: The error for a fault of a record, None where the server shall read it.
+Judge = Callable[[FaultInfo, Origin], "DatabaseError | None"]
+
+
+class CsvChunk:
+    """Whole records, blank lines among them."""
+
+    __slots__ = (
+        *(
+            "_at",
+            "_counted",
+            "_end",
+            "_ends",
+            "_judge",
+            "_origins",
+            "_position",
+            "_quote",
+            "_state",
+            "_states",
+            "_tail",
+            "_way",
+            "_width",
+        ),
+        *("data", "first", "line", "path", "stop"),
+    )
+
+    def __init__(
+        self,
+        data: bytes,
+        place: Place,
+        line: int,
+        tail: bytes,
+        path: str,
+        form: tuple[int, bytes, bytes],
+        states: States,
+        judge: Judge,
+    ) -> None:
+        """`place`, `line` and `tail`: where it begins, how many lines come before it, and the last bytes of these.
+
+        `form`: fields of a record, the quote, and the end of a line.
+        """
+        self.data = data
+        self.path = path
+        self.stop = place.position + len(data)
+        self.first = place.rows
+        self.line = line
+        self._tail = tail
+        self._states = states
+        self._judge = judge
+        self._width, self._quote, self._end = form
+        self._ends: list[tuple[int, int]] | None = None
+        self._state: CsvState | None = None
+        self._way = path
+        self._at = 0  # the row and the position that the state has reached
+        self._position = 0
+        self._origins: dict[int, Origin] = {}
+        self._counted = 0, 0  # bytes whose ends of lines have been counted, and how many there are
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of the chunk."""
+        return len(self.data)
+
+    @property
+    def mark(self) -> bytes:
+        """What the last bytes are."""
+        return digest(self.tail)
+
+    @property
+    def before(self) -> bytes:
+        """What the last bytes before it are."""
+        return digest(self._tail)
+
+    @property
+    def tail(self) -> bytes:
+        """The last bytes of the source up to the end of the chunk."""
+        return (self._tail + self.data[-MARK_BYTES:])[-MARK_BYTES:]
+
+    @property
+    def place(self) -> Place:
+        """Where it ends."""
+        return Place(self.stop, self.first + self.rows)
+
+    @property
+    def lines(self) -> int:
+        """How many lines end in it."""
+        return self.data.count(_LF if self._end != _CR else _CR)
+
+    @property
+    def rows(self) -> int:
+        """How many records it holds."""
+        if self._ends is None and self._position == len(self.data):
+            return self._at  # all were written without a doubt
+        return len(self._records)
+
+    @property
+    def _records(self) -> list[tuple[int, int]]:
+        """Where each record begins and ends, without its end of line."""
+        if self._ends is None:
+            self._ends = list(self._found())
+        return self._ends
+
+    def _found(self) -> Iterator[tuple[int, int]]:
+        data, quote = self.data, self._quote
+        end_of_line = _CR if self._end == _CR else _LF
+        start, size = 0, len(data)
+        while start < size:
+            seen, quotes = start, 0
+            while True:
+                end = data.find(end_of_line, seen)
+                stop = size if end < 0 else end
+                quotes += data.count(quote, seen, stop)
+                if end < 0 or quotes % 2 == 0:
+                    break
+                seen = end + 1
+            bare = stop - 1 if stop > start and data[stop - 1 : stop] == _CR and end_of_line == _LF else stop
+            if bare > start or self._width == 1:
+                yield start, bare
+            start = stop + 1
+
+    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+        """As Chunk says."""
+        if self._ends is not None and start >= len(self._ends):
+            return start
+        if self._state is None or self.path != self._way:
+            self._state, self._way = self._states(self.path), self.path
+        if start != self._at:
+            self._position = self._records[start][0] if start else 0
+        whole = stop >= ALL_ROWS or stop >= len(self._records)
+        limit = len(self.data) if whole else self._records[stop][0]
+        try:
+            self._position, count = encode_copy_csv(
+                out.buffer, self._state, self.data, self._position, limit, True, BLOCK_SIZE
+            )
+        except DatabaseError as exc:
+            if exc.fault is not None and exc.fault.code == FAULT_CSV_RECORD:
+                return self._write_apart(out, start, exc)
+            raise
+        self._at = start + count
+        return self._at
+
+    def _write_apart(self, out: BlockWriter, start: int, exc: DatabaseError) -> int:
+        """The record whose line ends otherwise than those before it: it is as good as they where it is one by itself.
+
+        Raises its fault where it is none.
+        """
+        assert exc.fault is not None
+        bad = start + exc.fault.at
+        begin, end = self._records[bad]
+        try:
+            encode_copy_csv(
+                out.buffer, self._states(self.path, True), self.data[begin:end], 0, end - begin, True, 2**62
+            )
+        except DatabaseError as alone:
+            if alone.fault is None:
+                raise
+            info = alone.fault
+            raise fault(info.code, exc.fault.at, info.column, info.value) from None
+        return bad + 1
+
+    def record(self, row: int) -> bytes:
+        """The bytes of a record."""
+        start, end = self._records[row]
+        return self.data[start:end]
+
+    def origin(self, row: int) -> Origin:
+        """The record, and the line on which it begins."""
+        made = self._origins.get(row)
+        if made is None:
+            made = self._origins[row] = self._origin(row)
+        return made
+
+    def _origin(self, row: int) -> Origin:
+        start, end = self._records[row]
+        counted, lines = self._counted if self._counted[0] <= start else (0, 0)
+        lines += self.data.count(_CR if self._end == _CR else _LF, counted, start)
+        self._counted = start, lines
+        return Origin(self.first + row + 1, self.line + lines + 1, self.data[start:end])
+
+    def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
+        """As Chunk says."""
+        assert exc.fault is not None
+        return self._judge(exc.fault, self.origin(row))
+
+
+def record_edge(data: bytes | bytearray, quote: bytes, end_of_line: bytes) -> int:
+    """Where the last whole record of the data ends, 0 where none does; they begin with a record.
+
+    A line ends with a line feed, or with a carriage return in a file that knows no line feeds.
+    """
+    mark = _CR if end_of_line == _CR else _LF
+    limit, odd = len(data), data.count(quote) % 2
+    while True:
+        at = data.rfind(mark, 0, limit)
+        if at < 0:
+            return 0
+        odd ^= data.count(quote, at + 1, limit) % 2
+        if not odd:
+            return at + 1
+        # Inside of quotes: whatever lies between here and the quote before is too.
+        limit, odd = data.rfind(quote, 0, at), 0
+
+
+def end_of_lines(head: bytes, quote: bytes) -> bytes:
+    """How the lines of a file end, by its first line: b"\\n", b"\\r\\n" or b"\\r"."""
+    at, quotes = 0, 0
+    while at < len(head):
+        ends = [found for found in (head.find(_LF, at), head.find(_CR, at)) if found >= 0]
+        if not ends:
+            break
+        end = min(ends)
+        quotes += head.count(quote, at, end)
+        if quotes % 2 == 0:
+            return _CRLF if head[end : end + 2] == _CRLF else head[end : end + 1]
+        at = end + 1
+    return _LF
+
+
+class Records:
+    """The bytes of a text, cut at the edges of records."""
+
+    __slots__ = ("_quote", "_rest", "_size", "_text", "end_of_line", "position")
+
+    def __init__(self, text: Utf8File, quote: bytes, size_bytes: int) -> None:
+        """`size_bytes`: how long a cut should be. `position` is where the next one begins."""
+        self._text = text
+        self._quote = quote
+        self._size = size_bytes
+        self._rest = self._read(min(size_bytes, _LOOKED_AT))
+        self.end_of_line = end_of_lines(self._rest, quote)
+        self.position = 0
+
+    def skip_record(self) -> tuple[int, bytes]:
+        """How many lines the first record takes, which is left out, and its last bytes."""
+        mark, end, seen, quotes = _CR if self.end_of_line == _CR else _LF, -1, 0, 0
+        while True:
+            end = self._rest.find(mark, seen)
+            if end >= 0:
+                quotes += self._rest.count(self._quote, seen, end)
+                if quotes % 2 == 0:
+                    break
+                seen = end + 1
+            elif more := self._read(self._size):
+                self._rest += more
+            else:
+                end = len(self._rest) - 1
+                break
+        self.position += end + 1
+        lines, tail = self._rest.count(mark, 0, end + 1), self._rest[max(0, end + 1 - MARK_BYTES) : end + 1]
+        self._rest = self._rest[end + 1 :]
+        return lines, tail
+
+    def skip_to(self, position: int) -> tuple[int, bytes]:
+        """How many lines end before a position where a record begins, and the last bytes before it.
+
+        Raises DataError where the text ends before.
+        """
+        mark, lines, tail = _CR if self.end_of_line == _CR else _LF, 0, b""
+        while self.position < position:
+            wanted = min(self._size, position - self.position)
+            data = self._rest[:wanted] or self._read(wanted)
+            if not data:
+                raise DataError(f"the text ends at byte {self.position}, before byte {position} where the load goes on")
+            self._rest = self._rest[len(data) :]
+            self.position += len(data)
+            lines += data.count(mark)
+            tail = (tail + data[-MARK_BYTES:])[-MARK_BYTES:]
+        return lines, tail
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Whole records, about `size_bytes` of them together; the last bytes are a record, whatever they are."""
+        wanted = self._size
+        while True:
+            data = self._rest + self._read(wanted - len(self._rest))
+            ended = len(data) < wanted
+            edge = len(data) if ended else record_edge(data, self._quote, self.end_of_line)
+            if edge == 0 and not ended and len(data) <= RECORD_LIMIT:
+                self._rest, wanted = data, 2 * wanted
+                continue
+            edge = edge or len(data)
+            self._rest, wanted = data[edge:], max(self._size, len(data) - edge)
+            self.position += edge
+            if edge:
+                yield data[:edge]
+            if ended:
+                return
+
+    def _read(self, size_bytes: int) -> bytes:
+        parts: list[bytes] = []
+        while size_bytes > 0 and (more := self._text.read(size_bytes)):
+            parts.append(more)
+            size_bytes -= len(more)
+        return b"".join(parts)

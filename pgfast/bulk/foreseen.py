@@ -1,0 +1,139 @@
+"""What a table's constraints say of staged rows, for all of them at once.
+
+Law of this file: a statement that fails for one row costs more than a hundred rows that go, so where many are bad those
+that break a constraint are looked for by set. Rows without a NOT NULL value and rows that a CHECK refuses are refused
+by the very condition that the server has; a key or a reference is looked up once the good rows are in. Whatever is not
+plain (triggers and rules that may change a row, row security, conditions on columns that are not loaded) is left to the
+server, row by row, as is whatever could not be foreseen.
+
+Sources: docs, pg_constraint, pg_index; server: execMain.c (ExecConstraints: NOT NULL in the order of the columns, then
+CHECK in the order of their names), execIndexing.c, ri_triggers.c for the words of the errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..protocol.operations import Operation, fetch, identifier
+from ..protocol.session import Session
+from ..types.discovery import qualified
+from .target import Target
+
+#: Whether what is stored is what is sent: no trigger before the row, no rule, no row security.
+_PLAIN: Final = qualified("""
+SELECT NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+        AND (t.tgtype & 2) <> 0 AND (t.tgtype & 4) <> 0)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)
+FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)""")
+
+_NOT_NULL: Final = qualified("""
+SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
+ORDER BY a.attnum""")
+
+#: CHECK and FOREIGN KEY constraints: their kind, name, columns, condition; the table and columns that are referenced.
+_CONSTRAINTS: Final = qualified("""
+SELECT c.contype::pg_catalog.text, c.conname::pg_catalog.text,
+    ARRAY(SELECT a.attname::pg_catalog.text
+          FROM pg_catalog.unnest(c.conkey) WITH ORDINALITY AS k(number, place)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place),
+    pg_catalog.pg_get_expr(c.conbin, c.conrelid),
+    (SELECT pg_catalog.format('%I.%I', n.nspname, r.relname) FROM pg_catalog.pg_class r
+     JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = c.confrelid),
+    ARRAY(SELECT a.attname::pg_catalog.text
+          FROM pg_catalog.unnest(c.confkey) WITH ORDINALITY AS k(number, place)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.place)
+FROM pg_catalog.pg_constraint c
+WHERE c.conrelid = pg_catalog.to_regclass($1) AND c.contype IN ('c', 'f') AND c.convalidated
+ORDER BY c.conname""")
+
+_UNIQUE: Final = qualified("""
+SELECT x.relname::pg_catalog.text,
+    ARRAY(SELECT a.attname::pg_catalog.text
+          FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+          WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisunique AND i.indisvalid
+    AND i.indpred IS NULL AND i.indexprs IS NULL
+ORDER BY i.indexrelid""")
+
+_TEXT: Final = (str, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why rows are bad: the condition on a staged row `s`, and what the server would say."""
+
+    condition: str
+    sqlstate: str
+    message: str
+    column: str = ""
+    constraint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What can be told of staged rows without inserting them.
+
+    `refused` are reasons that are certain at once. `twice` are the columns of unique keys, of which the first row
+    alone is good; `known` are reasons that are certain once all others are in the table.
+    """
+
+    refused: tuple[Reason, ...] = ()
+    twice: tuple[tuple[str, ...], ...] = ()
+    known: tuple[Reason, ...] = ()
+
+
+def foresee(session: Session, target: Target, unique: bool) -> Operation[Foreseen]:
+    """What the target's constraints say; nothing where rows may be changed on their way into it.
+
+    `unique` says whether a key that is there already is an error.
+    """
+    where = (target.sql,)
+    ((plain,),) = yield from fetch(session, _PLAIN, where, (bool,))
+    if not plain:
+        return Foreseen()
+    loaded, table = set(target.names), _words(target.relation)
+    refused = []
+    for (name,) in (yield from fetch(session, _NOT_NULL, where, (str,))):
+        if name in loaded:
+            said = f"null value in column {_words(name)} of relation {table} violates not-null constraint"
+            refused.append(Reason(f"s.{identifier(name)} IS NULL", "23502", said, column=name))
+    orphaned = []
+    found: list[tuple[Any, ...]] = yield from fetch(session, _CONSTRAINTS, where, (str, str, list, _TEXT, _TEXT, list))
+    for kind, name, columns, condition, other, others in found:
+        if not columns or not loaded.issuperset(columns):
+            continue
+        if kind == "c":
+            said = f"new row for relation {table} violates check constraint {_words(name)}"
+            refused.append(Reason(f"NOT ({condition})", "23514", said, constraint=name))
+        elif other != target.sql:  # one that refers to its own table may refer to a row that is yet to come
+            said = f"insert or update on table {table} violates foreign key constraint {_words(name)}"
+            missing = f"{_given(columns)} AND NOT EXISTS (SELECT FROM {other} AS o WHERE {_same(others, columns)})"
+            orphaned.append(Reason(missing, "23503", said, constraint=name))
+    twice, known = [], []
+    if unique:
+        for name, columns in (yield from fetch(session, _UNIQUE, where, (str, list))):
+            if columns and loaded.issuperset(columns):
+                twice.append(tuple(columns))
+                said = f"duplicate key value violates unique constraint {_words(name)}"
+                there = f"{_given(columns)} AND EXISTS (SELECT FROM {target.sql} AS o WHERE {_same(columns, columns)})"
+                known.append(Reason(there, "23505", said, constraint=name))
+    return Foreseen((*refused, *orphaned), tuple(twice), tuple(known))
+
+
+def _words(name: str) -> str:
+    """A name as the server's messages have it."""
+    return f'"{name}"'
+
+
+def _given(columns: list[str]) -> str:
+    return " AND ".join([f"s.{identifier(name)} IS NOT NULL" for name in columns])
+
+
+def _same(others: list[str], columns: list[str]) -> str:
+    pairs = zip(others, columns, strict=True)
+    return " AND ".join([f"o.{identifier(other)} = s.{identifier(name)}" for other, name in pairs])

@@ -1,0 +1,202 @@
+"""The ledger of loads that can be gone on with: what of a source is in the table.
+
+Law of this file: a chunk's line is written by the transaction that loads the chunk, so that whatever was killed, and
+when, the ledger says of every row whether it is there. Each such transaction first takes a lock and looks where the
+part stands: of two that load the same part at once one is told. A source is known by its name and by what lies before
+the position where the load goes on; where that is no longer the same, the load is refused.
+
+Two tables in the schema of the target: pgfast_loads, a line for each load, and pgfast_chunks, a line for each chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+from ..errors import DatabaseError, DataError, InterfaceError, OperationalError
+from ..protocol.operations import Operation, begin, command, commit, fetch, rollback
+from ..protocol.session import Session
+from .feed import Chunk, Place
+
+#: Of two sessions that make a table at once one is told that it is there (docs: Error Codes).
+_MADE_ALREADY: Final = ("42P07", "23505", "42710")
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS {schema}.pgfast_loads (
+    load text PRIMARY KEY, target text NOT NULL, manner text NOT NULL,
+    begun timestamptz NOT NULL DEFAULT pg_catalog.now(), ended timestamptz);
+CREATE TABLE IF NOT EXISTS {schema}.pgfast_chunks (
+    load text REFERENCES {schema}.pgfast_loads ON DELETE CASCADE, source text, start bigint, stop bigint,
+    loaded bigint NOT NULL, rejected bigint NOT NULL, skipped bigint NOT NULL, mark bytea NOT NULL,
+    made timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), PRIMARY KEY (load, source, start, stop))"""
+_THERE: Final = "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
+_LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock($1)"
+#: How long a part that another session holds is waited for: that of a client which was killed ends by itself.
+_WAIT_S: Final = 15
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+
+
+class Ledger:
+    """The lines of one load."""
+
+    def __init__(self, session: Session, schema: str, load: str) -> None:
+        """`schema` is quoted."""
+        self._session = session
+        self._loads = f"{schema}.pgfast_loads"
+        self._chunks = f"{schema}.pgfast_chunks"
+        self._schema = schema
+        self._load = load
+
+    def open(self, target: str, manner: str, first: Operation[str] | None) -> Operation[None]:
+        """See that the load has its line; a new one begins with `first`, in the transaction that writes the line.
+
+        Raises InterfaceError for a load of this name into another table or in another manner.
+        """
+        session = self._session
+        yield from self._made()
+        yield from begin(session)
+        try:
+            yield from take_lock(session, f"{self._loads} {self._load}")
+            rows = yield from fetch(
+                session, f"SELECT target, manner FROM {self._loads} WHERE load = $1", (self._load,), (str, str)
+            )
+            if not rows:
+                if first is not None:
+                    yield from first
+                values = (self._load, target, manner)
+                inserted = f"INSERT INTO {self._loads} (load, target, manner) VALUES ($1, $2, $3) RETURNING load"
+                yield from fetch(session, inserted, values, (str,))
+            elif rows[0] != (target, manner):
+                raise InterfaceError(
+                    f"load {self._load!r} was begun into {rows[0][0]} with {rows[0][1]}; it cannot go on into {target} "
+                    f"with {manner}"
+                )
+        except Exception:
+            if session.dead is None:
+                yield from rollback(session)
+            raise
+        yield from commit(session)
+
+    def _made(self) -> Operation[None]:
+        """See that the tables are there."""
+        ((there,),) = yield from fetch(self._session, _THERE, (self._chunks,), (bool,))
+        if there:
+            return
+        try:
+            yield from command(self._session, _TABLES.format(schema=self._schema))
+        except DatabaseError as exc:
+            if exc.sqlstate not in _MADE_ALREADY:
+                raise
+
+    def names(self) -> Operation[set[str | None]]:
+        """What rejects of the chunks that are loaded call them."""
+        rows = yield from fetch(
+            self._session,
+            f"SELECT source, start, stop FROM {self._chunks} WHERE load = $1 AND rejected > 0",
+            (self._load,),
+            (str, int, int),
+        )
+        return {_name(*row) for row in rows}
+
+    def finish(self) -> Operation[None]:
+        """Note that the load has come to its end."""
+        ended = f"UPDATE {self._loads} SET ended = pg_catalog.now() WHERE load = $1 RETURNING load"
+        yield from fetch(self._session, ended, (self._load,), (str,))
+
+    def part(self, source: str, start: int = 0) -> LedgerPart:
+        """The lines of a part of the load: a source from a position on."""
+        return LedgerPart(self._session, self._chunks, self._load, source, start)
+
+
+class LedgerPart:
+    """The lines of a part of a load."""
+
+    def __init__(self, session: Session, chunks: str, load: str, source: str, start: int) -> None:
+        self._session = session
+        self._chunks = chunks
+        self._load = load
+        self._source = source
+        self._start = start
+        self._mark: bytes | None = None
+        #: Where the part stands, and what has become of the rows before.
+        self.place = Place(start, 0)
+        self.loaded = self.rejected = self.skipped = 0
+
+    def name(self, stop: int) -> str:
+        """What rejects of a chunk call it."""
+        return _name(self._source, self._start, stop)
+
+    def find(self) -> Operation[None]:
+        """Look where the part stands."""
+        rows = yield from fetch(
+            self._session,
+            f"SELECT stop, loaded, rejected, skipped, mark FROM {self._chunks} "
+            "WHERE load = $1 AND source = $2 AND start = $3 ORDER BY stop",
+            (self._load, self._source, self._start),
+            (int, int, int, int, bytes),
+        )
+        self.loaded, self.rejected, self.skipped = (sum(row[index] for row in rows) for index in (1, 2, 3))
+        if rows:
+            self.place = Place(rows[-1][0], self.loaded + self.rejected + self.skipped)
+            self._mark = rows[-1][4]
+
+    def begin(self, chunk: Chunk) -> Operation[None]:
+        """Begin the transaction of a chunk, the only one of this part.
+
+        Raises OperationalError where another session is at the part, DataError where the source is another one.
+        """
+        session = self._session
+        yield from begin(session)
+        if self._mark is not None and chunk.before != self._mark:
+            raise DataError(
+                f"{self._source} has changed before position {self.place.position}, up to which load {self._load!r} "
+                "has loaded it already; load it under another name"
+            )
+        yield from take_lock(session, f"{self._chunks} {self._load} {self._source} {self._start}")
+        ((stop,),) = yield from fetch(
+            session,
+            f"SELECT coalesce(max(stop), $4) FROM {self._chunks} WHERE load = $1 AND source = $2 AND start = $3",
+            (self._load, self._source, self._start, self._start),
+            (int,),
+        )
+        if stop != self.place.position:
+            raise _under_way(f"load {self._load!r} of {self._source}")
+
+    def note(self, chunk: Chunk, counts: Sequence[int]) -> Operation[None]:
+        """Write the chunk's line: how many rows were loaded, rejected and skipped."""
+        yield from fetch(
+            self._session,
+            f"INSERT INTO {self._chunks} (load, source, start, stop, loaded, rejected, skipped, mark) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING load",
+            (self._load, self._source, self._start, chunk.stop, *counts, chunk.mark),
+            (str,),
+        )
+
+    def went_on(self, chunk: Chunk, rows: int) -> None:
+        """The chunk, of so many rows, is committed."""
+        self.place = Place(chunk.stop, self.place.rows + rows)
+        self._mark = chunk.mark
+
+
+def _name(source: str, start: int, stop: int) -> str:
+    return f"{source}:{start}-{stop}"
+
+
+def _under_way(what: str) -> OperationalError:
+    return OperationalError(f"{what} is under way in another session; wait for its end, or end it")
+
+
+def take_lock(session: Session, name: str) -> Operation[None]:
+    """Hold the advisory lock of a name until the transaction ends.
+
+    Raises OperationalError where another session keeps it for long.
+    """
+    key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+    yield from command(session, f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
+    try:
+        yield from fetch(session, _LOCK, (key,), (object,))
+    except DatabaseError as exc:
+        if exc.sqlstate == _LOCK_NOT_AVAILABLE:
+            raise _under_way(f"what holds {name!r}") from exc
+        raise
+    yield from command(session, "SET LOCAL lock_timeout TO DEFAULT")

@@ -1,0 +1,94 @@
+"""What a load is told: checked together, before anything is done.
+
+Law of this file: what contradicts itself is refused here, with the words of the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..errors import InterfaceError
+from .rejects import Rejects
+from .report import Progress
+from .sources import FileOptions
+
+_MODES: Final = ("append", "truncate", "replace")
+_ON_ERROR: Final = ("stop", "reject")
+_ON_CONFLICT: Final = ("error", "ignore", "update")
+#: Bytes of a chunk, as they are sent.
+CHUNK_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How to load.
+
+    `columns` are those to fill (None: those the source names, or all the table has), `files` says how files are read.
+    `mode` is "append", "truncate" or "replace"; `freeze` whether rows are written frozen (None: where the load has
+    emptied the table). `on_conflict` is None, "error", "ignore" or "update", by the columns `key`. `on_error` is "stop"
+    or "reject", `max_rejects` how many rows may be refused (None: any number), `rejects` where these go. `resume` names
+    a load that can be gone on with. `chunk_bytes` is about how much is sent, and settled, together.
+    """
+
+    columns: Sequence[str] | None = None
+    files: FileOptions = field(default_factory=FileOptions)
+    progress: Progress | None = None
+    mode: str = "append"
+    freeze: bool | None = None
+    on_conflict: str | None = None
+    key: Sequence[str] | None = None
+    on_error: str | None = None
+    max_rejects: int | None = None
+    rejects: Rejects = None
+    resume: str | None = None
+    defer_indexes: bool = False
+    dry_run: bool = False
+    chunk_bytes: int = CHUNK_BYTES
+
+    @property
+    def rejecting(self) -> bool:
+        """Whether bad rows are set aside."""
+        return self.on_error == "reject" or self.rejects is not None or bool(self.max_rejects)
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the load must go in chunks."""
+        return self.rejecting or self.resume is not None or self.on_conflict in ("ignore", "update")
+
+    def check(self) -> None:
+        """Raise InterfaceError for what cannot be meant."""
+        if self.mode not in _MODES:
+            raise InterfaceError(f"mode must be one of {', '.join(map(repr, _MODES))}, not {self.mode!r}")
+        if self.on_error not in (None, *_ON_ERROR):
+            raise InterfaceError(f"on_error must be 'stop' or 'reject', not {self.on_error!r}")
+        if self.on_error == "stop" and (self.rejects is not None or self.max_rejects):
+            raise InterfaceError("on_error='stop' allows no rejects; leave out rejects= and max_rejects=")
+        if self.max_rejects is not None and (isinstance(self.max_rejects, bool) or self.max_rejects < 0):
+            raise InterfaceError(f"max_rejects must be a number of rows, not {self.max_rejects!r}")
+        if self.on_conflict not in (None, *_ON_CONFLICT):
+            raise InterfaceError(
+                f"on_conflict must be one of {', '.join(map(repr, _ON_CONFLICT))}, not {self.on_conflict!r}"
+            )
+        if self.key is not None and self.on_conflict in (None, "error"):
+            raise InterfaceError(
+                "key= is what on_conflict='ignore' or 'update' goes by; without these it means nothing"
+            )
+        if isinstance(self.key, str):
+            raise InterfaceError("key must be a sequence of names, not a str")
+        if self.resume is not None and not 0 < len(self.resume) <= 200:
+            raise InterfaceError("resume must be the name of the load, of at most 200 characters")
+        if self.chunk_bytes < 1024:
+            raise InterfaceError(f"chunk_bytes must be 1024 or more, not {self.chunk_bytes!r}")
+        if self.freeze and self.chunked:
+            raise InterfaceError("freeze=True goes with one COPY alone, and not with rejects, on_conflict, or resume")
+        if self.dry_run and self.resume is not None:
+            raise InterfaceError("a dry run loads nothing, so there is nothing to resume; leave out resume=")
+
+    def manner(self, columns: Sequence[str]) -> str:
+        """What must be the same when the load goes on, with the columns that are filled."""
+        said = [f"mode={self.mode}", f"columns={','.join(columns)}"]
+        if self.on_conflict in ("ignore", "update"):
+            said.append(f"on_conflict={self.on_conflict} key={','.join(self.key or ())}")
+        return " ".join(said)

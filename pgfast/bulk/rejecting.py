@@ -1,0 +1,253 @@
+"""Chunks on their way into a table, row by row where they must be: what is bad is set aside, what is good is loaded.
+
+Law of this file: a chunk is sent whole, behind a savepoint. Rows that the codec refuses are left out on the way. Where
+the server refuses one, it mostly says which: the rows before it are sent again, and those behind it; where it does not
+say, the chunk is halved until the bad row is alone. Errors that are about no row end the load.
+
+The sum is always right: every row of a chunk is loaded, rejected, or skipped (by a trigger of the table, which then
+makes the server's count less than what was sent).
+
+Sources: docs, COPY; server: copyfrom.c (CopyFromErrorCallback, ON_ERROR), errcodes.txt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..errors import DatabaseError
+from ..errors.base import Diagnostic
+from ..protocol.operations import Operation, copy_in, fetch, release, rollback_to, savepoint
+from ..protocol.session import Session
+from .chunks import blocks
+from .feed import ALL_ROWS, TEXT, Chunk, copy_options
+from .rejects import Reject, sqlstate_of
+from .report import Meter
+from .staging import ABOUT_ROWS
+from .target import Target
+
+_SAVEPOINT: Final = "pgfast_chunk"
+#: Classes that never are: the connection, the transaction, the server's resources and administrators.
+_ABOUT_ELSE: Final = frozenset(("08", "0Z", "25", "28", "2D", "3B", "3D", "40", "53", "55", "57", "58", "72", "F0"))
+_INVALID_TEXT: Final = "22P02"
+#: Why a text is no value of a type; None where it is one, as a text that a notice has cut short may be.
+_STATES: Final = """
+SELECT i.sql_error_code, i.message
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]))
+    WITH ORDINALITY AS v(value, type, number)
+CROSS JOIN LATERAL pg_catalog.pg_input_error_info(v.value, v.type) AS i
+ORDER BY v.number"""
+_NUMBER: Final = re.compile(r"\d+")
+#: `... column "c": "value"`, the quotation marks being those of the server's language.
+_QUOTED: Final = re.compile(r"[\"»«„“]\s?(.*?)\s?[\"»«“”]\s?: [\"»«„“]\s?(.*?)\s?[\"»«“”]\Z", re.DOTALL)
+
+Span = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of a chunk."""
+
+    rows: int = 0
+    loaded: int = 0
+    skipped: int = 0
+    size_bytes: int = 0
+    #: Of those that were refused the errors, by row.
+    errors: dict[int, DatabaseError] = field(default_factory=dict)
+    #: What was not sent, because too much of the chunk had been refused one by one.
+    left: list[Part] = field(default_factory=list)
+    #: The rows that were sent, in this order, but for those with errors.
+    sent: list[tuple[list[Span], frozenset[int]]] = field(default_factory=list)
+
+    def order(self, rows: int) -> list[int]:
+        """The rows that were loaded, of a chunk of so many, in the order in which they were."""
+        errors = self.errors
+        return [
+            row for spans, unsure in self.sent for row in _rows(spans, rows) if row not in errors and row not in unsure
+        ]
+
+
+@dataclass(slots=True)
+class Part:
+    """Rows that are sent together, by one way; with the server leaving out those it cannot read, where it can."""
+
+    path: str
+    spans: list[Span]
+    server_skips: bool = False
+
+
+class ChunkLoader:
+    """Loads chunks into a table, one at a time."""
+
+    def __init__(self, session: Session, target: Target, source: str, meter: Meter) -> None:
+        """`target` is the table, `source` what rejects call the source."""
+        self.session = session
+        self.target = target
+        self.source = source
+        self.meter = meter
+        #: COPY leaves rows out that it cannot read since 17, and says which.
+        self._can_skip = session.server_version >= 170000
+
+    def load(self, chunk: Chunk, work: list[Part] | None = None, patience: int = ALL_ROWS) -> Operation[Settled]:
+        """What became of the chunk, or of these parts of it.
+
+        After so many refusals by the server (`patience`) the rest is left. Raises what is about no row. The transaction
+        is then as it was before the chunk, or failed.
+        """
+        made = Settled()
+        left = self.whole(chunk) if work is None else work
+        while left:
+            more = yield from self._attempt(chunk, left.pop(), made)
+            left += more
+            patience -= len(more) > 0
+            if patience <= 0 and left:
+                made.left = left
+                break
+        return made
+
+    def whole(self, chunk: Chunk) -> list[Part]:
+        """All of a chunk as what is left of it."""
+        return [Part(chunk.path, [(0, ALL_ROWS)])]
+
+    def rejects(self, chunk: Chunk, errors: dict[int, DatabaseError], name: str | None) -> list[Reject]:
+        """What is told of the rows of a chunk that were refused."""
+        return [self._reject(chunk, row, errors[row], name) for row in sorted(errors)]
+
+    def _attempt(self, chunk: Chunk, part: Part, made: Settled) -> Operation[list[Part]]:
+        """Send some rows; what is left to be sent of them, the last part first."""
+        session, meter, errors = self.session, self.meter, made.errors
+        chunk.path = part.path
+        unsure: list[int] = []
+        meter_before = meter.rows, meter.size_bytes
+        notices = _Skipped(session) if part.server_skips else None
+
+        def refuse(row: int, exc: DatabaseError) -> None:
+            verdict = chunk.verdict(row, exc)
+            if verdict is None:
+                unsure.append(row)
+            else:
+                errors[row] = verdict
+
+        options = copy_options(part.path) + (", ON_ERROR ignore, LOG_VERBOSITY verbose" if part.server_skips else "")
+        yield from savepoint(session, _SAVEPOINT)
+        try:
+            sent = blocks(chunk, part.spans, meter, refuse)
+            loaded = yield from copy_in(session, self.target.copy_sql(options), sent)
+        except DatabaseError as exc:
+            if session.dead is not None or not self._is_about_a_row(exc):
+                raise
+            yield from rollback_to(session, _SAVEPOINT)
+            meter.rows, meter.size_bytes = meter_before
+            left = [row for row in _rows(part.spans, chunk.rows) if row not in errors]
+            return self._divided(part, left, exc, errors)
+        finally:
+            if notices is not None:
+                notices.close()
+        rows_sent = meter.rows - meter_before[0]
+        loaded = rows_sent if loaded < 0 else loaded
+        if notices is not None and notices.numbers:
+            sent_rows = [row for row in _rows(part.spans, chunk.rows) if row not in errors]
+            yield from self._explained(chunk, [sent_rows[number - 1] for number in notices.numbers], notices, errors)
+            rows_sent -= len(notices.numbers)
+        yield from release(session, _SAVEPOINT)
+        made.loaded += loaded
+        made.skipped += rows_sent - loaded
+        made.size_bytes += meter.size_bytes - meter_before[1]
+        made.sent.append((part.spans, frozenset(unsure)))
+        return [Part(TEXT, _spans(unsure), self._can_skip)] if unsure else []
+
+    def _divided(self, part: Part, rows: list[int], exc: DatabaseError, errors: dict[int, DatabaseError]) -> list[Part]:
+        """What to send instead of these rows, which the server has refused together."""
+        number = self.target.row_of(exc)
+        if number is not None and 0 < number <= len(rows):
+            errors[rows[number - 1]] = exc
+            halves = [rows[number:], rows[: number - 1]]
+            if part.path == TEXT and self._can_skip and (exc.sqlstate or "")[:2] == "22":
+                return [Part(part.path, _spans([row for half in reversed(halves) for row in half]), True)]
+        elif len(rows) == 1:
+            errors[rows[0]] = exc
+            halves = []
+        else:
+            halves = [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
+        return [Part(part.path, _spans(half), part.server_skips) for half in halves if half]
+
+    def _is_about_a_row(self, exc: DatabaseError) -> bool:
+        kind = (exc.sqlstate or "")[:2]
+        if exc.fault is not None or not kind or kind in _ABOUT_ELSE:
+            return False
+        return kind in ABOUT_ROWS or self.target.row_of(exc) is not None
+
+    def _reject(self, chunk: Chunk, row: int, exc: DatabaseError, name: str | None) -> Reject:
+        origin = chunk.origin(row)
+        return Reject(
+            self.source,
+            origin.row,
+            origin.line,
+            origin.record,
+            self.target.column_of(exc),
+            sqlstate_of(exc),
+            str(exc).split("\n", 1)[0],
+            name,
+        )
+
+    def _explained(
+        self, chunk: Chunk, rows: list[int], notices: _Skipped, errors: dict[int, DatabaseError]
+    ) -> Operation[None]:
+        """Note why the server has left out these rows."""
+        types = {column.name: column.type_name for column in self.target.columns}
+        values = [value for _column, value in notices.values]
+        wanted = [types.get(column or "", "text") for column, _value in notices.values]
+        states = yield from fetch(self.session, _STATES, (values, wanted), ((str, type(None)), (str, type(None))))
+        for row, (column, _value), diag, (state, said) in zip(rows, notices.values, notices.told, states, strict=True):
+            exc = DatabaseError(said or diag.message_primary or "")
+            exc.sqlstate = state or _INVALID_TEXT
+            exc.diag = Diagnostic(column_name=column, message_primary=said, sqlstate=state)
+            errors[row] = exc
+
+
+class _Skipped:
+    """The server's notices of rows that COPY leaves out: their numbers, and the column and the value of each.
+
+    They are told from others by the file of the server they come from, since their words depend on its language.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._before: Callable[[Diagnostic], None] = session.on_notice
+        self.numbers: list[int] = []
+        self.values: list[tuple[str | None, str]] = []
+        self.told: list[Diagnostic] = []
+        session.on_notice = self._take
+
+    def _take(self, diag: Diagnostic) -> None:
+        text = diag.message_primary or ""
+        found = _NUMBER.search(text)
+        if diag.source_file == "copyfromparse.c" and found is not None:
+            quoted = _QUOTED.search(text, found.end())
+            self.numbers.append(int(found[0]))
+            self.values.append((quoted[1], quoted[2]) if quoted is not None else (None, ""))
+            self.told.append(diag)
+        elif diag.source_file != "copyfrom.c":
+            self._before(diag)
+
+    def close(self) -> None:
+        """Hand notices to whom they went before."""
+        self._session.on_notice = self._before
+
+
+def _rows(spans: Sequence[Span], count: int) -> Iterator[int]:
+    for start, stop in spans:
+        yield from range(start, min(stop, count))
+
+
+def _spans(rows: Sequence[int]) -> list[Span]:
+    """Rows in rising order as spans."""
+    made: list[Span] = []
+    for row in rows:
+        if made and made[-1][1] == row:
+            made[-1] = (made[-1][0], row + 1)
+        else:
+            made.append((row, row + 1))
+    return made

@@ -1,0 +1,185 @@
+"""Rows that were refused: what is told of each, and where it is written down.
+
+Law of this file: one JSON object a line, with the row as it came, so that whoever has mended the row can load it again.
+A rejects file is whole: its last line is a record, and what a load did not keep (a chunk whose transaction was lost) is
+taken out of it before the load goes on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, TypeAlias
+
+from ..errors import DatabaseError, DataError, InterfaceError, faults
+
+#: Where rejects go: a file by its path, an open one, or a function that is called with each.
+Rejects: TypeAlias = "str | os.PathLike[str] | IO[str] | Callable[[Reject], None] | None"
+
+#: Rejects that a report itself holds.
+_KEPT: Final = 100
+_DATA_EXCEPTION: Final = "22000"
+#: Faults of the codec -> the SQLSTATE of the error by which the server would have refused the row.
+_SQLSTATES: Final = {
+    faults.FAULT_VALUE_TYPE: "42804",
+    faults.FAULT_VALUE_RANGE: "22003",
+    faults.FAULT_NUL: "22021",
+    faults.FAULT_TEXT_ENCODE: "22021",
+    faults.FAULT_CSV_UTF8: "22021",
+    faults.FAULT_ROW_WIDTH: "22P04",
+    faults.FAULT_ROW_TYPE: "22P04",
+    faults.FAULT_ROW_KEY: "22P04",
+    faults.FAULT_CSV_RECORD: "22P04",
+    faults.FAULT_CSV_FIELD: "22P02",
+    faults.FAULT_COERCE: "22P02",
+    faults.FAULT_NUMERIC_TEXT: "22P02",
+    faults.FAULT_MESSAGE_SIZE: "54000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that was not loaded.
+
+    `source` is the name of the file, or the kind of source; `row` and, in a file, `line` count from 1. `record` is the
+    row as it came: the bytes of a file, else a JSON value. `column` and `sqlstate` are what the error tells, the
+    `message` is the error's first line. `chunk` says of which part of a restartable load it is.
+    """
+
+    source: str
+    row: int
+    line: int | None
+    record: bytes | Any
+    column: str | None
+    sqlstate: str
+    message: str
+    chunk: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that stands in a rejects file. Bytes that are no UTF-8 are in base64 besides."""
+        made: dict[str, Any] = {"source": self.source, "row": self.row}
+        if self.line is not None:
+            made["line"] = self.line
+        made.update(column=self.column, sqlstate=self.sqlstate, message=self.message)
+        if isinstance(self.record, bytes):
+            try:
+                made["record"] = self.record.decode()
+            except UnicodeDecodeError:
+                made["record"] = self.record.decode("utf-8", "replace")
+                made["record_base64"] = base64.b64encode(self.record).decode()
+        else:
+            made["values"] = self.record
+        if self.chunk is not None:
+            made["chunk"] = self.chunk
+        return made
+
+
+def sqlstate_of(exc: DatabaseError) -> str:
+    """The error's SQLSTATE; of what the codec refused, the one that the server has for it."""
+    if exc.fault is None:
+        return exc.sqlstate or _DATA_EXCEPTION
+    if exc.fault.code == faults.FAULT_CSV_FIELD and "out of range" in str(exc):
+        return "22003"
+    return _SQLSTATES.get(exc.fault.code, _DATA_EXCEPTION)
+
+
+class TooManyRejects(DataError):
+    """More rows were refused than the load allows. `rejects` are the first of them."""
+
+    rejects: tuple[Reject, ...] = ()
+
+
+class _File:
+    """A file that holds rejects, one a line."""
+
+    def __init__(self, target: str | os.PathLike[str] | IO[str]) -> None:
+        self._path = Path(os.fspath(target)) if isinstance(target, (str, os.PathLike)) else None
+        self._file: IO[str] | None = None
+        if self._path is None:
+            if not hasattr(target, "write"):
+                raise InterfaceError(
+                    f"rejects must be a path, an open text file or a function, not {type(target).__name__}"
+                )
+            self._file = target  # type: ignore[assignment]  # just seen
+
+    def begin(self, kept: Callable[[str | None], bool] | None) -> None:
+        """Make the file empty; of a load that goes on, leave what is `kept` of the one before."""
+        if self._path is None:
+            return
+        lines: list[str] = []
+        if kept is not None and self._path.exists():
+            lines = [line for line in _whole_lines(self._path) if kept(json.loads(line).get("chunk"))]
+        beside = self._path.with_name(self._path.name + ".new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+        beside.replace(self._path)
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def write(self, rejects: list[Reject]) -> None:
+        """Append these, and see that they are written."""
+        assert self._file is not None, "begin comes before write"
+        dump = json.dumps
+        self._file.write("".join([dump(reject.as_json()) + "\n" for reject in rejects]))
+        self._file.flush()
+        if self._path is not None:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        if self._path is not None and self._file is not None:
+            self._file.close()
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):  # the last one may be torn
+                yield line
+
+
+@dataclass(slots=True)
+class Bin:
+    """The rejects of one load: counted, bounded and written down."""
+
+    limit: int | None
+    target: Rejects = None
+    count: int = 0
+    kept: list[Reject] = field(default_factory=list)
+    _file: _File | None = None
+
+    def begin(self, kept: Callable[[str | None], bool] | None = None) -> None:
+        """Open the file, where there is one; `kept` tells by their chunk which rejects of an earlier run stay."""
+        if self.target is not None and not callable(self.target):
+            self._file = _File(self.target)
+            self._file.begin(kept)
+
+    def add(self, rejects: list[Reject]) -> None:
+        """Note these. Raises TooManyRejects, once they are written down."""
+        if not rejects:
+            return
+        self.count += len(rejects)
+        self.kept += rejects[: max(0, _KEPT - len(self.kept))]
+        if self._file is not None:
+            self._file.write(rejects)
+        elif callable(self.target):
+            for reject in rejects:
+                self.target(reject)
+        if self.limit is not None and self.count > self.limit:
+            raise self._too_many(rejects[self.limit - self.count])
+
+    def _too_many(self, last: Reject) -> TooManyRejects:
+        where = f"line {last.line}" if last.line is not None else f"row {last.row}"
+        allowed = f"more than {self.limit} rows were" if self.limit != 1 else "more than one row was"
+        made = TooManyRejects(f"{allowed} refused; the next is {last.source}, {where}: {last.message}")
+        made.sqlstate = last.sqlstate
+        made.rejects = tuple(self.kept)
+        return made
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,376 @@
+"""Rows that go to the table by way of another: for ON CONFLICT, which COPY does not know, and for many bad rows.
+
+Law of this file: the staging table has the columns that are loaded and nothing else, no constraint and no index, so a
+COPY into it fails for values alone. What the table itself refuses is then found where the rows are: one function of the
+server's inserts them in runs, each in a subtransaction, halves a run that fails and doubles one that does not.
+
+Which of several rows with one key counts: with "update" the last one that is good, as if each had been written in its
+turn; with "ignore" the first one. Rows with a NULL in their key conflict with none, as in the server.
+
+Sources: docs, INSERT ("ON CONFLICT Clause"), PL/pgSQL ("Trapping Errors"); server: nodeModifyTable.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ..errors import DatabaseError, InterfaceError
+from ..errors.base import Diagnostic
+from ..protocol.operations import Operation, command, fetch, identifier, release, rollback_to, savepoint
+from ..protocol.session import Session
+from ..types.discovery import qualified
+from .foreseen import Foreseen, Reason, foresee
+from .target import UNDEFINED_COLUMN, Target, coded_error
+
+_SAVEPOINT: Final = "pgfast_merge"
+_STAGE: Final = "pgfast_stage"
+_SUSPECTS: Final = "pg_temp.pgfast_suspects"
+_SETTLE: Final = "pg_temp.pgfast_settle"
+_NUMBER: Final = "pgfast_row"
+#: Whether a row that INSERT ... ON CONFLICT gives back was inserted: one that was updated had been locked before.
+_FRESH: Final = "(xmax OPERATOR(pg_catalog.=) 0)"
+_PARTITIONED: Final = "p"
+_TWICE: Final = "21000"  # ON CONFLICT DO UPDATE command cannot affect row a second time
+
+_PRIMARY_KEY: Final = qualified("""
+SELECT a.attname::pg_catalog.text
+FROM pg_catalog.pg_index i
+CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, number)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisprimary
+ORDER BY k.number""")
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What becomes of a row whose key is in the table: "ignore" leaves it out, "update" writes its values over.
+
+    `key` are the columns of a unique index or constraint; an empty one stands for any ("ignore" alone).
+    """
+
+    action: str
+    key: tuple[str, ...]
+
+
+def conflict_of(
+    session: Session, target: Target, action: str | None, key: Sequence[str] | None
+) -> Operation[Conflict | None]:
+    """What the caller wants, the primary key being the key where none is named; None where a conflict is an error.
+
+    Raises InterfaceError where there is no key, UndefinedColumn for one that is not loaded.
+    """
+    if action not in ("ignore", "update"):
+        return None
+    names = tuple(key) if key is not None else ()
+    if key is None and action == "update":
+        rows = yield from fetch(session, _PRIMARY_KEY, (target.sql,), (str,))
+        names = tuple([row[0] for row in rows])
+        if not names:
+            raise InterfaceError(
+                f"COPY {target.table}: the table has no primary key; name the columns of a unique index by key="
+            )
+    for name in names:
+        if name not in target.names:
+            raise coded_error(
+                UNDEFINED_COLUMN, f"COPY {target.table}: the key's column {name!r} is not among those loaded"
+            )
+    return Conflict(action, names)
+
+
+@dataclass(slots=True)
+class Merged:
+    """What came of the rows in the staging table; `errors` are of those that the table refused, by their number."""
+
+    inserted: int = 0
+    updated: int = 0
+    errors: dict[int, DatabaseError] | None = None
+
+
+class Stage:
+    """The staging table of a load, a temporary one that ends with the transaction."""
+
+    def __init__(self, session: Session, target: Target, conflict: Conflict | None, numbered: bool) -> None:
+        """`numbered`: the rows have numbers, so that bad ones can be told."""
+        self._session = session
+        self._target = target
+        self._conflict = conflict
+        self._numbered = numbered
+        self._foreseen: Foreseen | None = None  # once the function is there, and the index it wants
+        self._sql = f"pg_temp.{_STAGE}"
+        #: The staging table as the target of a COPY.
+        self.target = replace(target, sql=self._sql, relation=_STAGE, kind="r")
+
+    def create(self) -> Operation[None]:
+        """Make the table."""
+        columns = ", ".join([identifier(name) for name in self._target.names])
+        number = (
+            f"ALTER TABLE {self._sql} ADD {_NUMBER} bigint GENERATED ALWAYS AS IDENTITY; " if self._numbered else ""
+        )
+        yield from command(
+            self._session,
+            f"DROP TABLE IF EXISTS {self._sql}; CREATE TEMPORARY TABLE {_STAGE} ON COMMIT DROP AS "
+            f"SELECT {columns} FROM {self._target.sql} WITH NO DATA; {number}",
+        )
+        self._foreseen = None
+
+    def empty(self) -> Operation[None]:
+        """Throw the rows away."""
+        yield from command(self._session, f"TRUNCATE {self._sql}")
+
+    # ---------------------------------------------------------------- all of them
+
+    def merge(self) -> Operation[Merged]:
+        """Put all rows into the table. Raises the server's error where it refuses one."""
+        session = self._session
+        yield from savepoint(session, _SAVEPOINT)
+        try:
+            made = yield from self._merge()
+        except DatabaseError as exc:
+            if session.dead is not None or exc.sqlstate != _TWICE or self._conflict is None:
+                raise
+            yield from rollback_to(session, _SAVEPOINT)
+            yield from self._drop_superseded()
+            return (yield from self._merge())
+        yield from release(session, _SAVEPOINT)
+        return made
+
+    def _merge(self) -> Operation[Merged]:
+        sql = self._insert("")
+        if self._updates and self._target.kind == _PARTITIONED:
+            ((there,),) = yield from fetch(self._session, self._counted_there(""), (), (int,))
+            tag = yield from command(self._session, sql)
+            taken = int(tag.rsplit(" ", 1)[-1])
+            return Merged(taken - there, there)
+        if self._updates:
+            counted = f"WITH merged AS ({sql} RETURNING {_FRESH} AS fresh) "
+            counted += "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"
+            ((inserted, updated),) = yield from fetch(self._session, counted, (), (int, int))
+            return Merged(inserted, updated)
+        tag = yield from command(self._session, sql)
+        return Merged(int(tag.rsplit(" ", 1)[-1]))
+
+    @property
+    def _updates(self) -> bool:
+        return self._conflict is not None and self._conflict.action == "update"
+
+    def _counted_there(self, where: str) -> str:
+        """How many staged rows have their key in the table: a partitioned table does not tell it of what it took."""
+        assert self._conflict is not None
+        same = " AND ".join([f"o.{identifier(name)} = s.{identifier(name)}" for name in self._conflict.key])
+        there = f"EXISTS (SELECT FROM {self._target.sql} AS o WHERE {same})"
+        return qualified(f"SELECT count(*) FROM {self._sql} AS s{where or ' WHERE true'} AND {there}")
+
+    def _insert(self, where: str) -> str:
+        columns = ", ".join([identifier(name) for name in self._target.names])
+        return (
+            f"INSERT INTO {self._target.sql} ({columns}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {columns} FROM {self._sql}{where}{self._clause()}"
+        )
+
+    def _clause(self) -> str:
+        if self._conflict is None:
+            return ""
+        key = self._conflict.key
+        where = f" ({', '.join([identifier(name) for name in key])})" if key else ""
+        others = [identifier(name) for name in self._target.names if name not in key]
+        if self._conflict.action == "ignore" or not others:
+            return f" ON CONFLICT{where} DO NOTHING"
+        return f" ON CONFLICT{where} DO UPDATE SET {', '.join([f'{name} = excluded.{name}' for name in others])}"
+
+    def _drop_superseded(self) -> Operation[None]:
+        """Of rows with one key leave the last."""
+        assert self._conflict is not None
+        key = [identifier(name) for name in self._conflict.key]
+        whole = " AND ".join([f"{name} IS NOT NULL" for name in key])
+        numbered = (
+            f"SELECT ctid AS place, row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY ctid DESC) AS number"
+        )
+        superseded = f"{numbered} FROM {self._sql} WHERE {whole}"
+        where = qualified("WHERE s.ctid = d.place AND d.number > 1")
+        yield from command(self._session, f"DELETE FROM {self._sql} AS s USING ({superseded}) AS d {where}")
+
+    # ---------------------------------------------------------------- those that go
+
+    def settle(self) -> Operation[Merged]:
+        """Put into the table whatever it takes; the errors of the others are told by their place among the rows."""
+        session = self._session
+        yield from savepoint(session, _SAVEPOINT)
+        try:
+            made = yield from self._merge()
+        except DatabaseError as exc:
+            if session.dead is not None or not is_about_rows(exc):
+                raise
+            yield from rollback_to(session, _SAVEPOINT)
+            return (yield from self._settle())
+        yield from release(session, _SAVEPOINT)
+        return made
+
+    def _settle(self) -> Operation[Merged]:
+        session = self._session
+        if self._foreseen is None:
+            unique = self._conflict is None
+            self._foreseen = yield from foresee(session, self._target, unique)
+            yield from command(session, self._functions(self._foreseen))
+        rows = yield from fetch(session, f"SELECT {_NUMBER} FROM {self._sql} ORDER BY {_NUMBER}", (), (int,))
+        places = {number: place for place, (number,) in enumerate(rows)}
+        made = Merged(errors={})
+        yield from self._sift(made, places)
+        yield from self._run(made, places, _FIRST_RUN)
+        if self._foreseen.twice:
+            yield from self._settle_suspects(made, places)
+        return made
+
+    def _sift(self, made: Merged, places: dict[int, int]) -> Operation[None]:
+        """Take the rows out of the staging table that are refused for certain, and set aside those that may be."""
+        session, foreseen = self._session, self._foreseen
+        assert foreseen is not None
+        yield from command(session, f"TRUNCATE {_SUSPECTS}")
+        yield from self._refused(made, places, foreseen.refused)
+        for columns in foreseen.twice:
+            names = [identifier(name) for name in columns]
+            given = " AND ".join([f"s.{name} IS NOT NULL" for name in names])
+            same = " AND ".join([f"o.{name} = s.{name}" for name in names])
+            listed = ", ".join(names)
+            ranked = f"row_number() OVER (PARTITION BY {listed} ORDER BY {_NUMBER}) AS place"
+            there = f"EXISTS (SELECT FROM {self._target.sql} AS o WHERE {same})"
+            moved = (
+                f"WITH counted AS (SELECT {_NUMBER} AS number, {ranked} FROM {self._sql}), "
+                f"gone AS (DELETE FROM {self._sql} AS s USING counted AS c WHERE c.number = s.{_NUMBER} AND {given} "
+                f"AND (c.place > 1 OR {there}) RETURNING s.*) "
+                f"INSERT INTO {_SUSPECTS} OVERRIDING SYSTEM VALUE SELECT * FROM gone"
+            )
+            yield from command(session, qualified(moved))
+
+    def _settle_suspects(self, made: Merged, places: dict[int, int]) -> Operation[None]:
+        """Those whose key may be there: it is, now that the others are in, or they go one by one."""
+        assert self._foreseen is not None
+        back = f"INSERT INTO {self._sql} OVERRIDING SYSTEM VALUE SELECT * FROM {_SUSPECTS}"
+        yield from command(self._session, f"TRUNCATE {self._sql}; {back}")
+        yield from self._refused(made, places, self._foreseen.known)
+        yield from self._run(made, places, 1)
+
+    def _refused(self, made: Merged, places: dict[int, int], reasons: tuple[Reason, ...]) -> Operation[None]:
+        """Take the rows out of the staging table that are bad for one of the reasons, the first that holds."""
+        if not reasons:
+            return
+        cases = " ".join([f"WHEN {reason.condition} THEN {index}" for index, reason in enumerate(reasons)])
+        yield from savepoint(self._session, _SAVEPOINT)
+        try:
+            found = yield from fetch(
+                self._session,
+                f"WITH judged AS (SELECT s.{_NUMBER} AS number, CASE {cases} END AS why FROM {self._sql} AS s) "
+                f"DELETE FROM {self._sql} AS s USING judged AS j "
+                + qualified(f"WHERE j.number = s.{_NUMBER} AND j.why IS NOT NULL")
+                + " RETURNING j.number, j.why",
+                (),
+                (int, int),
+            )
+        except DatabaseError as exc:
+            # A condition that fails for a row fails when this is inserted too: the row is found there.
+            if self._session.dead is not None or not is_about_rows(exc):
+                raise
+            yield from rollback_to(self._session, _SAVEPOINT)
+            return
+        yield from release(self._session, _SAVEPOINT)
+        assert made.errors is not None
+        for number, why in found:
+            reason = reasons[why]
+            made.errors[places[number]] = _error(
+                reason.sqlstate, reason.message, None, reason.column or None, reason.constraint or None
+            )
+
+    def _run(self, made: Merged, places: dict[int, int], width: int) -> Operation[None]:
+        """Insert what is in the staging table run by run, the first of so many rows; note errors and counts."""
+        found = yield from fetch(self._session, f"SELECT * FROM {_SETTLE}({width})", (), _SETTLED)
+        assert made.errors is not None
+        for number, state, message, detail, column, constraint, inserted, updated in found:
+            if number is None:
+                made.inserted += inserted
+                made.updated += updated
+            else:
+                made.errors[places[number]] = _error(state, message, detail or None, column or None, constraint or None)
+
+    def _functions(self, foreseen: Foreseen) -> str:
+        """The table of suspects, and the function that inserts run by run.
+
+        The function's last row has no number and tells how many rows it has written.
+        """
+        counted = self._insert(f" AS s WHERE s.{_NUMBER} >= low AND s.{_NUMBER} < low + width")
+        if self._updates and self._target.kind == _PARTITIONED:
+            there = self._counted_there(f" WHERE s.{_NUMBER} >= low AND s.{_NUMBER} < low + width")
+            take = f"old_rows := ({there}); {counted}; GET DIAGNOSTICS fresh_rows = ROW_COUNT; "
+            take += "fresh_rows := fresh_rows - old_rows;"
+        elif self._updates:
+            take = (
+                f"WITH merged AS ({counted} RETURNING {_FRESH} AS fresh) SELECT count(*) FILTER (WHERE fresh), "
+                "count(*) FILTER (WHERE NOT fresh) INTO fresh_rows, old_rows FROM merged;"
+            )
+        else:
+            take = f"{counted}; GET DIAGNOSTICS fresh_rows = ROW_COUNT;"
+        plans = "SET plan_cache_mode = force_generic_plan" if self._session.server_version >= 120000 else ""
+        about = " OR ".join([f"state LIKE '{kind}%'" for kind in sorted(ABOUT_ROWS)])
+        # Row security says no by the same code as missing privileges do, which are about no row.
+        about += f" OR state = '42501' AND pg_catalog.has_any_column_privilege({_quoted(self._target.sql)}, 'INSERT')"
+        return f"""
+CREATE UNIQUE INDEX ON {self._sql} ({_NUMBER});
+DROP TABLE IF EXISTS {_SUSPECTS};
+CREATE TEMPORARY TABLE {_SUSPECTS.partition(".")[2]} ON COMMIT DROP AS SELECT * FROM {self._sql} WITH NO DATA;
+CREATE OR REPLACE FUNCTION {_SETTLE}(width bigint, OUT number bigint, OUT state text, OUT message text,
+    OUT detail text, OUT of_column text, OUT of_constraint text, OUT inserted bigint, OUT updated bigint)
+RETURNS SETOF record LANGUAGE plpgsql SET enable_seqscan = off {plans} AS $pgfast$
+#variable_conflict use_variable
+DECLARE
+    low bigint; high bigint; fresh_rows bigint := 0; old_rows bigint := 0;
+    all_fresh bigint := 0; all_old bigint := 0;
+BEGIN
+    SELECT min(s.{_NUMBER}), max(s.{_NUMBER}) INTO low, high FROM {self._sql} AS s;
+    WHILE low <= high LOOP
+        BEGIN
+            {take}
+            all_fresh := all_fresh + fresh_rows; all_old := all_old + old_rows;
+            low := low + width; width := width * 2;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+                of_column = COLUMN_NAME, of_constraint = CONSTRAINT_NAME;
+            IF NOT ({about}) THEN
+                RAISE;
+            END IF;
+            IF width = 1 THEN
+                number := low; RETURN NEXT;
+                low := low + 1;
+            ELSE
+                width := greatest(width / 4, 1);
+            END IF;
+        END;
+    END LOOP;
+    number := NULL; inserted := all_fresh; updated := all_old; RETURN NEXT;
+END $pgfast$"""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _error(state: str, message: str, detail: str | None, column: str | None, constraint: str | None) -> DatabaseError:
+    exc = DatabaseError(message if detail is None else f"{message}\nDETAIL:  {detail}")
+    exc.sqlstate = state
+    exc.diag = Diagnostic(
+        sqlstate=state, message_primary=message, message_detail=detail, column_name=column, constraint_name=constraint
+    )
+    return exc
+
+
+_FIRST_RUN: Final = 4096
+_TEXT: Final = (str, type(None))
+_COUNT: Final = (int, type(None))
+_SETTLED: Final[tuple[Any, ...]] = (_COUNT, _TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _COUNT, _COUNT)
+
+#: Classes of errors that are about a row, whether or not the server says which.
+ABOUT_ROWS: Final = frozenset(("21", "22", "23", "38", "39", "44", "54", "P0"))
+
+
+def is_about_rows(exc: DatabaseError) -> bool:
+    """Whether the error's class is one of those that values, constraints and triggers raise."""
+    return exc.fault is None and (exc.sqlstate or "")[:2] in ABOUT_ROWS

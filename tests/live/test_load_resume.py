@@ -1,0 +1,202 @@
+"""Loads that go on where they were: every row once, whatever ended the one before, and when."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import pgfast
+from pgfast import DataError, InterfaceError, OperationalError
+from pgfast.bulk.rejects import TooManyRejects
+
+CHUNK = 4096
+
+
+@pytest.fixture
+def table(auto: Any, dsn: str) -> Iterator[Any]:
+    """A connection with a table resumed.t, in a schema of its own with its ledger."""
+    auto.execute("DROP SCHEMA IF EXISTS resumed CASCADE")
+    auto.execute("CREATE SCHEMA resumed")
+    auto.execute("CREATE TABLE resumed.t (id int PRIMARY KEY, name text NOT NULL)")
+    yield auto
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        conn.execute("DROP SCHEMA resumed CASCADE")
+
+
+def csv_file(path: Path, rows: int, bad: frozenset[int] = frozenset()) -> Path:
+    lines = [f'{"x" if row in bad else row},"row {row}\n, of many"' for row in range(rows)]
+    path.write_text("id,name\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def count(conn: Any) -> tuple[int, int, int]:
+    found: tuple[int, int, int] = conn.execute(
+        "SELECT count(*)::int, count(DISTINCT id)::int, coalesce(sum(id), 0)::int FROM resumed.t"
+    ).fetchone()
+    return found
+
+
+def whole(rows: int) -> tuple[int, int, int]:
+    return rows, rows, sum(range(rows))
+
+
+class Broken(Exception):
+    """What ends a load in the middle."""
+
+
+def breaking(after: int) -> Any:
+    """A callback of progress that ends the load after so many calls."""
+    left = [after]
+
+    def told(_rows: int, _size: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Broken
+
+    return told
+
+
+def test_it_goes_on_where_it_was(table: Any, tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "t.csv", 2000)
+    loaded = 0
+    for after in (1, 3, 1, 4, 0):
+        with pytest.raises(Broken):
+            table.load("resumed.t", path, resume="a", chunk_bytes=CHUNK, progress=breaking(after))
+        now = count(table)
+        assert now[0] >= loaded and now[0] == now[1]
+        loaded = now[0]
+    report = table.load("resumed.t", path, resume="a", chunk_bytes=CHUNK)
+    assert (report.resumed, report.rows) == (loaded, 2000 - loaded) and 0 < loaded < 2000
+    assert count(table) == whole(2000)
+    again = table.load("resumed.t", path, resume="a", chunk_bytes=CHUNK)
+    assert (again.rows, again.resumed) == (0, 2000)
+    assert count(table) == whole(2000)
+
+
+@pytest.mark.parametrize("made", ["rows", "arrow", "parquet", "columns", "gzip"])
+def test_of_every_source(table: Any, tmp_path: Path, made: str) -> None:
+    rows = 3000
+    columns: dict[str, Any] = {"id": list(range(rows)), "name": [f"row {row} " + "x" * 40 for row in range(rows)]}
+    frame = pa.table(columns)
+
+    def source() -> Any:
+        if made == "rows":
+            return zip(columns["id"], columns["name"], strict=True)
+        if made == "columns":
+            return columns
+        return frame
+
+    path: Any = None
+    if made == "parquet":
+        path = tmp_path / "t.parquet"
+        pyarrow.parquet.write_table(frame, path, row_group_size=500)
+    elif made == "gzip":
+        import gzip
+
+        path = tmp_path / "t.csv.gz"
+        path.write_bytes(gzip.compress(csv_file(tmp_path / "t.csv", rows).read_bytes()))
+    for after in (5, 4, 6):
+        with pytest.raises(Broken):
+            table.load("resumed.t", path or source(), resume=made, chunk_bytes=1024, progress=breaking(after))
+    report = table.load("resumed.t", path or source(), resume=made, chunk_bytes=CHUNK)
+    assert report.resumed > 0
+    assert count(table) == whole(rows)
+
+
+def test_rejects_are_written_once(table: Any, tmp_path: Path) -> None:
+    bad = frozenset(random.Random(1).sample(range(1500), 200))
+    path, rejects = csv_file(tmp_path / "t.csv", 1500, bad), tmp_path / "r.jsonl"
+    for after in (2, 1, 3):
+        with pytest.raises(Broken):
+            table.load("resumed.t", path, resume="r", chunk_bytes=CHUNK, rejects=rejects, progress=breaking(after))
+        with rejects.open("a") as file:
+            file.write('{"source": "torn')
+    report = table.load("resumed.t", path, resume="r", chunk_bytes=CHUNK, rejects=rejects)
+    found = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [reject["row"] for reject in found] == sorted(row + 1 for row in bad)
+    assert report.resumed + report.rows == 1300 == count(table)[0]
+
+
+def test_a_limit_holds_over_all_of_it(table: Any, tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "t.csv", 1000, frozenset((10, 500, 900)))
+    with pytest.raises(TooManyRejects):
+        table.load("resumed.t", path, resume="l", chunk_bytes=CHUNK, max_rejects=2)
+    before = count(table)[0]
+    assert before > 500
+    with pytest.raises(TooManyRejects):
+        table.load("resumed.t", path, resume="l", chunk_bytes=CHUNK, max_rejects=2)
+    assert count(table)[0] == before
+    assert table.load("resumed.t", path, resume="l", chunk_bytes=CHUNK, max_rejects=3).rejected == 1
+    assert count(table)[0] == 997
+
+
+def test_what_comes_later_may_be_mended_what_came_before_may_not(table: Any, tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "t.csv", 1000, frozenset((900,)))
+    with pytest.raises(DataError, match="'x' does not fit"):
+        table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
+    mended = csv_file(tmp_path / "mended.csv", 1000).read_text()
+    path.write_text(mended.replace("row 3\n", "rows 3\n"))
+    with pytest.raises(DataError, match="has changed before position"):
+        table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
+    path.write_text(mended[:2000])
+    with pytest.raises(DataError, match="the text ends at byte 2000, before byte"):
+        table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
+    path.write_text(mended)
+    table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
+    assert count(table) == whole(1000)
+
+
+def test_emptied_once(table: Any, tmp_path: Path) -> None:
+    table.execute("INSERT INTO resumed.t VALUES (-1, 'old')")
+    path = csv_file(tmp_path / "t.csv", 1000)
+    with pytest.raises(Broken):
+        table.load("resumed.t", path, resume="e", chunk_bytes=CHUNK, mode="truncate", progress=breaking(3))
+    table.load("resumed.t", path, resume="e", chunk_bytes=CHUNK, mode="truncate")
+    assert count(table) == whole(1000)
+
+
+def test_with_keys_that_are_there(table: Any, tmp_path: Path) -> None:
+    table.execute("INSERT INTO resumed.t SELECT n, 'old' FROM generate_series(0, 999, 2) n")
+    path = csv_file(tmp_path / "t.csv", 1000)
+    with pytest.raises(Broken):
+        table.load("resumed.t", path, resume="u", chunk_bytes=CHUNK, on_conflict="update", progress=breaking(3))
+    table.load("resumed.t", path, resume="u", chunk_bytes=CHUNK, on_conflict="update")
+    assert count(table) == whole(1000)
+    assert table.execute("SELECT count(*) FROM resumed.t WHERE name = 'old'").fetchone() == (0,)
+
+
+def test_it_cannot_go_on_as_another(table: Any, tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "t.csv", 10)
+    table.load("resumed.t", path, resume="o")
+    table.execute("CREATE TABLE resumed.other (id int, name text)")
+    with pytest.raises(InterfaceError, match='load \'o\' was begun into "resumed"."t" with mode=append'):
+        table.load("resumed.other", path, resume="o")
+    with pytest.raises(InterfaceError, match="it cannot go on into .* with mode=truncate"):
+        table.load("resumed.t", path, resume="o", mode="truncate")
+    with pytest.raises(InterfaceError, match="end the open transaction first"), table.transaction():
+        table.load("resumed.t", path, resume="o")
+
+
+def test_two_at_once(table: Any, face: Any, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that finds the other's rows ends with an error; what is loaded is loaded once."""
+    path = csv_file(tmp_path / "t.csv", 1000)
+    other = face.connect(dsn, autocommit=True)
+    monkeypatch.setattr("pgfast.bulk.ledger._WAIT_S", 1)
+    refused: list[str] = []
+
+    def told(_rows: int, _size: int) -> None:
+        if not refused:
+            with pgfast.connect(dsn, autocommit=True) as third:
+                with pytest.raises(OperationalError, match="under way in another session") as caught:
+                    third.load("resumed.t", path, resume="two", chunk_bytes=CHUNK)
+                refused.append(str(caught.value))
+
+    table.load("resumed.t", path, resume="two", chunk_bytes=CHUNK, progress=told)
+    assert refused and count(other) == whole(1000)
