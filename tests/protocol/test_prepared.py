@@ -124,3 +124,33 @@ def test_a_shared_server_changes_the_automatic_threshold_alone() -> None:
     for statements in (automatic, chosen):
         statements.heed_sharing()
     assert (before, automatic.threshold, chosen.threshold) == (5, None, 3)
+
+
+def test_only_statements_that_give_rows_come_to_be_doubted() -> None:
+    statements = PreparedStatements(threshold=0)
+    for sql, fields in (("rows", ()), ("none", None), ("more", ())):
+        statements.keep(sql, Prepared(statements.name_for(sql, None), (), fields))
+    assert statements.doubted == set()
+    statements.doubt()
+    assert statements.doubted == {"rows", "more"}
+    statements.drop("rows")
+    assert statements.doubted == {"more"}
+    statements.forget()
+    assert statements.doubted == set()
+
+
+def test_a_statement_that_is_set_aside_is_prepared_by_its_next_execution() -> None:
+    statements = PreparedStatements(threshold=2)
+    assert [execute(statements, "a") for _ in range(3)] == [b"", b"", b"1"]
+    statements.set_aside("a")
+    assert numbered(statements.take_dropped()) == [b"1"]
+    assert statements.described("a") == Prepared(b"", (), None)
+    assert execute(statements, "a") == b"2"
+
+
+def test_a_refused_statement_has_the_others_doubted() -> None:
+    statements = PreparedStatements(threshold=0)
+    for sql in ("a", "b"):
+        statements.keep(sql, Prepared(statements.name_for(sql, None), (), ()))
+    statements.drop_stale("a")
+    assert statements.doubted == {"b"}

@@ -148,3 +148,26 @@ def test_a_long_query_is_read_in_linear_time_and_not_kept() -> None:
     kept = statements._kept_scan.cache_info().currsize
     assert not statements.plain(sql).several
     assert statements._kept_scan.cache_info().currsize == kept
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("select * from t where a = $1", True),
+        ("/* delete */ VALUES (1)", True),
+        ("with x as (select 'for update') table x", True),
+        ("select * from t for update", False),
+        ("select * from t for no key update", False),
+        ("select * from t for key share", False),
+        ("with x as (delete from t returning a) select a from x", False),
+        ("select a into u from t", False),
+        ("select pg_catalog.set_config('x.y', 'z', true)", False),
+        ("select nextval('s')", False),
+        ("insert into t values (1) returning a", False),
+        ("show work_mem", False),
+        ("", False),
+        ("select " + "1 + " * 10_000 + "1", False),
+    ],
+)
+def test_what_only_reads(sql: str, found: bool) -> None:
+    assert statements.only_reads(sql) is found
