@@ -12,19 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import DatabaseError, DataError, InternalError
-from ..protocol.operations import (
-    Operation,
-    Pull,
-    begin,
-    command,
-    commit,
-    release,
-    rollback,
-    rollback_to,
-    savepoint,
-)
+from ..protocol.operations import Operation, Pull, command, commit, rollback
 from ..protocol.session import Session
 from .feed import ALL_ROWS, Chunk, Feed, Place
+from .framing import atomically
 from .ledger import LedgerPart
 from .rejecting import ChunkLoader, Settled
 from .rejects import Bin
@@ -32,7 +23,6 @@ from .report import Meter
 from .staging import Conflict, Merged, Stage
 from .target import Target
 
-_SAVEPOINT: Final = "pgfast_load"
 #: Refusals by the server in one chunk after which the rest goes by the staging table.
 _PATIENCE: Final = 3
 
@@ -67,22 +57,7 @@ def load_chunks(
     loader = _Load(session, target, feed, plan, meter)
     if part is not None:
         return (yield from loader.by_ledger(part))
-    if session.transaction_status == "T":
-        yield from savepoint(session, _SAVEPOINT)
-        undo, keep = rollback_to(session, _SAVEPOINT), release(session, _SAVEPOINT)
-    else:
-        yield from begin(session)
-        undo, keep = rollback(session), commit(session)
-    try:
-        if plan.first is not None:
-            yield from plan.first
-        yield from loader.all_chunks()
-    except Exception:
-        if session.dead is None:
-            yield from undo
-        raise
-    yield from keep
-    return loader.totals
+    return (yield from atomically(session, loader.all_chunks()))
 
 
 class _Load:
@@ -100,12 +75,15 @@ class _Load:
         self._stormy = False  # the chunk before had many bad rows
         self.totals = Totals()
 
-    def all_chunks(self) -> Operation[None]:
+    def all_chunks(self) -> Operation[Totals]:
         """Load every chunk in the open transaction."""
+        if self._plan.first is not None:
+            yield from self._plan.first
         yield from self._prepare()
         chunks = self._feed.chunks(self._meter, self._plan.chunk_bytes, Place())
         while (chunk := (yield Pull(chunks))) is not None:
             yield from self._settled(chunk, None)
+        return self.totals
 
     def by_ledger(self, part: LedgerPart) -> Operation[Totals]:
         """Load every chunk that the ledger has not, each in a transaction of its own."""

@@ -47,8 +47,10 @@ class Ledger:
         self._schema = schema
         self._load = load
 
-    def open(self, target: str, manner: str, first: Operation[str] | None) -> Operation[None]:
+    def open(self, target: str, manner: str, first: Operation[None]) -> Operation[bool]:
         """See that the load has its line; a new one begins with `first`, in the transaction that writes the line.
+
+        Whether it had come to its end already.
 
         Raises InterfaceError for a load of this name into another table or in another manner.
         """
@@ -58,15 +60,17 @@ class Ledger:
         try:
             yield from take_lock(session, f"{self._loads} {self._load}")
             rows = yield from fetch(
-                session, f"SELECT target, manner FROM {self._loads} WHERE load = $1", (self._load,), (str, str)
+                session,
+                f"SELECT target, manner, ended IS NOT NULL FROM {self._loads} WHERE load = $1",
+                (self._load,),
+                (str, str, bool),
             )
             if not rows:
-                if first is not None:
-                    yield from first
+                yield from first
                 values = (self._load, target, manner)
                 inserted = f"INSERT INTO {self._loads} (load, target, manner) VALUES ($1, $2, $3) RETURNING load"
                 yield from fetch(session, inserted, values, (str,))
-            elif rows[0] != (target, manner):
+            elif rows[0][:2] != (target, manner):
                 raise InterfaceError(
                     f"load {self._load!r} was begun into {rows[0][0]} with {rows[0][1]}; it cannot go on into {target} "
                     f"with {manner}"
@@ -76,6 +80,7 @@ class Ledger:
                 yield from rollback(session)
             raise
         yield from commit(session)
+        return bool(rows and rows[0][2])
 
     def _made(self) -> Operation[None]:
         """See that the tables are there."""
@@ -121,6 +126,7 @@ class LedgerPart:
         #: Where the part stands, and what has become of the rows before.
         self.place = Place(start, 0)
         self.loaded = self.rejected = self.skipped = 0
+        self.resumed = 0
 
     def name(self, stop: int) -> str:
         """What rejects of a chunk call it."""
@@ -136,6 +142,7 @@ class LedgerPart:
             (int, int, int, int, bytes),
         )
         self.loaded, self.rejected, self.skipped = (sum(row[index] for row in rows) for index in (1, 2, 3))
+        self.resumed = self.loaded
         if rows:
             self.place = Place(rows[-1][0], self.loaded + self.rejected + self.skipped)
             self._mark = rows[-1][4]
@@ -176,6 +183,11 @@ class LedgerPart:
         """The chunk, of so many rows, is committed."""
         self.place = Place(chunk.stop, self.place.rows + rows)
         self._mark = chunk.mark
+
+
+def mark_of(load: str) -> str:
+    """A few letters that stand for a load in the name of a table."""
+    return blake2b(load.encode(), digest_size=4).hexdigest()
 
 
 def _name(source: str, start: int, stop: int) -> str:

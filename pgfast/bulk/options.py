@@ -29,7 +29,9 @@ class LoadOptions:
     `mode` is "append", "truncate" or "replace"; `freeze` whether rows are written frozen (None: where the load has
     emptied the table). `on_conflict` is None, "error", "ignore" or "update", by the columns `key`. `on_error` is "stop"
     or "reject", `max_rejects` how many rows may be refused (None: any number), `rejects` where these go. `resume` names
-    a load that can be gone on with. `chunk_bytes` is about how much is sent, and settled, together.
+    a load that can be gone on with. `create` makes the table first. `defer_indexes` drops its indexes and makes them
+    again behind the load. `dry_run` loads into a table like it, which is thrown away. `chunk_bytes` is about how much
+    is sent, and settled, together.
     """
 
     columns: Sequence[str] | None = None
@@ -43,6 +45,7 @@ class LoadOptions:
     max_rejects: int | None = None
     rejects: Rejects = None
     resume: str | None = None
+    create: bool = False
     defer_indexes: bool = False
     dry_run: bool = False
     chunk_bytes: int = CHUNK_BYTES
@@ -51,6 +54,21 @@ class LoadOptions:
     def rejecting(self) -> bool:
         """Whether bad rows are set aside."""
         return self.on_error == "reject" or self.rejects is not None or bool(self.max_rejects)
+
+    @property
+    def empties(self) -> bool:
+        """Whether the table is emptied first: a new one is, so that rows can be written frozen."""
+        return (self.mode == "truncate" or self.create) and not self.dry_run
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the unique indexes are needed while rows come."""
+        return self.rejecting or self.on_conflict in ("ignore", "update")
+
+    @property
+    def framed(self) -> bool:
+        """Whether there is more to the load than what fills the table."""
+        return self.create or self.defer_indexes or self.dry_run or self.mode == "replace"
 
     @property
     def chunked(self) -> bool:
@@ -83,6 +101,10 @@ class LoadOptions:
             raise InterfaceError(f"chunk_bytes must be 1024 or more, not {self.chunk_bytes!r}")
         if self.freeze and self.chunked:
             raise InterfaceError("freeze=True goes with one COPY alone, and not with rejects, on_conflict, or resume")
+        if self.mode == "replace" and self.on_conflict in ("ignore", "update"):
+            raise InterfaceError("mode='replace' loads an empty table, so no key is there; leave out on_conflict=")
+        if self.create and self.mode != "append":
+            raise InterfaceError("create=True makes a new table; leave out mode=")
         if self.dry_run and self.resume is not None:
             raise InterfaceError("a dry run loads nothing, so there is nothing to resume; leave out resume=")
 

@@ -27,6 +27,7 @@ class LoadReport:
     "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file has a column or holds a
     value that only the server surely reads) or "server csv" (the file as it is, read by the server, where its lines are
     not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
+    `ddl` is the statement that made the table, `dry_run` whether nothing was loaded in truth.
     """
 
     table: str
@@ -43,6 +44,8 @@ class LoadReport:
     updated: int = 0
     resumed: int = 0
     frozen: bool = False
+    ddl: str | None = None
+    dry_run: bool = False
     rejects: tuple[Reject, ...] = ()
 
     @property

@@ -276,6 +276,13 @@ def describe(session: Session, table: str) -> Operation[Target]:
     return Target(table, where, parts[-1], tuple(columns), rows[0][5])
 
 
+def is_there(session: Session, table: str) -> Operation[bool]:
+    """Whether there is such a table."""
+    sql = ".".join([identifier(part) for part in parse_table(table)])
+    ((there,),) = yield from fetch(session, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", (sql,), (bool,))
+    return bool(there)
+
+
 def _unknown_table(session: Session, table: str, parts: tuple[str, ...]) -> Operation[Error]:
     rows = yield from fetch(session, _TABLES, classes=(str, str, bool))
     elsewhere = [f"{schema}.{name}" for schema, name, visible in rows if name == parts[-1] and not visible]
