@@ -20,6 +20,7 @@ from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
 from .. import const
+from ..connections.crew import Crew
 from ..connections.sync import Connection
 from ..errors import Error, InterfaceError, InternalError, OperationalError
 from ..net import conninfo as settings
@@ -30,7 +31,6 @@ from .described import Match, Table
 from .options import ExportOptions, layout
 from .report import Meter, Progress
 from .source import Source, cut, find_source, lock_sql
-from .workers import Crew
 
 #: When what was copied is committed: all tables together, or each by itself.
 Commit: TypeAlias = Literal["all", "table"]
