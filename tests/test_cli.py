@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 
 import pgfast
-from pgfast.cli import demo, show
+from pgfast.cli import demo, progress, show
 from pgfast.embedded import EmbeddedServer
 
 from .servers import TlsServer
@@ -500,3 +500,146 @@ def test_demo_adds_up_its_sources_exactly(tmp_path: Path) -> None:
     assert totals == demo.Totals(2, tuple(map(Decimal, ("3", "1.11", "2.22", "3.33", "4.44"))), 5)
     assert demo.totals_of_table(pyarrow.csv.read_csv(path)).rows == 2
     assert demo.Totals.from_json(json.loads(json.dumps(totals.as_json()))) == totals
+
+
+# ---------------------------------------------------------------- export and copy
+
+
+@pytest.fixture
+def filled(conn: pgfast.Connection, table: str) -> str:
+    """A table with rows in it, of several pieces."""
+    conn.execute(f"create table {table} as select i as id, repeat('x', 200) as filler from generate_series(1, 20000) i")
+    return table
+
+
+def test_export_writes_files_of_every_format(dsn: str, conn: pgfast.Connection, filled: str, tmp_path: Path) -> None:
+    for name in ("a.csv", "a.csv.gz", "a.jsonl", "a.parquet", "a.arrow"):
+        said = succeeded("export", filled, "--from", dsn, "-o", str(tmp_path / name))
+        assert said.startswith(f"{tmp_path / name}: 20,000 rows, {(tmp_path / name).stat().st_size:,} bytes in ")
+    with (tmp_path / "a.csv").open() as file:
+        assert [row[0] for row in csv.reader(file)] == ["id", *map(str, range(1, 20001))]
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet")["id"].to_pylist() == list(range(1, 20001))
+
+
+def test_export_takes_queries_parameters_and_the_options_of_csv(dsn: str, tmp_path: Path) -> None:
+    query = "select $1::int as a, $2 as b, null as c"
+    options = ["--param", "7", "--param", "x;y", "--delimiter", ";", "--null", "-", "--no-header", "--force-quote"]
+    succeeded("export", query, "--from", dsn, "-o", str(tmp_path / "a.csv"), *options)
+    assert (tmp_path / "a.csv").read_text() == '"7";"x;y";-\n'
+    succeeded("export", query, "--from", dsn, "-o", str(tmp_path / "b.csv"), *options[:4], "--columns", "b, a")
+    assert (tmp_path / "b.csv").read_text() == "b,a\nx;y,7\n"
+
+
+def test_export_to_standard_output_says_nothing_else_there(dsn: str) -> None:
+    done = run("export", "select 1 as a", "--from", dsn, "--output", "-")
+    assert (done.returncode, done.stdout) == (0, "a\n1\n")
+    assert done.stderr.startswith("-: 1 rows, 4 bytes in ")
+
+
+def test_export_by_several_connections_tells_of_it_in_json(dsn: str, filled: str, tmp_path: Path) -> None:
+    where = f"{tmp_path / 'parts'}/"
+    said = succeeded("export", filled, "--from", dsn, "-o", where, "--format", "csv", "-j", "2", "--json")
+    report = json.loads(said)
+    assert (report["rows"], report["jobs"], report["path"], report["notes"]) == (20_000, 2, "server csv", [])
+    assert report["files"] == sorted(str(path) for path in (tmp_path / "parts").iterdir())
+    assert len(report["files"]) == report["pieces"] > 1
+    done = run("export", "select 1 as a", "--from", dsn, "-o", str(tmp_path / "a.csv"), "-j", "2")
+    assert done.stderr == "pgfast: one connection: a query is one statement\n"
+
+
+def test_export_and_copy_tell_how_far_they_are_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    now = iter([0.0, 0.5, 1.5, 1.6, 3.0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.monotonic", lambda: next(now))
+        with progress.telling("t", 100, as_json=True) as tell:
+            assert tell is not None
+            for rows in (10, 20, 30, 40):
+                tell(rows, rows * 8)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["rows"], line["size_bytes"], line["seconds"]) for line in lines] == [(20, 160, 1.5), (40, 320, 3.0)]
+    assert {line["total_rows"] for line in lines} == {100}
+
+
+def test_export_that_cannot_be_right_exits_with_2_or_3(dsn: str, tmp_path: Path) -> None:
+    for options, said in ((["-o", "a.xls"], "tells no format"), (["-o", "a.jsonl", "--delimiter", ";"], "are for CSV")):
+        done = run("export", "t", "--from", "host=nowhere", *options)
+        assert done.returncode == 2
+        assert said in done.stderr
+    (tmp_path / "pyarrow.py").write_text("raise ImportError('not here')")
+    path = os.pathsep.join([str(tmp_path), *(path for path in sys.path if path)])
+    done = run("export", "t", "--from", dsn, "-o", "a.parquet", PYTHONPATH=path)
+    assert (done.returncode, done.stderr) == (3, "pgfast: writing parquet needs pyarrow: pip install 'pgfast[arrow]'\n")
+
+
+def test_export_that_fails_is_one_line_and_leaves_nothing(dsn: str, tmp_path: Path) -> None:
+    assert "division by zero" in failed("export", "select 1/0", "--from", dsn, "-o", str(tmp_path / "a.csv"))
+    assert "no such table" in failed("export", "nowhere.t", "--from", dsn, "-o", str(tmp_path / "a.csv"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def slow(conn: pgfast.Connection, filled: str) -> Iterator[str]:
+    """The name of a role to which each row of the table takes ten minutes."""
+    role = f"slow_{filled}"
+    conn.execute(f"create role {role} login")
+    conn.execute(f"grant select on {filled} to {role}")
+    conn.execute(f"alter table {filled} enable row level security")
+    conn.execute(f"create policy slow on {filled} using (pg_sleep(600) is not null)")
+    yield role
+    conn.execute(f"drop owned by {role}")
+    conn.execute(f"drop role {role}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
+@pytest.mark.parametrize(("command", "jobs"), [("export", 1), ("export", 2), ("copy", 1), ("copy", 2)])
+def test_interrupted_export_and_copy_exit_with_130_and_leave_nothing(
+    dsn: str, conn: pgfast.Connection, filled: str, slow: str, tmp_path: Path, command: str, jobs: int
+) -> None:
+    theirs = dsn.replace("postgres@", f"{slow}@")
+    assert theirs != dsn
+    conn.execute("create schema if not exists cli_target")
+    conn.execute(f"create table cli_target.{filled} (id int, filler text)")
+    target = f"{dsn}?options=-csearch_path%3Dcli_target"
+    arguments = {"export": [filled, "--from", theirs, "-o", str(tmp_path / "a.csv")], "copy": [theirs, target, filled]}
+    path = os.pathsep.join(path for path in sys.path if path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "pgfast.cli", command, *arguments[command], "--jobs", str(jobs)],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (as above)
+    ) as process:
+        sleeping = "select count(*) from pg_stat_activity where usename = $1 and wait_event = 'PgSleep'"
+        deadline = time.monotonic() + 60
+        while conn.execute(sleeping, [slow]).fetchone() != (jobs,):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "pgfast: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+    assert conn.execute(f"select count(*) from cli_target.{filled}").fetchone() == (0,)
+    conn.execute(f"drop table cli_target.{filled}")
+    while conn.execute("select count(*) from pg_stat_activity where usename = $1", [slow]).fetchone() != (0,):
+        assert time.monotonic() < deadline
+
+
+def test_copy_takes_tables_from_server_to_server(dsn: str, conn: pgfast.Connection, filled: str) -> None:
+    conn.execute("create schema if not exists cli_target")
+    target = f"{dsn}?options=-csearch_path%3Dcli_target"
+    said = succeeded("copy", dsn, target, filled, "--create").splitlines()
+    assert said[0].startswith(f"{filled}: 20,000 rows, ")
+    assert said[0].endswith(" bytes, binary")
+    assert said[1].startswith("20,000 rows in ")
+    assert "relation" in failed("copy", dsn, target, filled, "--create")
+    report = json.loads(succeeded("copy", dsn, target, filled, "--truncate", "--sequences", "--json"))
+    assert (report["rows"], report["tables"][0]["frozen"], report["sequences"]) == (20_000, True, [])
+    done = run("copy", dsn, target, filled, "--truncate", "--jobs", "2", "--commit-each")
+    assert done.stderr == f"pgfast: {filled}: by one connection, because it is committed alone\n"
+    found = conn.execute(f"select count(*), sum(id) from cli_target.{filled}").fetchone()
+    assert found == conn.execute(f"select count(*), sum(id) from {filled}").fetchone()
+    assert run("copy", dsn, target, filled, "--truncate", "--create").returncode == 2
+    assert "the source, nowhere" in failed("copy", dsn, target, "nowhere")
+    conn.execute(f"drop table cli_target.{filled}")
