@@ -41,6 +41,7 @@ def _json_line(report: pgfast.CopyReport) -> str:
             "tables": [
                 {
                     "table": table.table,
+                    "target": table.target,
                     "columns": list(table.columns),
                     "rows": table.rows,
                     "size_bytes": table.size_bytes,

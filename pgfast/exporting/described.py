@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..bulk.target import coded_error, describe
+from ..bulk.target import coded_error, describe, parse_table
 from ..errors import InterfaceError
 from ..protocol.operations import Operation, fetch, identifier
 from ..protocol.session import Session
@@ -85,21 +85,24 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
 
-    def create_sql(self) -> str:
-        """CREATE TABLE for a table like this one, without its key; generated columns become ordinary ones."""
+    def create_sql(self, name: str) -> str:
+        """CREATE TABLE for a table like this one, by a quoted name, without its key.
+
+        Generated columns become ordinary ones.
+        """
         parts = []
         for column in self.columns:
             part = f"{identifier(column.name)} {column.sql}"
             if column.identity:
                 part += f" GENERATED {'ALWAYS' if column.identity == 'a' else 'BY DEFAULT'} AS IDENTITY"
             parts.append(part + (" NOT NULL" if column.not_null else ""))
-        return f"CREATE TABLE {self.sql} ({', '.join(parts)})"
+        return f"CREATE TABLE {name} ({', '.join(parts)})"
 
-    def key_sql(self) -> str | None:
+    def key_sql(self, name: str) -> str | None:
         """What adds the primary key to a table made by `create_sql`, None where there is none."""
         if not self.key:
             return None
-        return f"ALTER TABLE {self.sql} ADD PRIMARY KEY ({', '.join([identifier(name) for name in self.key])})"
+        return f"ALTER TABLE {name} ADD PRIMARY KEY ({', '.join([identifier(name) for name in self.key])})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +118,25 @@ class Match:
         return "binary" if self.binary else "text"
 
 
+def quoted(name: str) -> str:
+    """The name as written, quoted. Raises ProgrammingError for anything that is not one or two identifiers."""
+    return ".".join([identifier(part) for part in parse_table(name)])
+
+
 def describe_table(session: Session, name: str) -> Operation[Table]:
     """The table. Raises UndefinedTable, with similar names."""
     found = yield from describe(session, name)
-    rows = yield from fetch(session, _COLUMNS, [found.sql], _SHAPE)
+    sql = quoted(name)
+    rows = yield from fetch(session, _COLUMNS, [sql], _SHAPE)
     keys = _PRIMARY_KEY if session.server_version >= 110_000 else _PRIMARY_KEY_10
-    key = yield from fetch(session, keys, [found.sql], (str,))
+    key = yield from fetch(session, keys, [sql], (str,))
     columns = tuple(
         [
             Column(label, sql, base, kind in _BINARY and oid < _BUILT_IN and base < _BUILT_IN, *rest)
             for label, sql, base, kind, oid, *rest in rows
         ]
     )
-    return Table(name, found.sql, found.kind, columns, tuple([row[0] for row in key]))
+    return Table(name, sql, found.kind, columns, tuple([row[0] for row in key]))
 
 
 def match(source: Table, target: Table | None) -> Match:
@@ -144,7 +153,8 @@ def match(source: Table, target: Table | None) -> Match:
         if other is None:
             known = ", ".join(theirs)
             raise coded_error(
-                UNDEFINED_COLUMN, f"the target's table {source.name} has no column {column.name!r}; it has {known}"
+                UNDEFINED_COLUMN,
+                f"the target's table {(target or source).name} has no column {column.name!r}; it has {known}",
             )
         if target is not None and other.generated:
             continue

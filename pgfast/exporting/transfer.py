@@ -46,9 +46,10 @@ STOP_AGAIN_S: Final = 0.25
 @dataclass(frozen=True, slots=True)
 class TableReport:
     """What became of one table: rows and bytes that went over, in which format ("binary" or "text"), in how many
-    pieces; `frozen` says whether they were written frozen."""
+    pieces; `target` is its name there, `frozen` says whether the rows were written frozen."""
 
     table: str
+    target: str
     columns: tuple[str, ...]
     rows: int
     size_bytes: int
@@ -98,8 +99,10 @@ class CopyReport:
 class _Work:
     """One table on its way: how it is read and written, and what has come over so far."""
 
-    def __init__(self, table: Table, matched: Match, reading: Source, frozen: bool) -> None:
+    def __init__(self, table: Table, name: str, matched: Match, reading: Source, frozen: bool) -> None:
         self.table = table
+        self.name = name  # at the target
+        self.sql = described.quoted(name)
         self.match = matched
         self.reading = reading
         self.frozen = frozen
@@ -119,13 +122,13 @@ class _Work:
         """The COPY at the target."""
         columns = ", ".join([identifier(name) for name in self.match.columns])
         frozen = ", FREEZE" if self.frozen else ""
-        return f"COPY {self.table.sql} ({columns}) FROM STDIN (FORMAT {self.match.path}{frozen})"
+        return f"COPY {self.sql} ({columns}) FROM STDIN (FORMAT {self.match.path}{frozen})"
 
     def report(self, created: bool) -> TableReport:
         """What became of the table."""
         counts = self.rows, self.size_bytes
         return TableReport(
-            self.table.name, self.match.columns, *counts, self.match.path, self.pieces, created, self.frozen
+            self.table.name, self.name, self.match.columns, *counts, self.match.path, self.pieces, created, self.frozen
         )
 
 
@@ -164,12 +167,13 @@ class _Lane:
 class Copying:
     """One copy on its way; `run` carries it out and `stop`, from any other thread, ends it."""
 
-    def __init__(self, source: str, target: str, tables: Sequence[str], options: CopyOptions) -> None:
+    def __init__(self, source: str, target: str, tables: Sequence[str | tuple[str, str]], options: CopyOptions) -> None:
         if isinstance(tables, str) or not tables:
             raise InterfaceError("tables must be a sequence of names, of one at least")
+        pairs = [(one, one) if isinstance(one, str) else (one[0], one[1]) for one in tables]
         self._source_infos = settings.parse(source)
         self._target_infos = settings.parse(target)
-        self._tables = list(tables)
+        self._tables = pairs
         self._options = options
         self._crew = Crew("copy")
         self._meter = Meter(options.progress)
@@ -214,23 +218,23 @@ class Copying:
 
     def _plan(self, first: Connection[Any], target: Connection[Any]) -> None:
         """Both sides of each table, which is locked at the source before its snapshot is taken."""
-        found: list[Table] = []
-        for name in self._tables:
+        found: list[tuple[Table, str]] = []
+        for name, theirs in self._tables:
             with _told("the source", name):
                 table = first._run(described.describe_table(first._session, name))
-                found.append(table)
+                found.append((table, theirs))
         with _told("the source"):
             first._run(command(first._session, snapshot.BEGIN))
             first._run(command(first._session, _STAY))
-        for table in found:
+        for table, _theirs in found:
             if table.kind in _LOCKED:
                 with _told("the source", table.name):
                     first._run(command(first._session, lock_sql(_source(table), wait=True)))
-        for table in found:
+        for table, theirs in found:
             other = None
             if not self._options.create:
-                with _told("the target", table.name):
-                    other = target._run(described.describe_table(target._session, table.name))
+                with _told("the target", theirs):
+                    other = target._run(described.describe_table(target._session, theirs))
             matched = described.match(table, other)
             kind = _ORDINARY if other is None else other.kind
             with _told("the source", table.name):
@@ -240,11 +244,11 @@ class Copying:
                     )
                 )
             emptied = (self._options.create or self._options.truncate) and kind == _ORDINARY
-            self._works.append(_Work(table, matched, reading, emptied))
+            self._works.append(_Work(table, theirs, matched, reading, emptied))
 
     def _units_of(self, first: Connection[Any], target: Connection[Any]) -> list[_Unit]:
         """What the jobs take: tables that foreign keys connect together, others alone, large ones in pieces."""
-        by_name = {work.table.sql: work for work in self._works}
+        by_name = {work.sql: work for work in self._works}
         pairs: list[tuple[str, str]] = []
         if not self._options.create:
             with _told("the target"):
@@ -316,14 +320,14 @@ class Copying:
             if session.transaction_status == "I":
                 target._run(command(session, "BEGIN"))
             if self._options.truncate:
-                names = ", ".join([work.table.sql for work, _select in unit])
+                names = ", ".join([work.sql for work, _select in unit])
                 target._run(command(session, f"TRUNCATE {names}"))
         for work, select in unit:
-            with _told("the target", work.table.name):
+            with _told("the target", work.name):
                 if self._options.create:
-                    target._run(command(session, work.table.create_sql()))
+                    target._run(command(session, work.table.create_sql(work.sql)))
                 rows, size_bytes = self._pump(lane, work, select)
-                if self._options.create and (key := work.table.key_sql()) is not None:
+                if self._options.create and (key := work.table.key_sql(work.sql)) is not None:
                     target._run(command(session, key))
             with self._lock:
                 work.rows += rows
@@ -357,8 +361,8 @@ class Copying:
         for work in self._works:
             with _told("the source", work.table.name):
                 theirs = first._run(described.sequences(first._session, work.table.sql))
-            with _told("the target", work.table.name):
-                ours = work.target._run(described.sequences(work.target._session, work.table.sql))
+            with _told("the target", work.name):
+                ours = work.target._run(described.sequences(work.target._session, work.sql))
             for column, sequence in theirs.items():
                 if column not in ours:
                     continue
@@ -437,7 +441,7 @@ def _source(table: Table) -> Source:
 def copy_tables(
     source: str,
     target: str,
-    tables: Sequence[str],
+    tables: Sequence[str | tuple[str, str]],
     *,
     create: bool = False,
     truncate: bool = False,
@@ -448,12 +452,12 @@ def copy_tables(
 ) -> CopyReport:
     """What a copy of tables from one server to another did: every row is there, or an exception is raised and none is.
 
-    `source` and `target` are connection strings as for `connect`, `tables` names as in SQL (name or schema.name), the
-    same on both sides. What COPY gives at the source goes into COPY at the target as it comes, in binary where all
-    columns have types of PostgreSQL's own that are alike on both sides, else in text. Columns are matched by name:
-    those that the target computes are left out, those that only the target has get their defaults, and the values of
-    identity columns are kept. All tables are of one moment at the source; the rows that came out and those that went in
-    are compared.
+    `source` and `target` are connection strings as for `connect`, `tables` names as in SQL (name or schema.name), or
+    pairs of a name at the source and one at the target. What COPY gives at the source goes into COPY at the target as
+    it comes, in binary where all columns have types of PostgreSQL's own that are alike on both sides, else in text.
+    Columns are matched by name: those that the target computes are left out, those that only the target has get their
+    defaults, and the values of identity columns are kept. All tables are of one moment at the source; the rows that
+    came out and those that went in are compared.
 
     `create` makes the tables first, with the columns, types, NOT NULL, identity and primary key of the source's;
     `truncate` empties them. Where that happens in the same transaction the rows are written frozen (COPY's FREEZE).
@@ -475,7 +479,7 @@ def copy_tables(
 async def copy_tables_async(
     source: str,
     target: str,
-    tables: Sequence[str],
+    tables: Sequence[str | tuple[str, str]],
     *,
     create: bool = False,
     truncate: bool = False,

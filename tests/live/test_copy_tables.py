@@ -144,6 +144,19 @@ def test_columns_are_matched_by_name(copy: Any, home: Any, away: Any) -> None:
     assert [(one.columns, one.path, one.frozen) for one in report.tables] == [(("b", "c", "d"), "text", False)]
 
 
+def test_a_table_may_have_another_name_at_the_target(copy: Any, home: Any, away: Any) -> None:
+    many(home, rows=100)
+    away.execute('create schema "Other"')
+    report = copy("many", ("many", '"Other".again'), create=True)
+    assert [(one.table, one.target) for one in report.tables] == [("many", "many"), ("many", '"Other".again')]
+    assert content(away, "many") == content(away, '"Other".again') == content(home, "many")
+    report = copy(("public.many", '"Other".again'), truncate=True)
+    assert content(away, '"Other".again') == content(home, "many")
+    with pytest.raises(errors.UndefinedTable, match="^the target, nowhere: "):
+        copy(("many", "nowhere"))
+    away.execute('drop schema "Other" cascade')
+
+
 def test_types_of_users_go_as_text(copy: Any, home: Any, away: Any) -> None:
     for conn in (away, home):
         conn.execute("create type mood as enum ('sad', 'glad')")
