@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from .bulk.methods import AsyncLoadMethods, LoadMethods
+from .bulk.options import chunk_bytes_of, load_options
+from .bulk.parallel import ParallelLoad
+from .bulk.report import LoadReport
 from .connections import aio, sync
 from .connections.aio_cursors import AsyncCursor
 from .connections.sync_cursors import Cursor
 from .exporting.methods import AsyncExportMethods, ExportMethods
 from .exporting.report import ExportReport
+from .net.conninfo import parse
 from .protocol.operations import AnyQuery
 from .protocol.prepared import AUTOMATIC
 from .rows import Row, RowFactory, TupleRow
@@ -90,6 +95,34 @@ class AsyncConnection(AsyncLoadMethods, AsyncExportMethods, aio.AsyncConnection[
 
 
 connect = Connection.connect
+
+
+def load(
+    conninfo: str,
+    table: str,
+    source: Any,
+    columns: Sequence[str] | None = None,
+    *,
+    jobs: int = 1,
+    memory: int | str = "256MB",
+    **options: Any,
+) -> LoadReport:
+    """What a load over a connection of its own, or over several, did; see `Connection.load`, whose `options` it takes.
+
+    `conninfo` is as for `connect`. With `jobs` so many connections load files, or parts of files, side by side: byte
+    ranges of a CSV file, cut where records end, row groups of a Parquet file; `source` may be a list of files. The load
+    is one as a whole nevertheless: the rows go to an unlogged table first, and from there into the target by one
+    statement; with mode="replace" or create=True into the new table itself. With `resume` each chunk is committed into
+    the target at once. `memory` bounds what the chunks of all connections take together, in bytes or as "256MB".
+
+    Raises InterfaceError for what several connections cannot do: on_conflict, a dry run, and rejects without `resume`.
+    """
+    settings = {"chunk_bytes": chunk_bytes_of(memory, jobs), **options}
+    if jobs == 1:
+        with connect(conninfo, autocommit=True) as conn:
+            return conn.load(table, source, columns, **settings)
+    sources = list(source) if isinstance(source, (list, tuple)) else [source]
+    return ParallelLoad(parse(conninfo), table, sources, load_options({"columns": columns, **settings}), jobs).run()
 
 
 def export(conninfo: str, source: AnyQuery, path: Any, **options: Any) -> ExportReport:

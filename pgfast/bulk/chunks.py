@@ -178,18 +178,26 @@ class ColumnsChunk:
 
 
 def column_chunks(
-    target: Target, batches: Iterator[ObjectBatch], meter: Meter, size_bytes: int, skip: int, before: int = 0
+    target: Target,
+    batches: Iterator[ObjectBatch],
+    meter: Meter,
+    size_bytes: int,
+    skip: int,
+    before: int = 0,
+    until: int | None = None,
 ) -> Iterator[ColumnsChunk]:
     """The rows of batches in chunks of about `size_bytes`, as their rows turn out to take; `skip` rows are left out.
 
-    `before` is how many rows of the source come before the first batch.
+    `before` is how many rows of the source come before the first batch, `until` the row of the source to stop at.
     """
     pace, last = Pace(meter, size_bytes), None
     for batch in batches:
         at = min(skip, batch.rows)
         skip -= at
         while at < batch.rows:
-            rows = min(pace.rows, batch.rows - at)
+            rows = min(pace.rows, batch.rows - at, batch.rows if until is None else until - before - at)
+            if rows <= 0:
+                return
             yield ColumnsChunk(target, batch, at, rows, before + at, last)
             pace.took(rows)
             at += rows

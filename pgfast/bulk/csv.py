@@ -26,10 +26,10 @@ from ..codec import IMPLEMENTATION, CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, reason
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8
-from .csvchunks import CsvChunk, Records
+from .csvchunks import CsvChunk, Records, cut_text
 from .csvfile import RECORD_LIMIT, Dialect, UnreadableRecord, Utf8File, dialect_of, first_record, records
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
-from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, copy_options
+from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, Span, copy_options
 from .files import File
 from .report import Meter
 from .sources import FileOptions
@@ -124,6 +124,7 @@ class CsvFeed:
         self._first = first
         self._target = Target("", "", "", ())
         self._utc = False
+        self._span = Span()
         self._states: dict[str, CsvState] = {}  # of chunks, by the way they go
         self._way = BINARY
         self._after: str | None = None  # the way that is left when the server has refused the file as it is
@@ -222,18 +223,33 @@ class CsvFeed:
             self._way = self._after or TEXT
         dialect, quote = self._dialect, self._dialect.quote.encode()
         with Utf8File(self._file, dialect, lenient=True) as text:
-            records = Records(text, quote, size_bytes)
+            records = Records(text, quote, size_bytes, self._span)
             form = self._width, quote, records.end_of_line
-            line, tail = 0, b""
-            if place.position:
-                line, tail = records.skip_to(place.position)
+            line, tail = self._span.line, b""
+            if place.position > self._span.start:
+                lines, tail = records.skip_to(place.position)
+                line += lines
+            elif self._span.start:
+                place = Place(self._span.start)
             elif dialect.header:
                 line, tail = records.skip_record()
                 place = Place(records.position)
             for data in records:
-                chunk = CsvChunk(data, place, line, tail, self._way, form, self._chunk_state, self._judged)
+                numbered = not self._span.start
+                chunk = CsvChunk(data, place, line, tail, self._way, form, numbered, self._chunk_state, self._judged)
                 yield chunk
                 place, line, tail = chunk.place, line + chunk.lines, chunk.tail
+
+    def spans(self, count: int) -> list[Span]:
+        """Parts of about the same size, of a file that is UTF-8 as it lies; else the whole."""
+        if not self._file.plain or not self._dialect.utf8:
+            return [Span()]
+        with Utf8File(self._file, self._dialect) as text:
+            return cut_text(text, self._file.size_bytes or 0, self._dialect.quote.encode(), count)
+
+    def take(self, span: Span) -> None:
+        """Give the records of this part alone."""
+        self._span = span
 
     def _chunk_state(self, path: str, fresh: bool = False) -> CsvState:
         if fresh:
@@ -292,7 +308,7 @@ class CsvFeed:
             said = "a quoted field is not closed"
         else:
             said = self._said(info)
-        made = self._wrong(said, origin.row - 1, column, origin.line)
+        made = self._wrong(said, None if origin.row is None else origin.row - 1, column, origin.line)
         made.fault = info
         return made
 
@@ -315,9 +331,9 @@ class CsvFeed:
             line = exc.line
         return self._wrong("a quoted field is not closed", row, None, line)
 
-    def _wrong(self, text: str, row: int, column: int | None, line: int | None = None) -> DataError:
+    def _wrong(self, text: str, row: int | None, column: int | None, line: int | None = None) -> DataError:
         """The error for a row of the data."""
-        where = self._line(row) if line is None else line
+        where = self._line(row or 0) if line is None else line
         return self._target.error(f"{text} (line {where} of {self._file.label})", row, column)
 
     def _line(self, row: int) -> int:

@@ -18,12 +18,17 @@ from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD
 from .chunks import digest
 from .csvfile import RECORD_LIMIT, Utf8File
-from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place
+from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place, Span
 
 #: Bytes at the end of a chunk that must be found again by whoever goes on behind it.
 MARK_BYTES: Final = 4096
 #: Bytes at the beginning of a text by which is told how its lines end.
 _LOOKED_AT: Final = 1 << 16
+#: Bytes of the least part of a text, and of what is looked at together.
+_LEAST_PART: Final = 1 << 20
+_BLOCK: Final = 1 << 22
+_ENDLESS: Final = 2**62
+_WHOLE: Final = Span()
 _LF, _CR, _CRLF = b"\n", b"\r", b"\r\n"
 
 
@@ -47,6 +52,7 @@ class CsvChunk:
             "_end",
             "_ends",
             "_judge",
+            "_numbered",
             "_origins",
             "_position",
             "_quote",
@@ -67,12 +73,13 @@ class CsvChunk:
         tail: bytes,
         path: str,
         form: tuple[int, bytes, bytes],
+        numbered: bool,
         states: States,
         judge: Judge,
     ) -> None:
         """`place`, `line` and `tail`: where it begins, how many lines come before it, and the last bytes of these.
 
-        `form`: fields of a record, the quote, and the end of a line.
+        `form`: fields of a record, the quote, and the end of a line. `numbered`: the rows before are counted.
         """
         self.data = data
         self.path = path
@@ -80,6 +87,7 @@ class CsvChunk:
         self.first = place.rows
         self.line = line
         self._tail = tail
+        self._numbered = numbered
         self._states = states
         self._judge = judge
         self._width, self._quote, self._end = form
@@ -210,7 +218,7 @@ class CsvChunk:
         counted, lines = self._counted if self._counted[0] <= start else (0, 0)
         lines += self.data.count(_CR if self._end == _CR else _LF, counted, start)
         self._counted = start, lines
-        return Origin(self.first + row + 1, self.line + lines + 1, self.data[start:end])
+        return Origin(self.first + row + 1 if self._numbered else None, self.line + lines + 1, self.data[start:end])
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""
@@ -254,16 +262,19 @@ def end_of_lines(head: bytes, quote: bytes) -> bytes:
 class Records:
     """The bytes of a text, cut at the edges of records."""
 
-    __slots__ = ("_quote", "_rest", "_size", "_text", "end_of_line", "position")
+    __slots__ = ("_left", "_quote", "_rest", "_size", "_text", "end_of_line", "position")
 
-    def __init__(self, text: Utf8File, quote: bytes, size_bytes: int) -> None:
+    def __init__(self, text: Utf8File, quote: bytes, size_bytes: int, span: Span = _WHOLE) -> None:
         """`size_bytes`: how long a cut should be. `position` is where the next one begins."""
         self._text = text
         self._quote = quote
         self._size = size_bytes
+        self._left = _ENDLESS if span.stop is None else span.stop - span.start
+        if span.start:
+            text.go_to(span.start)
+        self.position = span.start
         self._rest = self._read(min(size_bytes, _LOOKED_AT))
         self.end_of_line = end_of_lines(self._rest, quote)
-        self.position = 0
 
     def skip_record(self) -> tuple[int, bytes]:
         """How many lines the first record takes, which is left out, and its last bytes."""
@@ -322,7 +333,45 @@ class Records:
 
     def _read(self, size_bytes: int) -> bytes:
         parts: list[bytes] = []
+        size_bytes = min(size_bytes, self._left)
         while size_bytes > 0 and (more := self._text.read(size_bytes)):
             parts.append(more)
             size_bytes -= len(more)
+            self._left -= len(more)
         return b"".join(parts)
+
+
+def cut_text(text: Utf8File, size_bytes: int, quote: bytes, count: int) -> list[Span]:
+    """About `count` parts of a text of so many bytes, each beginning with a record.
+
+    All of it is read, since a quote at its beginning may make a difference for its end; quotes and lines are counted.
+    """
+    step = max(_LEAST_PART, size_bytes // count)
+    made: list[Span] = []
+    start = at = quotes = lines = line = 0
+    mark = b""
+    while data := text.read(_BLOCK):
+        mark = mark or (_CR if end_of_lines(data, quote) == _CR else _LF)
+        begun = 0
+        while begun < len(data):
+            # Behind this byte the next end of a line outside of quotes ends the part.
+            due = max(begun, start + step - at)
+            if due >= len(data):
+                break
+            end = data.find(mark, due)
+            if end < 0:
+                break
+            quotes += data.count(quote, begun, end)
+            line += data.count(mark, begun, end + 1)
+            begun = end + 1
+            if quotes % 2 == 0:
+                made.append(Span(start, at + begun, lines))
+                start, lines = at + begun, line
+        quotes += data.count(quote, begun)
+        line += data.count(mark, begun)
+        at += len(data)
+    if at > start or not made:
+        made.append(Span(start, None, lines))
+    else:
+        made[-1] = Span(made[-1].start, None, made[-1].line)
+    return made

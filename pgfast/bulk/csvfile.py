@@ -151,13 +151,20 @@ class Utf8File(io.RawIOBase):
         self._decoder = None if dialect.utf8 else codecs.getincrementaldecoder(dialect.encoding)(self._errors[0])
         self._ready = bytearray()
         self._file = file.open()
+        self._mark_bytes = 0  # of a byte order mark, which is no part of the text
         if self._decoder is None:
             self._ready += self._file.read(len(codecs.BOM_UTF8))
             if self._ready == codecs.BOM_UTF8:
                 self._ready.clear()
+                self._mark_bytes = len(codecs.BOM_UTF8)
 
     def readable(self) -> bool:
         return True
+
+    def go_to(self, position: int) -> None:
+        """Read on from this byte of the text; of a file that is UTF-8 as it lies."""
+        self._ready.clear()
+        self._file.seek(position + self._mark_bytes)
 
     def read(self, size: int | None = -1) -> bytes:
         wanted = -1 if size is None else size

@@ -12,6 +12,7 @@ Sources: docs, "Populating a Database"; server: ruleutils.c (pg_get_indexdef, pg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,9 +75,9 @@ def drop_deferred(session: Session, target: Target, unique: bool, load: str | No
     return Deferred(tuple([make for _drop, make in reversed(taken)]))
 
 
-def restore(session: Session, deferred: Deferred) -> Operation[None]:
+def restore(session: Session, definitions: Sequence[str]) -> Operation[None]:
     """Make again what was dropped. Raises the server's error where the rows do not allow it."""
-    for definition in deferred.definitions:
+    for definition in definitions:
         yield from command(session, definition)
 
 
@@ -94,5 +95,5 @@ def restore_noted(session: Session, schema: str, load: str) -> Operation[int]:
         (int, str),
     )
     ordered = [definition for _number, definition in sorted(rows, reverse=True)]
-    yield from restore(session, Deferred(tuple(ordered)))
+    yield from restore(session, ordered)
     return len(ordered)

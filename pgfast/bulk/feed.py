@@ -32,10 +32,13 @@ SERVER_CSV: Final = "server csv"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a row of a chunk came from: its number in the source and, of a file, its line, both from 1; and the row
-    itself, as the bytes of the file or, of values in memory, as what JSON can say of them."""
+    """Where a row of a chunk came from.
 
-    row: int
+    Its number in the source (None: not known, of a part of a text) and, of a file, its line, both from 1; and the row
+    itself, as the bytes of the file or, of values in memory, as what JSON can say of them.
+    """
+
+    row: int | None
     line: int | None
     record: bytes | Any
 
@@ -116,6 +119,28 @@ class Retrying(Feed, Protocol):
     """
 
     def refused(self, exc: DatabaseError) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a source, for its chunks: from a position to another (None: to the end), both as of Chunk.stop; and how
+    many lines of a text come before."""
+
+    start: int = 0
+    stop: int | None = None
+    line: int = 0
+
+
+@runtime_checkable
+class Divisible(Feed, Protocol):
+    """A feed whose parts can be read side by side, each by a feed of its own.
+
+    `spans` are about so many parts, one after the other, or fewer where the source is small; `take` makes the feed give
+    the chunks of one alone.
+    """
+
+    def spans(self, count: int) -> list[Span]: ...
+    def take(self, span: Span) -> None: ...
 
 
 class Reread(Exception):

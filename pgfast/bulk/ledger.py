@@ -5,19 +5,20 @@ when, the ledger says of every row whether it is there. Each such transaction fi
 part stands: of two that load the same part at once one is told. A source is known by its name and by what lies before
 the position where the load goes on; where that is no longer the same, the load is refused.
 
-Two tables in the schema of the target: pgfast_loads, a line for each load, and pgfast_chunks, a line for each chunk.
+Three tables in the schema of the target: pgfast_loads, a line for each load, pgfast_chunks, a line for each chunk, and
+pgfast_parts, which says how sources were cut for several connections.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
 
 from ..errors import DatabaseError, DataError, InterfaceError, OperationalError
 from ..protocol.operations import Operation, begin, command, commit, fetch, rollback
 from ..protocol.session import Session
-from .feed import Chunk, Place
+from .feed import Chunk, Place, Span
 
 #: Of two sessions that make a table at once one is told that it is there (docs: Error Codes).
 _MADE_ALREADY: Final = ("42P07", "23505", "42710")
@@ -28,7 +29,10 @@ CREATE TABLE IF NOT EXISTS {schema}.pgfast_loads (
 CREATE TABLE IF NOT EXISTS {schema}.pgfast_chunks (
     load text REFERENCES {schema}.pgfast_loads ON DELETE CASCADE, source text, start bigint, stop bigint,
     loaded bigint NOT NULL, rejected bigint NOT NULL, skipped bigint NOT NULL, mark bytea NOT NULL,
-    made timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), PRIMARY KEY (load, source, start, stop))"""
+    made timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), PRIMARY KEY (load, source, start, stop));
+CREATE TABLE IF NOT EXISTS {schema}.pgfast_parts (
+    load text REFERENCES {schema}.pgfast_loads ON DELETE CASCADE, source text, start bigint, stop bigint,
+    line bigint NOT NULL, PRIMARY KEY (load, source, start))"""
 _THERE: Final = "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
 _LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock($1)"
 #: How long a part that another session holds is waited for: that of a client which was killed ends by itself.
@@ -102,6 +106,31 @@ class Ledger:
             (str, int, int),
         )
         return {_name(*row) for row in rows}
+
+    def rejected(self) -> Operation[int]:
+        """How many rows were rejected so far."""
+        counted = f"SELECT coalesce(sum(rejected), 0)::pg_catalog.int8 FROM {self._chunks} WHERE load = $1"
+        ((count,),) = yield from fetch(self._session, counted, (self._load,), (int,))
+        return int(count)
+
+    def spans(self, source: str, made: Callable[[], list[Span]]) -> Operation[list[Span]]:
+        """The parts of a source: as they were cut when the load began, or as they are made now."""
+        session, parts = self._session, f"{self._schema}.pgfast_parts"
+        yield from begin(session)
+        try:
+            yield from take_lock(session, f"{self._loads} {self._load}")
+            known = f"SELECT start, stop, line FROM {parts} WHERE load = $1 AND source = $2 ORDER BY start"
+            rows = yield from fetch(session, known, (self._load, source), (int, (int, type(None)), int))
+            found = [Span(*row) for row in rows] or made()
+            for span in found if not rows else ():
+                noted = f"INSERT INTO {parts} VALUES ($1, $2, $3, $4, $5) RETURNING line"
+                yield from fetch(session, noted, (self._load, source, span.start, span.stop, span.line), (int,))
+        except Exception:
+            if session.dead is None:
+                yield from rollback(session)
+            raise
+        yield from commit(session)
+        return found
 
     def finish(self) -> Operation[None]:
         """Note that the load has come to its end."""

@@ -96,17 +96,14 @@ class _Load:
         if options.defer_indexes and not options.dry_run:
             deferred = yield from drop_deferred(session, into, not options.keyed, None)
         report = yield from self._into(into, None)
-        yield from restore(session, deferred)
+        yield from restore(session, deferred.definitions)
         if into is not target and not options.dry_run:
             yield from swap(session, target, into)
         return report
 
     def _target(self) -> Operation[Target]:
         """The table and the columns that are filled, with the feed settled on it."""
-        session, feed = self._session, self._feed
-        target = _chosen((yield from describe(session, self._table)), feed, self._options.columns)
-        feed.prepare(target, session.parameters.get("TimeZone"))
-        return target
+        return (yield from settled_target(self._session, self._table, self._feed, self._options.columns))
 
     def _into(self, target: Target, part: LedgerPart | None) -> Operation[LoadReport]:
         """Load into this table."""
@@ -237,6 +234,16 @@ async def _first_of(rows: AsyncIterator[Any]) -> AsyncIterator[tuple[Any]]:
     async for row in rows:
         yield (row,)
         return
+
+
+def settled_target(session: Session, table: str, feed: Feed, columns: Sequence[str] | None) -> Operation[Target]:
+    """The table and the columns of it that are filled, with the feed settled on them.
+
+    Raises UndefinedTable and UndefinedColumn, and what the feed's columns do not allow.
+    """
+    target = _chosen((yield from describe(session, table)), feed, columns)
+    feed.prepare(target, session.parameters.get("TimeZone"))
+    return target
 
 
 def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:

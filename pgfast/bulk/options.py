@@ -5,9 +5,10 @@ Law of this file: what contradicts itself is refused here, with the words of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 from ..errors import InterfaceError
 from .rejects import Rejects
@@ -17,8 +18,12 @@ from .sources import FileOptions
 _MODES: Final = ("append", "truncate", "replace")
 _ON_ERROR: Final = ("stop", "reject")
 _ON_CONFLICT: Final = ("error", "ignore", "update")
-#: Bytes of a chunk, as they are sent.
+#: Bytes of a chunk, as they are sent, and the least.
 CHUNK_BYTES: Final = 16 << 20
+_LEAST_CHUNK: Final = 1 << 16
+#: How many times the bytes of a chunk a connection has in memory: what was read, what is sent, what is ahead.
+_COPIES: Final = 6
+_UNITS: Final = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +119,38 @@ class LoadOptions:
         if self.on_conflict in ("ignore", "update"):
             said.append(f"on_conflict={self.on_conflict} key={','.join(self.key or ())}")
         return " ".join(said)
+
+
+def bytes_of(memory: int | str) -> int:
+    """A number of bytes: 300_000_000, "256MB", "1 GB". Raises InterfaceError for what is none."""
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        return memory
+    found = re.fullmatch(r"([0-9]+)\s*([kmg]b)?", str(memory).strip().lower())
+    if found is None or isinstance(memory, bool) or not int(found[1]):
+        raise InterfaceError(f"memory must be a size such as '256MB', not {memory!r}")
+    return int(found[1]) * _UNITS[found[2] or ""]
+
+
+def chunk_bytes_of(memory: int | str, jobs: int) -> int:
+    """How large chunks may be, so that so many connections stay within so much memory.
+
+    Raises InterfaceError where they cannot.
+    """
+    if jobs < 1:
+        raise InterfaceError(f"jobs must be 1 or more, not {jobs!r}")
+    size = bytes_of(memory) // (jobs * _COPIES)
+    if size < _LEAST_CHUNK:
+        least = jobs * _COPIES * _LEAST_CHUNK
+        raise InterfaceError(f"memory must be {least >> 10} kB or more with {jobs} jobs, not {memory!r}")
+    return min(size, CHUNK_BYTES)
+
+
+def load_options(settings: Mapping[str, Any]) -> LoadOptions:
+    """The options of a load by the names that `Connection.load` has for them. Raises TypeError for any other."""
+    of_files = {each.name for each in fields(FileOptions)}
+    own = {each.name for each in fields(LoadOptions)} - {"files"}
+    for name in settings:
+        if name not in of_files | own:
+            raise TypeError(f"load() has no option {name!r}")
+    files = FileOptions(**{name: value for name, value in settings.items() if name in of_files})
+    return LoadOptions(files=files, **{name: value for name, value in settings.items() if name in own})

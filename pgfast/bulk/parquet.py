@@ -17,7 +17,7 @@ from ..arrow.schema import read_schema
 from ..errors import DataError, InterfaceError
 from .arrays import ArrowPlan
 from .chunks import column_chunks
-from .feed import BINARY, Chunk, Place, copy_options
+from .feed import BINARY, Chunk, Place, Span, copy_options
 from .files import File
 from .report import Meter
 from .target import Target
@@ -58,6 +58,7 @@ class ParquetFeed:
         self._plan: ArrowPlan | None = None
         self._target: Target | None = None
         self._table = ""
+        self._span = Span()
         self._batch_rows = _FIRST_ROWS
         self._wanted: list[str] = []
 
@@ -96,13 +97,28 @@ class ParquetFeed:
         """The rows from a place on, in chunks; row groups before it are not read."""
         assert self._plan is not None, "prepare comes before chunks"
         assert self._target is not None
-        group, before = 0, 0
+        group, before, first = 0, 0, max(place.rows, self._span.start)
         metadata = self._file.metadata
-        while group < metadata.num_row_groups and before + metadata.row_group(group).num_rows < place.rows:
+        while group < metadata.num_row_groups and before + metadata.row_group(group).num_rows < first:
             before += metadata.row_group(group).num_rows
             group += 1
         batches = map(self._plan.columns, self._batches(group))
-        return column_chunks(self._target, batches, meter, size_bytes, place.rows - before, before)
+        return column_chunks(self._target, batches, meter, size_bytes, first - before, before, self._span.stop)
+
+    def spans(self, count: int) -> list[Span]:
+        """Row groups together, about as many rows in each part."""
+        metadata = self._file.metadata
+        wanted, rows, start, made = max(1, metadata.num_rows // count), 0, 0, []
+        for group in range(metadata.num_row_groups):
+            rows += metadata.row_group(group).num_rows
+            if rows - start >= wanted or group == metadata.num_row_groups - 1:
+                made.append(Span(start, rows))
+                start = rows
+        return made or [Span()]
+
+    def take(self, span: Span) -> None:
+        """Give the rows of this part alone."""
+        self._span = span
 
     def _batches(self, first: int = 0) -> Iterator[ArrowBatch]:
         try:

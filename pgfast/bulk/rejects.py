@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,13 +46,14 @@ _SQLSTATES: Final = {
 class Reject:
     """A row that was not loaded.
 
-    `source` is the name of the file, or the kind of source; `row` and, in a file, `line` count from 1. `record` is the
+    `source` is the name of the file, or the kind of source; `row` (None: not known, of a file that
+    several connections load) and, in a file, `line` count from 1. `record` is the
     row as it came: the bytes of a file, else a JSON value. `column` and `sqlstate` are what the error tells, the
     `message` is the error's first line. `chunk` says of which part of a restartable load it is.
     """
 
     source: str
-    row: int
+    row: int | None
     line: int | None
     record: bytes | Any
     column: str | None
@@ -150,6 +152,7 @@ class Bin:
     count: int = 0
     kept: list[Reject] = field(default_factory=list)
     _file: _File | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of several connections that load side by side
 
     def begin(self, kept: Callable[[str | None], bool] | None = None) -> None:
         """Open the file, where there is one; `kept` tells by their chunk which rejects of an earlier run stay."""
@@ -159,8 +162,11 @@ class Bin:
 
     def add(self, rejects: list[Reject]) -> None:
         """Note these. Raises TooManyRejects, once they are written down."""
-        if not rejects:
-            return
+        if rejects:
+            with self._lock:
+                self._add(rejects)
+
+    def _add(self, rejects: list[Reject]) -> None:
         self.count += len(rejects)
         self.kept += rejects[: max(0, _KEPT - len(self.kept))]
         if self._file is not None:

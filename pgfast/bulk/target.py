@@ -129,6 +129,11 @@ class Target:
         return tuple([column.name for column in self.columns])
 
     @property
+    def quoted(self) -> tuple[str, ...]:
+        """Their names in SQL."""
+        return tuple([identifier(column.name) for column in self.columns])
+
+    @property
     def binary(self) -> bool:
         """Whether every column can be written in binary."""
         return all(column.spec is not None for column in self.columns)

@@ -1,0 +1,307 @@
+"""A load over several connections: files, and parts of files, side by side.
+
+Law of this file: a load that cannot be resumed is one as a whole, whoever carries it: its rows go to a table of their
+own first, which takes the target's place or is put into it by one statement. A load that can be resumed commits its
+chunks into the target, as it does over one connection. Memory is bounded by the chunks that are under way.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter
+from typing import Any, Final
+
+from ..connections.crew import Crew
+from ..connections.sync import Connection
+from ..errors import InterfaceError
+from ..net.conninfo import ConnInfo
+from ..protocol.operations import Operation, command
+from ..protocol.session import Session
+from .chunked import ChunkPlan, Totals, load_chunks
+from .create import create_table_sql
+from .deferring import drop_deferred, restore, restore_noted
+from .feed import Divisible, Feed, Span
+from .framing import atomically
+from .ledger import Ledger, mark_of
+from .load import settled_target
+from .options import LoadOptions
+from .rejects import Bin
+from .replacing import beside, make_beside, swap
+from .report import LoadReport, Meter, Progress
+from .sources import open_columns
+from .target import Target, is_there
+
+#: Parts for each connection: none waits long for the last one.
+_PARTS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a source, by its number among the sources."""
+
+    source: int
+    span: Span
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What all connections have come to."""
+
+    totals: Totals = field(default_factory=Totals)
+    resumed: int = 0
+
+    def add(self, totals: Totals, resumed: int) -> None:
+        """Count what has become of a part."""
+        mine = self.totals
+        for name in ("read", "loaded", "skipped", "rejected", "updated", "size_bytes"):
+            setattr(mine, name, getattr(mine, name) + getattr(totals, name))
+        mine.paths += [path for path in totals.paths if path not in mine.paths]
+        self.resumed += resumed
+
+
+class ParallelLoad:
+    """One load over several connections."""
+
+    def __init__(
+        self, infos: Sequence[ConnInfo], table: str, sources: Sequence[Any], options: LoadOptions, jobs: int
+    ) -> None:
+        """Raises InterfaceError for what several connections cannot do."""
+        options.check()
+        if options.on_conflict in ("ignore", "update"):
+            raise InterfaceError(
+                "with several jobs chance decides which of two rows with one key comes last; use jobs=1"
+            )
+        if options.rejecting and options.resume is None:
+            raise InterfaceError(
+                "with several jobs no one transaction holds the rows and their rejects; name the load by resume=, so "
+                "that each chunk is committed with its rejects, or use jobs=1"
+            )
+        if options.dry_run:
+            raise InterfaceError("a dry run is one transaction; use jobs=1")
+        self._infos = infos
+        self._table = table
+        self._sources = sources
+        self._options = options
+        self._jobs = jobs
+        self._crew = Crew("load")
+        self._counts = _Counts()
+        self._lock = threading.Lock()
+        self._parts: list[_Part] = []
+        self._told: dict[int, tuple[int, int]] = {}
+        self._rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
+        self._ddl: str | None = None
+        self._kind = self._way = ""
+
+    def run(self) -> LoadReport:
+        """What the load did. Raises the first failure of any connection, after all of them have ended."""
+        started = perf_counter()
+        with self._crew.connected(self._infos) as connection:
+            session = connection._session
+            target = connection._run(self._target(session))
+            report = self._resumed if self._options.resume is not None else self._whole
+            report(connection, session, target)
+        totals = self._counts.totals
+        return LoadReport(
+            self._table,
+            target.names,
+            totals.loaded,
+            totals.size_bytes,
+            perf_counter() - started,
+            self._kind,
+            " and ".join(totals.paths) or self._way,
+            read=totals.read,
+            rejected=totals.rejected,
+            skipped=totals.skipped,
+            inserted=totals.loaded,
+            resumed=self._counts.resumed,
+            ddl=self._ddl,
+            rejects=() if self._rejects is None else tuple(self._rejects.kept),
+        )
+
+    def _feed(self, number: int) -> Feed:
+        feed = open_columns(self._sources[number], self._options.files)
+        if feed is None or not feed.again:
+            raise InterfaceError("several jobs load what can be read from several places: files, arrays, Arrow tables")
+        return feed
+
+    def _target(self, session: Session) -> Operation[Target]:
+        """The table, made first where that is wanted; all sources have been looked at then."""
+        if self._options.create and not (self._options.resume and (yield from is_there(session, self._table))):
+            self._ddl = create_table_sql(self._table, self._sources[0], self._options.files)
+            yield from command(session, self._ddl)
+        for number in reversed(range(len(self._sources))):
+            feed = self._feed(number)
+            try:
+                target = yield from settled_target(session, self._table, feed, self._options.columns)
+            finally:
+                feed.close()
+            self._kind = feed.kind
+        return target
+
+    # ---------------------------------------------------------------- as one
+
+    def _whole(self, connection: Connection[Any], session: Session, target: Target) -> None:
+        """Into a table of its own, and from there into the target."""
+        options = self._options
+        fresh = options.mode == "replace" or options.create
+        into = target if options.create else beside(target, "new" if fresh else f"load_{secrets.token_hex(4)}")
+        try:
+            deferred = connection._run(atomically(session, self._begin(session, target, into, fresh)))
+            self._cut(None)
+            self._crew.work(self._jobs, lambda: self._work(into, None))
+            connection._run(atomically(session, self._end(session, target, into, fresh, deferred)))
+        except BaseException:
+            self._crew.stop()
+            if connection.closed is False and session.dead is None:
+                connection._run(command(session, f"DROP TABLE IF EXISTS {into.sql}"))
+            raise
+
+    def _begin(self, session: Session, target: Target, into: Target, fresh: bool) -> Operation[tuple[str, ...]]:
+        options = self._options
+        if options.mode == "replace":
+            yield from make_beside(session, target, into)
+        elif not fresh:
+            columns = ", ".join(target.quoted)
+            yield from command(
+                session,
+                f"CREATE UNLOGGED TABLE {into.sql} AS SELECT {columns} FROM {target.sql} WITH NO DATA",
+            )
+        if options.defer_indexes and fresh:
+            return (yield from drop_deferred(session, into, True, None)).definitions
+        return ()
+
+    def _end(
+        self, session: Session, target: Target, into: Target, fresh: bool, definitions: tuple[str, ...]
+    ) -> Operation[None]:
+        options = self._options
+        if fresh:
+            yield from restore(session, definitions)
+        else:
+            if options.mode == "truncate":
+                yield from command(session, f"TRUNCATE {target.sql}")
+            dropped = (yield from drop_deferred(session, target, True, None)) if options.defer_indexes else None
+            columns = ", ".join(target.quoted)
+            tag = yield from command(
+                session,
+                f"INSERT INTO {target.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {into.sql}",
+            )
+            totals = self._counts.totals
+            taken = int(tag.rsplit(" ", 1)[-1])
+            totals.loaded, totals.skipped = taken, totals.skipped + totals.loaded - taken
+            yield from restore(session, () if dropped is None else dropped.definitions)
+            yield from command(session, f"DROP TABLE {into.sql}")
+        if options.mode == "replace":
+            yield from swap(session, target, into)
+
+    # ---------------------------------------------------------------- chunk by chunk
+
+    def _resumed(self, connection: Connection[Any], session: Session, target: Target) -> None:
+        """Into the target, or the table that will take its place, a chunk and its line in the ledger at a time."""
+        options = self._options
+        assert options.resume is not None
+        replacing = options.mode == "replace"
+        into = beside(target, mark_of(options.resume)) if replacing else target
+        ledger = Ledger(session, target.schema, options.resume)
+        ended = connection._run(
+            ledger.open(target.sql, options.manner(target.names), self._first(session, target, into))
+        )
+        self._cut(lambda name, made: connection._run(ledger.spans(name, made)))
+        if ended and replacing:
+            return
+        rejects = self._rejects
+        try:
+            if rejects is not None:
+                rejects.begin(connection._run(ledger.names()).__contains__)
+                rejects.count = connection._run(ledger.rejected())
+            self._crew.work(self._jobs, lambda: self._work(into, options.resume))
+        except BaseException:
+            self._crew.stop()
+            raise
+        finally:
+            if rejects is not None:
+                rejects.close()
+        connection._run(atomically(session, self._last(session, target, into, ledger)))
+
+    def _first(self, session: Session, target: Target, into: Target) -> Operation[None]:
+        options = self._options
+        if options.empties:
+            yield from command(session, f"TRUNCATE {target.sql}")
+        if into is not target:
+            yield from make_beside(session, target, into)
+        if options.defer_indexes:
+            yield from drop_deferred(session, into, not options.keyed, options.resume)
+
+    def _last(self, session: Session, target: Target, into: Target, ledger: Ledger) -> Operation[None]:
+        assert self._options.resume is not None
+        yield from restore_noted(session, target.schema, self._options.resume)
+        if into is not target:
+            yield from swap(session, target, into)
+        yield from ledger.finish()
+
+    # ---------------------------------------------------------------- the parts
+
+    def _cut(self, noted: Callable[[str, Callable[[], list[Span]]], list[Span]] | None) -> None:
+        """Cut the sources into parts; as they are `noted` where the load can be resumed."""
+        for number in range(len(self._sources)):
+            feed = self._feed(number)
+            try:
+                divided = feed.spans if isinstance(feed, Divisible) else _undivided
+                made = partial(divided, self._jobs * _PARTS)
+                spans = made() if noted is None else noted(feed.name, made)
+            finally:
+                feed.close()
+            self._parts += [_Part(number, span) for span in spans]
+        self._parts.reverse()
+
+    def _next(self) -> _Part | None:
+        with self._lock:
+            return None if self._crew.stopped or not self._parts else self._parts.pop()
+
+    def _work(self, into: Target, load: str | None) -> None:
+        """Take one part after the other, over one connection."""
+        with self._crew.connected(self._infos) as connection:
+            while (part := self._next()) is not None:
+                totals, resumed = connection._run(self._one(connection._session, part, into, load))
+                with self._lock:
+                    self._counts.add(totals, resumed)
+
+    def _one(self, session: Session, part: _Part, into: Target, load: str | None) -> Operation[tuple[Totals, int]]:
+        """Load a part."""
+        feed = self._feed(part.source)
+        try:
+            target = yield from settled_target(session, self._table, feed, self._options.columns)
+            if isinstance(feed, Divisible):
+                feed.take(part.span)
+            mine = replace(target, sql=into.sql, relation=into.relation)
+            meter = Meter(self._teller())
+            plan = ChunkPlan(self._rejects, None, self._options.chunk_bytes, None)
+            if load is None:
+                return (yield from load_chunks(session, mine, feed, plan, meter)), 0
+            noted = Ledger(session, target.schema, load).part(feed.name, part.span.start)
+            yield from noted.find()
+            return (yield from load_chunks(session, mine, feed, plan, meter, noted)), noted.resumed
+        finally:
+            feed.close()
+
+    def _teller(self) -> Progress | None:
+        """What a part tells of itself, as a part of all."""
+        progress = self._options.progress
+        if progress is None:
+            return None
+        mine = len(self._told)
+        self._told[mine] = (0, 0)
+
+        def tell(rows: int, size_bytes: int) -> None:
+            with self._lock:
+                self._told[mine] = (rows, size_bytes)
+                progress(sum(each[0] for each in self._told.values()), sum(each[1] for each in self._told.values()))
+
+        return tell
+
+
+def _undivided(_count: int) -> list[Span]:
+    return [Span()]
