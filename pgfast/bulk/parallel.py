@@ -23,15 +23,16 @@ from ..protocol.operations import Operation, command
 from ..protocol.session import Session
 from .chunked import ChunkPlan, Totals, load_chunks
 from .create import create_table_sql
-from .deferring import drop_deferred, restore, restore_noted
+from .deferring import drop_deferred, restore
 from .feed import Divisible, Feed, Span
 from .framing import atomically
-from .ledger import Ledger, mark_of
-from .load import settled_target
+from .ledger import Ledger
+from .opening import settled_target
 from .options import LoadOptions
 from .rejects import Bin
 from .replacing import beside, make_beside, swap
 from .report import LoadReport, Meter, Progress
+from .resuming import Resumable
 from .sources import open_columns
 from .target import Target, is_there
 
@@ -203,44 +204,25 @@ class ParallelLoad:
         """Into the target, or the table that will take its place, a chunk and its line in the ledger at a time."""
         options = self._options
         assert options.resume is not None
-        replacing = options.mode == "replace"
-        into = beside(target, mark_of(options.resume)) if replacing else target
-        ledger = Ledger(session, target.schema, options.resume)
-        ended = connection._run(
-            ledger.open(target.sql, options.manner(target.names), self._first(session, target, into))
-        )
+        resumable = Resumable(session, target, options)
+        ledger = resumable.ledger
+        done = connection._run(resumable.open())
         self._cut(lambda name, made: connection._run(ledger.spans(name, made)))
-        if ended and replacing:
+        if done:
             return
         rejects = self._rejects
         try:
             if rejects is not None:
                 rejects.begin(connection._run(ledger.names()).__contains__)
                 rejects.count = connection._run(ledger.rejected())
-            self._crew.work(self._jobs, lambda: self._work(into, options.resume))
+            self._crew.work(self._jobs, lambda: self._work(resumable.into, options.resume))
         except BaseException:
             self._crew.stop()
             raise
         finally:
             if rejects is not None:
                 rejects.close()
-        connection._run(atomically(session, self._last(session, target, into, ledger)))
-
-    def _first(self, session: Session, target: Target, into: Target) -> Operation[None]:
-        options = self._options
-        if options.empties:
-            yield from command(session, f"TRUNCATE {target.sql}")
-        if into is not target:
-            yield from make_beside(session, target, into)
-        if options.defer_indexes:
-            yield from drop_deferred(session, into, not options.keyed, options.resume)
-
-    def _last(self, session: Session, target: Target, into: Target, ledger: Ledger) -> Operation[None]:
-        assert self._options.resume is not None
-        yield from restore_noted(session, target.schema, self._options.resume)
-        if into is not target:
-            yield from swap(session, target, into)
-        yield from ledger.finish()
+        connection._run(atomically(session, resumable.end()))
 
     # ---------------------------------------------------------------- the parts
 

@@ -5,8 +5,8 @@ Law of this file: counts only. A row counts when it is in a block, a block when 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class LoadReport:
     "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file has a column or holds a
     value that only the server surely reads) or "server csv" (the file as it is, read by the server, where its lines are
     not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
-    `ddl` is the statement that made the table, `dry_run` whether nothing was loaded in truth.
+    `file` is the name of the source, and `sources` are the reports of each where there were several. `ddl` is the
+    statement that made the table, `dry_run` whether nothing was loaded in truth.
     """
 
     table: str
@@ -43,10 +44,12 @@ class LoadReport:
     inserted: int = 0
     updated: int = 0
     resumed: int = 0
+    file: str = ""
     frozen: bool = False
     ddl: str | None = None
     dry_run: bool = False
     rejects: tuple[Reject, ...] = ()
+    sources: tuple[LoadReport, ...] = ()
 
     @property
     def rows_per_s(self) -> float:
@@ -65,6 +68,27 @@ class LoadReport:
         )
 
 
+def joined(reports: Sequence[LoadReport]) -> LoadReport:
+    """The report of several sources as one load."""
+    if len(reports) == 1:
+        return reports[0]
+    counts = {
+        name: sum([getattr(report, name) for report in reports])
+        for name in ("rows", "size_bytes", "read", "rejected", "skipped", "inserted", "updated", "resumed")
+    }
+    kinds = list(dict.fromkeys([report.source for report in reports]))
+    paths = list(dict.fromkeys([report.path for report in reports]))
+    return replace(
+        reports[0],
+        source=" and ".join(kinds),
+        path=" and ".join(paths),
+        file="",
+        frozen=all(report.frozen for report in reports),
+        sources=tuple(reports),
+        **counts,
+    )
+
+
 class Meter:
     """Rows and bytes of a load under way; calls `progress(rows, size_bytes)` for each block."""
 
@@ -74,6 +98,19 @@ class Meter:
         self._progress = progress
         self.rows = 0
         self.size_bytes = 0
+
+    @property
+    def progress(self) -> Progress | None:
+        """Whom a part of the load tells of itself, on top of what came before."""
+        told, rows, size_bytes = self._progress, self.rows, self.size_bytes
+        if told is None or not rows:
+            return told
+        return lambda more, bytes_more: told(rows + more, size_bytes + bytes_more)
+
+    def went_on(self, rows: int, size_bytes: int) -> None:
+        """A part of the load has come to an end, which has told of itself."""
+        self.rows += rows
+        self.size_bytes += size_bytes
 
     @property
     def is_told(self) -> bool:

@@ -67,6 +67,13 @@ def open_file(file: File, options: FileOptions) -> Feed:
     return open_csv(file, options)
 
 
+def sources_of(source: Any) -> list[Any]:
+    """The sources that are loaded one after the other: the paths of a list, or the one."""
+    if isinstance(source, (list, tuple)) and source and all(isinstance(each, (str, os.PathLike)) for each in source):
+        return list(source)
+    return [source]
+
+
 def _gives_rows(source: Any) -> bool:
     return isinstance(source, (Iterable, AsyncIterable)) or hasattr(type(source), "__getitem__")
 

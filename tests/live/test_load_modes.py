@@ -233,3 +233,24 @@ def test_a_table_is_made_for_the_source(table: Any, tmp_path: Path) -> None:
 def test_settings_that_cannot_be(table: Any, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(InterfaceError, match=said):
         table.load('modes."My t"', ROWS, NAMES, **settings)
+
+
+def test_several_files_are_one_load(table: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("name,id\nb,2\na,1\n")
+    (tmp_path / "b.csv").write_text("id,name,parent\n3,c,1\n4,,1\n")
+    files = [tmp_path / "a.csv", str(tmp_path / "b.csv")]
+    with pytest.raises(pgfast.errors.NotNullViolation):
+        table.load('modes."My t"', files, mode="truncate")
+    assert stored(table) == [(100, "old", None)]
+    told: list[int] = []
+    rejects = tmp_path / "r.jsonl"
+    report = table.load(
+        'modes."My t"', files, mode="replace", rejects=rejects, progress=lambda rows, _size: told.append(rows)
+    )
+    assert (report.read, report.rows, report.rejected) == (4, 3, 1)
+    assert [(each.file, each.rows) for each in report.sources] == [(str(files[0]), 2), (str(files[1]), 1)]
+    assert stored(table) == [(1, "a", None), (2, "b", None), (3, "c!", 1)]
+    assert told == sorted(told) and rejects.read_text().count("\n") == 1
+    again = table.load('modes."My t"', files, on_conflict="ignore", on_error="reject", resume="several")
+    assert (again.read, again.rows, again.skipped, again.rejected) == (4, 0, 3, 1)
+    assert table.load('modes."My t"', files, on_conflict="ignore", on_error="reject", resume="several").read == 0

@@ -1,0 +1,72 @@
+"""A source on its way to a table: opened, and settled on the columns that it fills.
+
+Law of this file: what the source names decides, then what the caller names, then what the table has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from ..errors import InterfaceError
+from ..protocol.operations import Operation, Pull
+from ..protocol.session import Session
+from .feed import Feed
+from .rows import RowFeed
+from .sources import FileOptions, open_columns
+from .target import DUPLICATE_COLUMN, UNDEFINED_COLUMN, Target, coded_error, describe
+
+
+def opened(source: Any, files: FileOptions) -> Operation[Feed]:
+    """The feed of a source. Raises InterfaceError for what is none, and what opening a file raises."""
+    feed = open_columns(source, files)
+    return (yield from _open_rows(source)) if feed is None else feed
+
+
+def _open_rows(source: Any) -> Operation[RowFeed]:
+    """The feed of an iterable or async iterable; its first row is looked at for the names of columns."""
+    if isinstance(source, Iterable) or not isinstance(source, AsyncIterable):
+        rows = iter(source)
+        return RowFeed(list(islice(rows, 1)), rows)
+    rest = source.__aiter__()
+    first = yield Pull(_first_of(rest))
+    return RowFeed([] if first is None else [first[0]], rest)
+
+
+async def _first_of(rows: AsyncIterator[Any]) -> AsyncIterator[tuple[Any]]:
+    """The first row, in a tuple because a bare None would be the end to Pull; `rows` can be read on."""
+    async for row in rows:
+        yield (row,)
+        return
+
+
+def settled_target(session: Session, table: str, feed: Feed, columns: Sequence[str] | None) -> Operation[Target]:
+    """The table and the columns of it that are filled, with the feed settled on them.
+
+    Raises UndefinedTable and UndefinedColumn, and what the feed's columns do not allow.
+    """
+    target = _chosen((yield from describe(session, table)), feed, columns)
+    feed.prepare(target, session.parameters.get("TimeZone"))
+    return target
+
+
+def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
+    """The columns of the table that are filled, in the order the feed gives them."""
+    if isinstance(columns, str):
+        raise InterfaceError("columns must be a sequence of names, not a str")
+    names = feed.names
+    if columns is not None and names is not None:
+        for name in columns:
+            if name not in names:
+                raise coded_error(
+                    UNDEFINED_COLUMN,
+                    f"COPY {table.table}: the source has no column {name!r}; it has {', '.join(names)}",
+                )
+            if list(names).count(name) > 1:
+                raise coded_error(DUPLICATE_COLUMN, f"COPY {table.table}: the source has two columns {name!r}")
+    wanted = columns if columns is not None else names
+    target = table.writable() if wanted is None else table.filling(wanted)
+    if not target.columns:
+        raise InterfaceError(f"COPY {table.table}: there is no column to fill")
+    return target
