@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import threading
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Sequence
@@ -25,10 +26,13 @@ from pgfast.net.conninfo import parse
 SQLALCHEMY: Final = ("2.0.58", "2.1.9")
 DBAPI: Final = "1.15.0"
 PANDAS: Final = "3.1.1"
-#: Extensions that the tests of SQLAlchemy look for, and schemas that they expect.
+#: Held while something is fetched or made that both drivers use.
+FETCHING: Final = threading.Lock()
+#: Extensions that the tests of SQLAlchemy look for, and schemas and a collation that they expect.
 _SET_UP: Final = (
     *[f"CREATE EXTENSION {name}" for name in ("hstore", "citext", "btree_gist", "pgcrypto")],
     *[f"CREATE SCHEMA {name}" for name in ("test_schema", "test_schema_2")],
+    """CREATE COLLATION IF NOT EXISTS "en_US" (locale = 'C')""",
 )
 _AGAINST: Final = re.compile(r"""(["'](?:postgresql)?\+)psycopg((?:_async)?["'])""")
 _DRIVER: Final = re.compile(r"""(\.driver == ["'])psycopg(["'])""")
@@ -124,10 +128,11 @@ def _pytest(python: Path, arguments: Sequence[str], directory: Path, report: Pat
 def _download(python: Path, requirement: str, where: Path) -> Path:
     """The source distribution of a release."""
     into = where / requirement.replace("==", "-")
-    if not into.is_dir():
-        name = requirement.partition("==")[0]
-        command = [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, requirement]
-        subprocess.run([*command, "--dest", str(into)], check=True)
+    with FETCHING:
+        if not into.is_dir():
+            name = requirement.partition("==")[0]
+            command = [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name, requirement]
+            subprocess.run([*command, "--dest", str(into)], check=True)
     (archive,) = into.iterdir()
     return archive
 
@@ -146,14 +151,15 @@ def sqlalchemy(python: Path, dsn: str, driver: str, where: Path, version: str) -
     tree = where / f"sqlalchemy-{version}-{driver}"
     shutil.rmtree(tree, ignore_errors=True)
     with tarfile.open(_download(python, f"sqlalchemy=={version}", where)) as archive:
-        archive.extractall(where / "unpacked", filter="data")
-    (where / "unpacked" / f"sqlalchemy-{version}").rename(tree)
+        archive.extractall(where / f"unpacked-{driver}", filter="data")
+    (where / f"unpacked-{driver}" / f"sqlalchemy-{version}").rename(tree)
     if driver == "pgfast":
         _renamed(tree)
     found = {}
     for kind in ("", "_async"):
         for part, tests in (("suite", "test/dialect/test_suite.py"), ("postgresql", "test/dialect/postgresql")):
             database = _fresh_database(dsn, f"compat_{driver}{kind}_{part}", _SET_UP)
+            database = database.replace("@", ":trusted@", 1)  # some tests put the password into addresses of their own
             arguments = [tests, "--dburi", f"postgresql+{driver}{kind}://{database}"]
             report = where / f"sqlalchemy-{version}-{driver}{kind}-{part}.xml"
             title = (

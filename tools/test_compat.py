@@ -18,11 +18,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from pgfast.embedded import EmbeddedServer
+from pgfast.embedded import EmbeddedServer, Installation
 from tests.versions import installation
 
 from . import compat_outside
@@ -47,11 +48,14 @@ def environment(name: str, requirements: tuple[str, ...]) -> Path:
     """The Python of a virtual environment that has this checkout, psycopg, pytest and what else is named."""
     place = PLACE / f"venv-{name}"
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not (place / "made").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-        wanted = ["psycopg[binary]==3.3.9", "psycopg_pool", "pytest<10", "greenlet", *requirements]
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--editable", str(ROOT), *wanted], check=True)
-        (place / "made").touch()
+    with compat_outside.FETCHING:
+        if not (place / "made").exists():
+            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+            wanted = ["psycopg[binary]==3.3.9", "psycopg_pool", "pytest<10", "greenlet", *requirements]
+            subprocess.run(
+                [str(python), "-m", "pip", "install", "--quiet", "--editable", str(ROOT), *wanted], check=True
+            )
+            (place / "made").touch()
     return python
 
 
@@ -81,6 +85,8 @@ def _django(dsn: str, driver: str) -> Found:
     from . import compat_django
 
     python = environment("django", compat_django.REQUIREMENTS)
+    with compat_outside.FETCHING:
+        compat_django.fetch(python, PLACE)
     return {
         f"Django {compat_django.VERSION}, {part}": counts
         for part, counts in compat_django.run(python, dsn, driver, PLACE).items()
@@ -155,17 +161,23 @@ def reasons(failures: Mapping[str, str | None]) -> str:
 
 
 def run(parts: Sequence[str]) -> None:
-    """Run these parts with both drivers, on one server, and keep what they come to."""
+    """Run these parts with both drivers at the same time, each on a server of its own, and keep what they come to."""
     PLACE.mkdir(parents=True, exist_ok=True)
+    programs = installation(SERVER)
+    with ThreadPoolExecutor(len(DRIVERS)) as pool:
+        for running in [pool.submit(_run_with, driver, parts, programs) for driver in DRIVERS]:
+            running.result()
+
+
+def _run_with(driver: str, parts: Sequence[str], programs: Installation) -> None:
     settings = {"max_prepared_transactions": "10", "max_connections": "200", "timezone": "UTC"}
-    with EmbeddedServer(installation=installation(SERVER), settings=settings) as server:
+    with EmbeddedServer(installation=programs, settings=settings) as server:
         for part in parts:
-            for driver in DRIVERS:
-                found = _RUNS[part](server.dsn, driver)
-                keep(part, driver, found)
-                for title, counts in found.items():
-                    numbers = f"{counts.passed} passed, {len(counts.failed)} failed, {counts.skipped} skipped"
-                    print(f"{driver}, {title}: {numbers}", flush=True)
+            found = _RUNS[part](server.dsn, driver)
+            keep(part, driver, found)
+            for title, counts in found.items():
+                numbers = f"{counts.passed} passed, {len(counts.failed)} failed, {counts.skipped} skipped"
+                print(f"{driver}, {title}: {numbers}", flush=True)
 
 
 def main() -> None:
