@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from .case import Case, Cases, Run, Setting
-from .results import arrow_rows, numpy_rows, pandas_rows
+from .results import arrow_rows, csv_rows, numpy_rows, pandas_rows, parquet_rows
 from .works import ARRAYS, BATCH, INSERT, PG_TYPE, POINT, RETURNING, TABLES, asked, parameters
 
 
@@ -114,6 +115,33 @@ def fetching(give: Callable[[Any], Any]) -> Callable[[Setting], Run]:
         return lambda: give(conn.fetch_columns(f"select * from {setting.source}"))
 
     return case
+
+
+def exporting(name: str) -> Callable[[Setting], Run]:
+    """A case that writes the whole table into a file; what writes it is imported before."""
+
+    def case(setting: Setting) -> Run:
+        import pyarrow.parquet  # noqa: F401
+
+        import pgfast
+
+        conn = connect(setting)
+        path = setting.data.directory / f"pgfast-{pgfast.IMPLEMENTATION}-{name}"
+
+        def run() -> Path:
+            conn.export(setting.source, path)
+            return path
+
+        return run
+
+    return case
+
+
+def copy_table(setting: Setting) -> Run:
+    """The table's rows into another table, over two connections."""
+    import pgfast
+
+    return lambda: pgfast.copy_tables(setting.uri, setting.uri, [(setting.source, setting.target)])
 
 
 def fetch_tuples(setting: Setting) -> Run:
@@ -261,6 +289,9 @@ _OWN: Final[dict[str, Case]] = {
     "load parquet": Case("load() of the path", loading(parquet_path)),
     "load freeze": Case("truncate, load(freeze=True)", load_truncated),
     "load created": Case("create table, load(freeze=True)", load_created),
+    "copy table": Case("copy_tables()", copy_table),
+    "export csv": Case("export() to .csv", exporting("exported.csv"), csv_rows),
+    "export parquet": Case("export() to .parquet", exporting("exported.parquet"), parquet_rows),
     "columns numeric": Case("fetch_columns().to_arrow(), decimal128", fetching(lambda c: c.to_arrow()), arrow_rows),
     "columns float8": Case("fetch_columns().to_arrow()", fetching(lambda c: c.to_arrow()), arrow_rows),
     "numpy float8": Case("fetch_columns().to_numpy()", fetching(lambda c: c.to_numpy()), numpy_rows),

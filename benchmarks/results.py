@@ -5,6 +5,8 @@ Law of this file: as of `case`.
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Any
 
 Rows = list[tuple[Any, ...]]
@@ -24,3 +26,16 @@ def numpy_rows(columns: Any) -> Rows:
 def pandas_rows(frame: Any) -> Rows:
     """The rows of a pandas frame."""
     return list(frame.itertuples(index=False, name=None))
+
+
+def csv_rows(path: Path) -> Rows:
+    """The rows of a CSV file with a line of names, as texts."""
+    with path.open(newline="") as file:
+        return [tuple(row) for row in csv.reader(file)][1:]
+
+
+def parquet_rows(path: Path) -> Rows:
+    """The rows of a Parquet file."""
+    import pyarrow.parquet
+
+    return arrow_rows(pyarrow.parquet.read_table(path))

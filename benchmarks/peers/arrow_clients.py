@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from ..case import Case, Cases, Run, Setting
-from ..results import arrow_rows, pandas_rows
+from ..results import arrow_rows, pandas_rows, parquet_rows
 
 
 def adbc(setting: Setting) -> Any:
@@ -79,6 +80,39 @@ def connectorx_fetch(setting: Setting) -> Run:
     return lambda: connectorx.read_sql(setting.uri, f"select * from {setting.source}", return_type="arrow")
 
 
+def adbc_export(setting: Setting) -> Run:
+    """The table's batches, as they come, into a Parquet file."""
+    import pyarrow.parquet
+
+    cursor = adbc(setting).cursor()
+    path = setting.data.directory / "adbc-exported.parquet"
+
+    def run() -> Path:
+        cursor.execute(f"select * from {setting.source}")
+        reader = cursor.fetch_record_batch()
+        with pyarrow.parquet.ParquetWriter(path, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        return path
+
+    return run
+
+
+def connectorx_export(setting: Setting) -> Run:
+    """The table by read_sql() into a Parquet file."""
+    import connectorx
+    import pyarrow.parquet
+
+    path = setting.data.directory / "connectorx-exported.parquet"
+
+    def run() -> Path:
+        table = connectorx.read_sql(setting.uri, f"select * from {setting.source}", return_type="arrow")
+        pyarrow.parquet.write_table(table, path)
+        return path
+
+    return run
+
+
 def pandas_fetch(setting: Setting) -> Run:
     """A pandas frame by read_sql()."""
     import connectorx
@@ -95,6 +129,8 @@ def _columns(client: str, way: str, make: Callable[[Setting], Run]) -> Cases:
 CASES: Final[Cases] = {
     ("ADBC", "load arrow"): Case("adbc_ingest(mode='append')", adbc_ingest),
     ("ADBC", "load parquet"): Case("adbc_ingest() of a RecordBatchReader", adbc_parquet),
+    ("ADBC", "export parquet"): Case("fetch_record_batch(), ParquetWriter", adbc_export, parquet_rows),
+    ("connectorx", "export parquet"): Case("read_sql(), write_table()", connectorx_export, parquet_rows),
     ("polars + ADBC", "load polars"): Case("write_database(engine='adbc')", polars_write),
     ("pandas + ADBC", "load pandas"): Case("to_sql()", pandas_write),
     **_columns("ADBC", "fetch_arrow_table()", adbc_fetch),

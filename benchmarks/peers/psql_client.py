@@ -1,4 +1,4 @@
-"""psql, as a program: its \\copy of a CSV file."""
+"""psql, as a program: its \\copy of a CSV file, in both directions, and two of them with a pipe between."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..case import Case, Cases, Run, Setting
+from ..results import csv_rows
 
 #: Names the program, where the server's installation has it.
 VARIABLE: Final = "BENCH_PSQL"
@@ -33,29 +34,69 @@ def _peak_mb(pid: int) -> float:
     return max([int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")], default=0.0)
 
 
-def copy_csv(setting: Setting) -> Run:
-    r"""The file by \copy; a thread looks at psql's memory meanwhile."""
-    sql = rf"\copy {setting.target} from '{setting.data.csv}' with (format csv, header)"
-    command = [program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", setting.uri, "-c", sql]
+class Peak(float):
+    """The peak memory of the programs, and the file they wrote."""
 
-    def run() -> float:
+    path: Path
+
+
+def _copying(setting: Setting, *sql: str) -> Run:
+    """psql for each of the commands, the output of one being the input of the next; a thread looks at their memory."""
+    command = [program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", setting.uri, "-c"]
+
+    def run() -> Peak:
         peaks, done = [0.0], threading.Event()
+        children: list[subprocess.Popen[bytes]] = []
+        for number, one in enumerate(sql):
+            before = children[-1].stdout if children else None
+            piped = subprocess.PIPE if number + 1 < len(sql) else None
+            children.append(subprocess.Popen([*command, one], stdin=before, stdout=piped))
+            if before is not None:
+                before.close()  # the program has it now
 
         def look() -> None:
             while not done.wait(_LOOK_S):
-                peaks.append(_peak_mb(child.pid))
+                peaks.append(sum([_peak_mb(child.pid) for child in children]))
 
-        with subprocess.Popen(command) as child:
-            looking = threading.Thread(target=look)
-            looking.start()
-            status = child.wait()
-            done.set()
-            looking.join()
-        if status:
-            raise SystemExit(f"psql failed with status {status}")
-        return max(peaks)
+        looking = threading.Thread(target=look)
+        looking.start()
+        statuses = [child.wait() for child in children]
+        done.set()
+        looking.join()
+        if any(statuses):
+            raise SystemExit(f"psql failed with status {max(statuses)}")
+        return Peak(max(peaks))
 
     return run
 
 
-CASES: Final[Cases] = {("psql", "load csv"): Case(r"\copy ... (format csv, header)", copy_csv, external=True)}
+def copy_csv(setting: Setting) -> Run:
+    r"""The file by \copy."""
+    return _copying(setting, rf"\copy {setting.target} from '{setting.data.csv}' with (format csv, header)")
+
+
+def export_csv(setting: Setting) -> Run:
+    r"""The table into a file by \copy."""
+    path = setting.data.directory / "psql-exported.csv"
+    copy = _copying(setting, rf"\copy {setting.source} to '{path}' with (format csv, header)")
+
+    def run() -> Peak:
+        made: Peak = copy()
+        made.path = path
+        return made
+
+    return run
+
+
+def copy_table(setting: Setting) -> Run:
+    """The table by one psql, into another table by another."""
+    return _copying(setting, f"copy {setting.source} to stdout", f"copy {setting.target} from stdin")
+
+
+CASES: Final[Cases] = {
+    ("psql", "load csv"): Case(r"\copy ... (format csv, header)", copy_csv, external=True),
+    ("psql", "export csv"): Case(
+        r"\copy ... to (format csv, header)", export_csv, lambda made: csv_rows(made.path), external=True
+    ),
+    ("psql", "copy table"): Case("psql | psql", copy_table, external=True),
+}
