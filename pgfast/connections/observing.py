@@ -372,6 +372,19 @@ def _sync(block: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
 def load(connection: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
     """The call of a load, of whose progress hooks are told before the program."""
     call = hooks.call_of("load", connection, f"COPY {_parameter(args, kwargs, 0, 'table')} FROM STDIN")
+    _tell(call, kwargs)
+    return call
+
+
+def export(connection: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | None:
+    """The call of an export, of whose progress hooks are told before the program."""
+    call = hooks.call_of("export", connection, _parameter(args, kwargs, 0, "source"), kwargs.get("params"))
+    _tell(call, kwargs)
+    return call
+
+
+def _tell(call: Call | None, kwargs: dict[str, Any]) -> None:
+    """Put the call before whom the program wants to be told of the progress."""
     if call is not None:
         told, reached = kwargs.get("progress"), call.reached
 
@@ -381,7 +394,6 @@ def load(connection: Any, args: list[Any], kwargs: dict[str, Any]) -> Call | Non
                 told(rows, size_bytes)
 
         kwargs["progress"] = progress
-    return call
 
 
 def loaded(call: Call, connection: Any, report: Any) -> None:

@@ -151,7 +151,7 @@ def _query(session: Session, given: AnyQuery, options: ExportOptions, layout: La
     name = " ".join(found.sql.split())
     columns = None if options.columns is None else tuple([identifier(column) for column in options.columns])
     if layout.is_text:
-        if layout.format == JSON_LINES:
+        if layout.format == JSON_LINES and not session.simple_only:  # protocol 2.0 cannot ask
             yield from _check_names(session, found.sql)
         sql = yield from with_literals(session, given, options.params)
         values = ()

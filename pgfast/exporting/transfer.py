@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final, Literal, TypeAlias
 
@@ -236,6 +236,8 @@ class Copying:
                 with _told("the target", theirs):
                     other = target._run(described.describe_table(target._session, theirs))
             matched = described.match(table, other)
+            if first._session.simple_only or target._session.simple_only:  # protocol 2.0 copies text only
+                matched = replace(matched, binary=False)
             kind = _ORDINARY if other is None else other.kind
             with _told("the source", table.name):
                 reading = first._run(

@@ -107,7 +107,7 @@ def in_thread(function: Callable[[], T]) -> Future[T]:
         finally:
             del promised  # the error has this frame in its traceback
 
-    threading.Thread(target=work, args=(future,), name="pgfast GSSAPI", daemon=True).start()
+    threading.Thread(target=work, args=(future,), name="pgfast consulting", daemon=True).start()
     return future
 
 

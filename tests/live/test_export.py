@@ -779,3 +779,41 @@ def test_a_connection_over_the_programs_own_socket_reads_alone(
     assert (report.rows, report.jobs) == (WIDE, 1)
     assert report.notes == ("one connection: this one came over a socket of the program's own",)
     assert target(conn) is not None
+
+
+def test_hooks_are_told_of_an_export(auto: Any, tables: str, tmp_path: Path) -> None:
+    said: list[tuple[str, str, int | None]] = []
+
+    class Diary(pgfast.hooks.Hook):
+        def on_progress(self, call: pgfast.hooks.Call) -> None:
+            said.append(("progress", call.kind, None))
+
+        def on_end(self, call: pgfast.hooks.Call) -> None:
+            said.append((call.kind, str(call.query), call.rows))
+
+    seen: list[int] = []
+    hook = Diary()
+    target(auto).add_hook(hook)
+    auto.export("exported.wide", tmp_path / "a.csv", progress=lambda rows, _size: seen.append(rows))
+    target(auto).remove_hook(hook)
+    assert said[0] == ("progress", "export", None)
+    assert said[-1] == ("export", "exported.wide", WIDE)
+    assert seen[-1] == WIDE
+
+
+def test_protocol_2_exports_and_copies_text(tmp_path: Path) -> None:
+    with start_version(13) as server:
+        old = f"{server.dsn}?min_protocol_version=2.0&max_protocol_version=2.0"
+        with pgfast.connect(old, autocommit=True) as conn:
+            conn.execute("create table t as select i as id, 'x' || i as name from generate_series(1, 1000) i")
+            assert conn.export("t", tmp_path / "a.csv").rows == 1000
+            assert conn.export("select * from t where id < %s", tmp_path / "b.jsonl", params=[3]).rows == 2
+            assert (tmp_path / "b.jsonl").read_text() == '{"id":1,"name":"x1"}\n{"id":2,"name":"x2"}\n'
+            with pytest.raises(errors.NotSupportedError):
+                conn.export("t", tmp_path / "c.parquet")
+            for number, ends in enumerate(((old, server.dsn), (server.dsn, old))):
+                report = pgfast.copy_tables(*ends, [("t", f"t{number}")], create=True)
+                assert (report.rows, report.tables[0].path) == (1000, "text")
+                again = f"select count(*) from (table t except table t{number}) d"
+                assert conn.execute(again).fetchone() == (0,)
+    assert left(tmp_path) == ["a.csv", "b.jsonl"]
