@@ -102,6 +102,10 @@ class CsvState:
         header: bool = False,
         utc: bool = False,
         binary: bool = True,
+        escape: bytes = b"",
+        nulls: Sequence[Sequence[bytes]] = (),
+        forms: Sequence[int] = (),
+        fill: bool = False,
     ) -> None: ...
 
 def decode_rows(plan: Plan, block: bytearray, start: int, stop: int, count: int) -> list[tuple[Any, ...]]: ...

@@ -30,6 +30,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from pgfast.kernels.calendar cimport *
+from pgfast.kernels.csvforms cimport CsvColumn, CsvField, CsvNull
 from pgfast.kernels.csvtext cimport *
 from pgfast.kernels.numeric cimport *
 from pgfast.kernels.sink cimport *
@@ -3494,24 +3495,38 @@ cdef class CsvState:
     """Where a stream of CSV stands between two blocks, and what is made of the fields of its records."""
 
     cdef CsvColumn* columns
+    cdef CsvNull* tokens
     cdef Py_ssize_t count
     cdef CsvForm form
-    cdef bytes null
+    cdef list nulls
 
     def __init__(self, Py_ssize_t width, columns, marks=(b",", b'"', b""), bint header=False, bint utc=False,
-                 bint binary=True):
+                 bint binary=True, bytes escape=b"", nulls=(), forms=(), bint fill=False):
         cdef CsvColumn* column
-        cdef bytes delimiter, quote
+        cdef CsvNull* token
+        cdef bytes delimiter, quote, text
         columns = list(columns)
         if self.columns != NULL:
             raise buffer_misuse("a state is made once")
-        delimiter, quote, self.null = marks
-        csvtext_py.check_form(width, columns, marks)
+        delimiter, quote, _null = marks
+        nulls, forms = csvtext_py.check_form(width, columns, marks, escape, nulls, forms)
+        self.nulls = [text for column_nulls in nulls for text in column_nulls]
         self.columns = <CsvColumn*>calloc(len(columns), sizeof(CsvColumn))
-        if self.columns == NULL:
+        self.tokens = <CsvNull*>calloc(len(self.nulls) + 1, sizeof(CsvNull))
+        if self.columns == NULL or self.tokens == NULL:
             raise MemoryError()
-        for field, kind, limit, places in columns:
+        token = self.tokens
+        for text in self.nulls:
+            token.text = <const uint8_t*>PyBytes_AS_STRING(text)
+            token.size = PyBytes_GET_SIZE(text)
+            token += 1
+        token = self.tokens
+        for (field, kind, limit, places), column_nulls, form in zip(columns, nulls, forms):
             column = &self.columns[self.count]
+            column.form = form
+            column.nulls = token
+            column.null_count = len(column_nulls)
+            token += column.null_count
             column.field = field
             column.kind = kind
             column.limit = limit
@@ -3519,15 +3534,16 @@ cdef class CsvState:
             self.count += 1
         self.form.delimiter = delimiter[0]
         self.form.quote = quote[0]
-        self.form.null = <const uint8_t*>PyBytes_AS_STRING(self.null)
-        self.form.null_size = PyBytes_GET_SIZE(self.null)
+        self.form.escape = escape[0] if escape else quote[0]
         self.form.width = width
+        self.form.fill = fill
         self.form.header = header
         self.form.utc = utc
         self.form.binary = binary
 
     def __dealloc__(self):
         free(self.columns)
+        free(self.tokens)
 
 
 @cython.final

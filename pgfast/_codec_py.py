@@ -19,7 +19,7 @@ from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py, runs_py, tuples_py
 from .kernels.block_py import BLOCK_ROWS, append_rows
 from .kernels.buffers_py import FRAME, HEAD, ReadBuffer, WriteBuffer
-from .kernels.csvtext_py import CsvColumn, CsvReader, Marks
+from .kernels.csvstate_py import CsvState, encode_copy_csv
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
 from .kernels.sink_py import Chunk, SinkColumn
 from .kernels.source_py import Source, source_lists
@@ -841,51 +841,3 @@ def encode_copy_text(buffer: WriteBuffer, rows: Iterable[Sequence[str | None]]) 
         buffer._data += b"\t".join(fields) + b"\n"
         count += 1
     return count
-
-
-@final
-class CsvState:
-    """Where a stream of CSV stands between two blocks, and what is made of the fields of its records.
-
-    A record has `width` fields. `columns`: one (field, kind, limit, places) for each column that is written, in order;
-    no field twice, kinds as const.CSV_KINDS. `limit` is the longest text in bytes, of a numeric the most digits before
-    the point; `places` is how many digits a numeric has behind it. `marks`: the delimiter and the quote, an ASCII
-    character each, and the text that means NULL where no quote is in the field. `header`: the first record is no data.
-    `utc`: a timestamp with time zone may be without offset. `binary`: tuples of binary COPY are written, else lines of
-    text COPY, of which every field is text. A fault leaves it as it was before the call.
-    """
-
-    __slots__ = ("_reader",)
-
-    def __init__(
-        self,
-        width: int,
-        columns: Sequence[CsvColumn],
-        marks: Marks = (b",", b'"', b""),
-        header: bool = False,
-        utc: bool = False,
-        binary: bool = True,
-    ) -> None:
-        self._reader = CsvReader(width, list(columns), marks, header, utc, binary)
-
-
-def encode_copy_csv(
-    buffer: WriteBuffer, state: CsvState, block: Any, start: int, stop: int, final: bool, limit_bytes: int
-) -> tuple[int, int]:
-    """(the position reached, rows written): records of CSV text appended to the open CopyData.
-
-    Reads bytes start:stop of any buffer, of which `final` says that they are the last ones. Stops at the first record
-    edge where the write buffer holds `limit_bytes` or more, and before a record that is not complete: it must come
-    again at the beginning of the next block. A quote opens or closes wherever it stands, and two of them inside of
-    quotes are one; lines end as the first one does; a blank line is a record only where records have one field.
-    Only what the server surely reads so is written. Anything else is a DataError whose fault counts the rows of this
-    call, and nothing of that row remains: FAULT_ROW_WIDTH, FAULT_CSV_FIELD, FAULT_NUL and FAULT_CSV_UTF8 for fields,
-    and FAULT_CSV_RECORD where a line ends otherwise, a quote is not closed at the end, or `\\.` stands alone.
-    (docs: COPY, CSV Format; server: copyfromparse.c)
-    """
-    if buffer._message_at < 0:
-        raise buffer_misuse("no message is open")
-    view = memoryview(block).cast("B")
-    if not 0 <= start <= stop <= len(view):
-        raise buffer_misuse(f"bytes {start}:{stop} lie outside their block of {len(view)}")
-    return state._reader.write(buffer._data, view, start, stop, final, limit_bytes)

@@ -221,6 +221,14 @@ COLUMN_PAIRS: Final[frozenset[tuple[int, int]]] = frozenset(
     }
 )
 
+# How the text of a CSV field is written: as the server writes it, with a decimal comma, or with a day's parts in this
+# order between points, strokes or hyphens.
+CSV_USUAL: Final = 0
+CSV_COMMA: Final = 1
+CSV_DMY: Final = 2
+CSV_MDY: Final = 3
+CSV_YMD: Final = 4
+
 #: Kinds that `encode_copy_csv` makes of text.
 CSV_KINDS: Final[frozenset[int]] = frozenset(
     {

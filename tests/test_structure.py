@@ -323,6 +323,10 @@ FITTING: Final[dict[str, object]] = {
     "marks": (b",", b'"', b""),
     "header": False,
     "utc": False,
+    "escape": b"",
+    "nulls": [],
+    "forms": [],
+    "fill": False,
 }
 
 

@@ -66,6 +66,8 @@ FAULT_CSV_FIELD: Final = 48  # value: the text
 FAULT_CSV_RECORD: Final = 49
 FAULT_CSV_UTF8: Final = 50  # value: the bytes
 FAULT_TIME_OF_DAY: Final = 51  # value: the integer
+FAULT_CSV_COMMA: Final = 52  # value: the text
+FAULT_CSV_DAY: Final = 53  # value: the text
 
 _DECODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
     FAULT_FRAME_LENGTH: (ProtocolError, "message length {value} is less than 4, the length of the length word itself"),
@@ -149,6 +151,8 @@ _ENCODE: Final[dict[int, tuple[type[DatabaseError], str]]] = {
         "the record ends otherwise than those before it, inside a quoted field, or is the mark of the data's end",
     ),
     FAULT_CSV_UTF8: (DataError, "{value} is not valid UTF-8"),
+    FAULT_CSV_COMMA: (DataError, "{value} is no number with a decimal comma and no other separators"),
+    FAULT_CSV_DAY: (DataError, "{value} is no day in the order that dates= says, with a year of four digits"),
 }
 
 _WIDTH: Final = 60

@@ -11,9 +11,12 @@
 
 from libc.math cimport isinf
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcpy
 
 from pgfast.kernels.calendar cimport days_in, ordinal_of
+from pgfast.kernels.csvforms cimport (
+    ABSENT, ENCLOSED, MIXED, PLAIN, CsvColumn, CsvField, stands_for_null, unquote, usual_form
+)
 from pgfast.kernels.numeric cimport U128, put_decimal
 from pgfast.kernels.source cimport ROOM, put_null, put_number_text, spells, tail
 from pgfast.kernels.wire cimport *
@@ -23,11 +26,6 @@ cdef enum:
     EOL_LF = 1
     EOL_CR = 2
     EOL_CRLF = 3
-
-cdef enum:  # how a field is written
-    PLAIN = 0
-    ENCLOSED = 1  # in quotes, with none inside
-    MIXED = 2  # with quotes in other places
 
 cdef enum:  # what became of a record
     COMPLETE = 0
@@ -61,25 +59,12 @@ cdef extern from *:
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char*, char**, void*) except? -1.0
 
-# What is made of a field. `limit` is the longest text in bytes, of a numeric the digits before the point; `places` is
-# how many digits a numeric has behind it.
-cdef struct CsvColumn:
-    Py_ssize_t field
-    int kind
-    int64_t limit
-    int64_t places
-
-cdef struct CsvField:
-    const uint8_t* start
-    Py_ssize_t size
-    int written
-
 cdef struct CsvForm:
     uint8_t delimiter
     uint8_t quote
-    const uint8_t* null
-    Py_ssize_t null_size
+    uint8_t escape
     Py_ssize_t width
+    bint fill  # a record may have fewer fields
     bint utc
     bint binary
     bint header  # the next record is not data
@@ -193,7 +178,7 @@ cdef inline int cut_record(
                     put_cut(&fields[found], start, mark, quotes, form.quote)
                 count[0] = found + 1
                 odd[0] = strange & HIGH_BITS != 0
-                return end_of_copy(p, mark)
+                return COMPLETE
         at += 8
     if not final:
         return INCOMPLETE
@@ -204,36 +189,51 @@ cdef inline int cut_record(
         put_cut(&fields[found], start, stop, quotes, form.quote)
     count[0] = found + 1
     odd[0] = strange & HIGH_BITS != 0
-    return end_of_copy(p, stop)
+    return COMPLETE
 
-cdef inline int end_of_copy(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """FAULT_CSV_RECORD for a backslash and a point alone, with which the data end for servers before 18."""
-    return FAULT_CSV_RECORD if end - start == 2 and start[0] == 92 and start[1] == 46 else COMPLETE
-
-cdef inline int unquote(Block* scratch, CsvField* field, uint8_t quote) noexcept nogil:
-    """The field without its quotes, put behind what the scratch memory holds, where it may move what came before."""
-    cdef const uint8_t* at = field.start
-    cdef const uint8_t* stop = at + field.size
-    cdef bint inside = False
-    cdef uint8_t* to
-    if reserve(scratch, field.size):
-        return OUT_OF_MEMORY
-    to = scratch.data + scratch.size
-    while at < stop:
-        if at[0] != quote:
-            to[0] = at[0]
-            to += 1
-        elif inside and at + 1 < stop and at[1] == quote:
-            to[0] = quote
-            to += 1
-            at += 1
+cdef inline int cut_escaped_record(
+    CsvForm* form, const uint8_t* p, const uint8_t* stop, bint final, CsvField* fields, Py_ssize_t* count,
+    const uint8_t** next_record, bint* odd
+) noexcept nogil:
+    """As `cut_record`, where another character than the quote makes a quote a part of its field."""
+    cdef const uint8_t* at = p
+    cdef const uint8_t* start = p
+    cdef Py_ssize_t found = 0, quotes = 0
+    cdef bint inside = False, escaped = False, strange = False, ended = False
+    cdef int length = 0
+    while at < stop and not ended:
+        if at[0] == 0 or at[0] > 127:
+            strange = True
+        if inside and at[0] == form.escape:
+            escaped = not escaped
         else:
-            inside = not inside
-        at += 1
-    field.start = scratch.data + scratch.size
-    field.size = to - field.start
-    field.written = ENCLOSED
-    return 0
+            if at[0] == form.quote:
+                quotes += 1
+                inside ^= not escaped
+            elif not inside:
+                if at[0] == form.delimiter:
+                    if found < form.width:
+                        put_cut(&fields[found], start, at, 3 if quotes else 0, form.quote)
+                    found += 1
+                    start = at + 1
+                    quotes = 0
+                elif at[0] == 10 or at[0] == 13:
+                    length = end_line(form, at, stop, final)
+                    if length <= 0 or length == FAULT_CSV_RECORD:
+                        return length
+                    ended = True
+            escaped = False
+        at += not ended
+    if not ended and not final:
+        return INCOMPLETE
+    if inside:
+        return FAULT_CSV_RECORD
+    next_record[0] = at + length
+    if found < form.width:
+        put_cut(&fields[found], start, at, 3 if quotes else 0, form.quote)
+    count[0] = found + 1
+    odd[0] = strange
+    return COMPLETE
 
 # ---------------------------------------------------------------- numbers
 
@@ -707,6 +707,7 @@ cdef inline int put_csv_row(
 ) noexcept nogil:
     """The record's columns as a tuple or a line; 0 or the code that `fault` holds."""
     cdef Py_ssize_t index, room = 2 + count * ROOM
+    cdef const CsvColumn* column
     cdef CsvField* field
     cdef int code
     if reserve(out, room):
@@ -715,14 +716,15 @@ cdef inline int put_csv_row(
         store_u16(out.data + out.size, <uint32_t>count)
         out.size += 2
     for index in range(count):
-        field = &fields[columns[index].field]
-        if field.written == MIXED:
-            scratch.size = 0
-            if unquote(scratch, field, form.quote):
-                return stop(fault, OUT_OF_MEMORY, row, index)
-        if field.written == PLAIN and field.size == form.null_size and (
-            field.size == 0 or memcmp(field.start, form.null, <size_t>field.size) == 0
-        ):
+        column = &columns[index]
+        field = &fields[column.field]
+        scratch.size = 0
+        if column.form and reserve(scratch, 2 * field.size + 16):
+            return stop(fault, OUT_OF_MEMORY, row, index)
+        if field.written == MIXED and unquote(scratch, field, form.quote, form.escape):
+            return stop(fault, OUT_OF_MEMORY, row, index)
+        code = 0
+        if stands_for_null(column, field):
             if form.binary:
                 code = put_null(out)
             else:
@@ -730,10 +732,13 @@ cdef inline int put_csv_row(
                 if code == 0:
                     memcpy(out.data + out.size, b"\\N", 2)
                     out.size += 2
-        elif form.binary:
-            code = put_csv_field(out, &columns[index], field.start, field.size, room, form.utc, odd)
         else:
-            code = put_escaped_field(out, field.start, field.size, odd)
+            if column.form:
+                code = usual_form(scratch, field, column.form)
+            if code == 0 and form.binary:
+                code = put_csv_field(out, column, field.start, field.size, room, form.utc, odd)
+            elif code == 0:
+                code = put_escaped_field(out, field.start, field.size, odd)
         if code:
             stop(fault, code, row, index)
             fault.shown = 4 if code == FAULT_NUL or code == FAULT_CSV_UTF8 else 5
@@ -756,7 +761,10 @@ cdef inline int put_csv_rows(
     cdef bint odd = False
     cdef int code
     while at < end and out.size < limit_bytes:
-        code = cut_record(form, at, end, final, fields, &found, &behind, &odd)
+        if form.escape == form.quote:
+            code = cut_record(form, at, end, final, fields, &found, &behind, &odd)
+        else:
+            code = cut_escaped_record(form, at, end, final, fields, &found, &behind, &odd)
         if code == INCOMPLETE:
             break
         if code:
@@ -764,6 +772,11 @@ cdef inline int put_csv_rows(
         if form.header:
             form.header = False
         elif found > 1 or fields[0].size or fields[0].written or form.width == 1:  # else a blank line
+            while form.fill and found < form.width:
+                fields[found].start = at
+                fields[found].size = 0
+                fields[found].written = ABSENT
+                found += 1
             if found != form.width:
                 stop(fault, FAULT_ROW_WIDTH, rows[0], -1)
                 fault.detail = found

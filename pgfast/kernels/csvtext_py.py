@@ -21,6 +21,7 @@ from ..errors import DataError, fault, faults
 from ..errors.faults import buffer_misuse
 from . import decode_py as forms
 from . import encode_py as wire
+from .csvforms_py import Doubt, Escaped, in_usual_form
 
 #: (field, kind, limit, places): which field of a record the column is made of, and how. `limit` is the longest text in
 #: bytes, of a numeric the digits before the point; `places` is how many digits a numeric has behind it.
@@ -34,7 +35,6 @@ _LF: Final = b"\n"
 _CR: Final = b"\r"
 _CRLF: Final = b"\r\n"
 _NEWLINE: Final = re.compile(rb"[\r\n]")
-_END_OF_COPY: Final = b"\\."
 
 #: A tuple counts its columns by an int16; a record that is longer than this has a quote astray.
 _MOST_COLUMNS: Final = 0x7FFF
@@ -60,30 +60,32 @@ _CLOCK: Final = re.compile(_TIME)
 _TIMESTAMP: Final = re.compile(_DAY + rb"(?:[ T]" + _TIME + rb"(?:(Z)|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?")
 _UUID: Final = re.compile(rb"(\{)?[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}(?(1)\})", re.IGNORECASE)
 _HEX: Final = re.compile(rb"(?:[0-9a-fA-F]{2})*")
+#: Faults whose value is a text.
+_TEXT_FAULTS: Final = (faults.FAULT_CSV_FIELD, faults.FAULT_CSV_COMMA, faults.FAULT_CSV_DAY)
 _ESCAPED: Final = re.compile(rb"[\x08-\x0d\\]")
 _ESCAPES: Final = {8: rb"\b", 9: rb"\t", 10: rb"\n", 11: rb"\v", 12: rb"\f", 13: rb"\r", 92: rb"\\"}
 _TRUE: Final = frozenset((b"t", b"tr", b"tru", b"true", b"y", b"ye", b"yes", b"on", b"1"))
 _FALSE: Final = frozenset((b"f", b"fa", b"fal", b"fals", b"false", b"n", b"no", b"of", b"off", b"0"))
 
 
-class Doubt(Exception):
-    """A field that is not surely read: the code of the fault, its value, and the column."""
+def check_form(
+    width: int,
+    columns: Sequence[CsvColumn],
+    marks: Marks,
+    escape: bytes,
+    nulls: Sequence[Sequence[bytes]],
+    shapes: Sequence[int],
+) -> tuple[list[tuple[bytes, ...]], list[int]]:
+    """The texts that mean NULL and the form of each column.
 
-    def __init__(self, code: int, data: bytes, column: int = -1) -> None:
-        super().__init__(code)
-        self.code = code
-        self.data = data
-        self.column = column
-
-
-def check_form(width: int, columns: Sequence[CsvColumn], marks: Marks) -> None:
-    """Raises InterfaceError where these are no columns of records of `width` fields, or no marks of CSV."""
-    delimiter, quote, _null = marks
-    for mark in (delimiter, quote):
+    Raises InterfaceError where these are no columns of records of `width` fields, or no marks of CSV.
+    """
+    delimiter, quote, null = marks
+    for mark in (delimiter, quote, escape or quote):
         if len(mark) != 1 or mark[0] > 127 or mark in _CRLF:
             raise buffer_misuse(f"{mark!r} is not an ASCII character that may stand between or around fields")
-    if delimiter == quote:
-        raise buffer_misuse("delimiter and quote are the same")
+    if delimiter in (quote, escape):
+        raise buffer_misuse("the delimiter is the quote or the escape")
     if not 1 <= len(columns) <= min(width, _MOST_COLUMNS) or width > _MOST_FIELDS:
         raise buffer_misuse(f"{len(columns)} columns of {width} fields")
     if len({column[0] for column in columns}) < len(columns):
@@ -93,6 +95,11 @@ def check_form(width: int, columns: Sequence[CsvColumn], marks: Marks) -> None:
             raise buffer_misuse(f"field {field} of {width} cannot be read as kind {kind}")
         if not all(const.MIN_INT64 <= number <= const.MAX_INT64 for number in (limit, places)):
             raise buffer_misuse("limit and places must fit in 64 bits")
+    made = [tuple([bytes(text) for text in texts]) for texts in nulls] or [(null,)] * len(columns)
+    ways = list(shapes) or [const.CSV_USUAL] * len(columns)
+    if not len(made) == len(ways) == len(columns) or not all(const.CSV_USUAL <= way <= const.CSV_YMD for way in ways):
+        raise buffer_misuse("nulls and forms are those of each column")
+    return made, ways
 
 
 # ---------------------------------------------------------------- values
@@ -314,12 +321,16 @@ def _escaped(data: bytes) -> bytes:
     return _ESCAPED.sub(lambda found: _ESCAPES[found[0][0]], _checked(data))
 
 
-class Fields(dict[bytes, bytes]):
+def _formed(form: int, make: Maker) -> Maker:
+    return lambda data: make(in_usual_form(form, data))
+
+
+class Fields(dict["bytes | None", bytes]):
     """Fields of one column and what is made of them; those that are not there are made when they are asked for."""
 
     __slots__ = ("_column", "_known", "_make", "_most")
 
-    def __init__(self, column: int, make: Maker, known: dict[bytes, bytes], most: int) -> None:
+    def __init__(self, column: int, make: Maker, known: dict[bytes | None, bytes], most: int) -> None:
         """`known` stays whatever comes; `most` are kept."""
         super().__init__(known)
         self._column = column
@@ -327,7 +338,8 @@ class Fields(dict[bytes, bytes]):
         self._known = known
         self._most = most
 
-    def __missing__(self, data: bytes) -> bytes:
+    def __missing__(self, data: bytes | None) -> bytes:
+        assert data is not None  # which is among the known ones
         try:
             made = self._make(data)
         except Doubt as exc:
@@ -347,13 +359,28 @@ class Fields(dict[bytes, bytes]):
 class CsvReader:
     """The records of one stream, and what is made of them."""
 
-    __slots__ = ("_binary", "_delimiter", "_eol", "_head", "_header", "_plain", "_quote", "_quoted", "_which", "_width")
+    __slots__ = (
+        *("_binary", "_delimiter", "_eol", "_escaped", "_fill", "_head", "_header", "_plain", "_quote", "_quoted"),
+        *("_which", "_width"),
+    )
 
     def __init__(
-        self, width: int, columns: Sequence[CsvColumn], marks: Marks, header: bool, utc: bool, binary: bool
+        self,
+        width: int,
+        columns: Sequence[CsvColumn],
+        marks: Marks,
+        header: bool,
+        utc: bool,
+        binary: bool,
+        escape: bytes,
+        nulls: Sequence[Sequence[bytes]],
+        shapes: Sequence[int],
+        fill: bool,
     ) -> None:
-        check_form(width, columns, marks)
-        self._delimiter, self._quote, null = marks
+        """As CsvState, with what `check_form` gave back."""
+        self._delimiter, self._quote, _null = marks
+        self._escaped = Escaped(self._quote, escape) if escape not in (b"", self._quote) else None
+        self._fill = fill
         self._width = width
         self._header = header
         self._binary = binary
@@ -365,7 +392,11 @@ class CsvReader:
         self._quoted: list[Fields] = []
         for index, (_field, kind, limit, places) in enumerate(columns):
             make = _with_length(_maker(kind, limit, places, utc)) if binary else _escaped
-            self._plain.append(Fields(index, make, {null: wire.NULL_LENGTH if binary else rb"\N"}, most))
+            if shapes[index] != const.CSV_USUAL:
+                make = _formed(shapes[index], make)
+            null = wire.NULL_LENGTH if binary else rb"\N"
+            # None stands for a field that the record does not have.
+            self._plain.append(Fields(index, make, dict.fromkeys((None, *nulls[index]), null), most))
             self._quoted.append(Fields(index, make, {}, most))
 
     def write(
@@ -380,8 +411,6 @@ class CsvReader:
             begun = start
             try:
                 for record, size in self._records(text, last):
-                    if record == _END_OF_COPY:  # with which the data end for servers before 18
-                        raise Doubt(faults.FAULT_CSV_RECORD, b"")
                     start += size
                     if self._header:
                         self._header = False
@@ -395,7 +424,7 @@ class CsvReader:
                 raise
             except Doubt as exc:
                 self._header, self._eol = before
-                value = exc.data.decode("utf-8", "replace") if exc.code == faults.FAULT_CSV_FIELD else exc.data or None
+                value = exc.data.decode("utf-8", "replace") if exc.code in _TEXT_FAULTS else exc.data or None
                 raise fault(exc.code, rows, exc.column, value) from None
             if start == begun:
                 if end == stop:
@@ -432,6 +461,8 @@ class CsvReader:
 
     def _end(self, text: bytes, at: int, final: bool) -> tuple[int, int] | None:
         """Where the record at `at` ends and where the next one begins; None while that is not known."""
+        if self._escaped is not None:
+            return self._escaped_end(self._escaped, text, at, final)
         quotes, seen = 0, at
         while True:
             found = _NEWLINE.search(text, seen)
@@ -447,6 +478,18 @@ class CsvReader:
                 behind = self._end_line(text, end, final)
                 return None if behind is None else (end, behind)
             seen = end + 1
+
+    def _escaped_end(self, escaped: Escaped, text: bytes, at: int, final: bool) -> tuple[int, int] | None:
+        """As `_end`, where another character than the quote makes a quote a part of its field."""
+        end = escaped.line_end(text, at)
+        if end is None:
+            if final:
+                raise Doubt(faults.FAULT_CSV_RECORD, b"")
+            return None
+        if end == len(text):
+            return (end, end) if final else None
+        behind = self._end_line(text, end, final)
+        return None if behind is None else (end, behind)
 
     def _end_line(self, text: bytes, end: int, final: bool) -> int | None:
         """Where the line behind the one that ends at `end` begins; None while that is not known."""
@@ -465,20 +508,23 @@ class CsvReader:
         """Append what is made of a record. Raises DataError and Doubt."""
         fields: list[Any]
         if self._quote in record:
-            fields = self._split(record)
-            self._check_width(fields, row)
+            fields = self._split(record) if self._escaped is None else self._escaped.split(record, self._delimiter)
+            self._check_width(fields, row, (None, False))
             chosen = [fields[which] for which in self._which]
             ways = [self._quoted[index] if field[1] else self._plain[index] for index, field in enumerate(chosen)]
             texts = [field[0] for field in chosen]
         else:
             fields = record.split(self._delimiter)
-            self._check_width(fields, row)
+            self._check_width(fields, row, None)
             texts = [fields[which] for which in self._which]
             ways = self._plain
         made = [way[text] for way, text in zip(ways, texts, strict=True)]
         out += self._head + b"".join(made) if self._binary else b"\t".join(made) + _LF
 
-    def _check_width(self, fields: Sequence[Any], row: int) -> None:
+    def _check_width(self, fields: list[Any], row: int, absent: Any) -> None:
+        """See that there are as many fields as a record has, with `absent` for those that it may lack."""
+        if self._fill and len(fields) < self._width:
+            fields += [absent] * (self._width - len(fields))
         if len(fields) != self._width:
             raise fault(faults.FAULT_ROW_WIDTH, row, -1, (len(fields), self._width))
 

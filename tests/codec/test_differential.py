@@ -1176,7 +1176,8 @@ CSV_WORDS = [
     *("0000-01-01", "9999-12-31", "2000-01-01 10:00", "2000-01-01T10:00:59.123456", "2000-01-01 24:00", "10:00"),
     *("2000-01-01 10:00:00.5+02", "2000-01-01 10:00Z", "2000-01-01 10:00-1559", "2000-01-01 10:00+16:00", "23:59:60"),
     *("10:00:00.", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "{a0eebc999c0b4ef8bb6d6bb9bd380a11}", "\\x00fF", "\\x0"),
-    *("a\\b", "x", "é", "{}", "\\.", "", " 1", "1 ", "longer than a machine word"),
+    *("1,5", "-1,5e3", "1.234,5", "31.12.1999", "12/31/1999 10:00", "1999-1-2T10:00Z", "1.2/2000", "1.2.03"),
+    *("a\\b", "x", 'x"', "^^", "é", "{}", "\\.", "", " 1", "1 ", "longer than a machine word"),
 ]
 csv_fields = st.one_of(
     st.sampled_from(CSV_WORDS).map(str.encode),
@@ -1238,6 +1239,7 @@ def csv_stream(
 def test_csv_agrees_however_it_is_written_and_cut(data: st.DataObject) -> None:
     width = data.draw(st.integers(1, 4))
     delimiter, quote = data.draw(st.sampled_from([(b",", b'"'), (b"\t", b"'"), (b" ", b"\\"), (b"1", b"0")]))
+    escape = data.draw(st.sampled_from([b"", b"", quote, b"x", b"^"]))
     fields = data.draw(st.lists(st.integers(0, width - 1), unique=True, min_size=1))
     columns = [
         (
@@ -1250,7 +1252,12 @@ def test_csv_agrees_however_it_is_written_and_cut(data: st.DataObject) -> None:
     ]
     null = data.draw(st.sampled_from([b"", b"x", b"0"]))
     header, utc, binary = (data.draw(st.booleans()) for _ in range(3))
-    form = (delimiter, quote, null), header, utc, binary
+    tokens = st.lists(st.sampled_from([b"", b"x", b"NaN", b"a\\b", b"0"]), max_size=3)
+    nulls = [data.draw(tokens) for _ in columns] if data.draw(st.booleans()) else []
+    forms = (
+        [data.draw(st.integers(const.CSV_USUAL, const.CSV_YMD)) for _ in columns] if data.draw(st.booleans()) else []
+    )
+    form = (delimiter, quote, null), header, utc, binary, escape, nulls, forms, data.draw(st.booleans())
     text = data.draw(csv_texts(width, delimiter, quote))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
     limit = data.draw(st.sampled_from([6, 40, 1 << 20]))
@@ -1263,9 +1270,11 @@ def test_csv_values_agree(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(const.CSV_KINDS)))
     limit, places = data.draw(st.sampled_from([(131072, 16383), (6, 2), (3, 5), (5, -2)]))
     text = b'"' + data.draw(csv_fields).replace(b'"', b'""') + b'"\n'
+    form = data.draw(st.sampled_from([const.CSV_USUAL, const.CSV_COMMA, const.CSV_DMY, const.CSV_MDY, const.CSV_YMD]))
 
     def run(module: ModuleType) -> bytes:
-        state, buffer = module.CsvState(1, [(0, kind, limit, places)], utc=True), module.WriteBuffer()
+        state = module.CsvState(1, [(0, kind, limit, places)], utc=True, forms=[form])
+        buffer = module.WriteBuffer()
         buffer.begin_copy()
         module.encode_copy_csv(buffer, state, text, 0, len(text), True, 1 << 20)
         buffer.end_copy()
