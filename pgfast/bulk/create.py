@@ -19,7 +19,8 @@ from ..arrow.schema import read_schema
 from ..errors import InterfaceError, NotSupportedError
 from ..protocol.operations import identifier
 from ..types.text import parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_uuid
-from .csv import dialect_of, first_record, records
+from .csvdialect import dialect_of
+from .csvfile import first_record, records
 from .files import File
 from .sources import FileOptions, file_format
 from .target import parse_table
@@ -138,7 +139,7 @@ def _csv_columns(file: File, options: FileOptions) -> Iterator[tuple[str, str]]:
     kinds: list[str | None] = [None] * len(names)
     for _line, record in islice(records(file.open(), dialect), 1 if dialect.header else 0, SAMPLE_RECORDS):
         for index, text in enumerate(record[: len(names)]):
-            if text and text != dialect.null and kinds[index] != "text":
+            if text and text not in dialect.nulls and kinds[index] != "text":
                 kinds[index] = _joined(kinds[index], _text_type(text))
     return iter([(name, kind or "text") for name, kind in zip(names, kinds, strict=True)])
 

@@ -6,7 +6,9 @@ blank lines among records of several fields are left out. Unquoted empty is NULL
 passes through a float. The codec makes binary only of what it surely reads as the server does. At the first value that
 is not surely so (infinity, BC, 24:00, a time that names no zone in a session whose zone is not UTC ...) the load begins
 again in text COPY: the codec then only finds the fields, and the server's own input functions decide. At a line that
-ends otherwise than the first one, or holds nothing but `\\.`, the file goes to the server as it is.
+ends otherwise than the first one the file goes to the server as it is, where it can be told all of the dialect. A line
+of nothing but `\\.` is data, as for servers since 18; those before would end the data there and say nothing, so that
+such a file is never left to them.
 
 The pure codec is slower than the server at reading CSV, so without the compiled one the server reads the whole file
 first where it can, and what it refuses is read here, which names the place or takes the blank lines.
@@ -18,16 +20,18 @@ Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadLineText, Co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timezone
 from typing import ClassVar, Final
 
 from ..codec import IMPLEMENTATION, CsvState, encode_copy_csv
-from ..errors import DatabaseError, DataError, reason
+from ..errors import DatabaseError, DataError, InterfaceError, reason
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8
 from .csvchunks import CsvChunk, Records, cut_text
-from .csvfile import RECORD_LIMIT, Dialect, UnreadableRecord, Utf8File, dialect_of, first_record, records
+from .csvdialect import ENCODINGS, Dialect, dialect_of
+from .csvfile import RECORD_LIMIT, UnreadableRecord, Utf8File, first_record, records
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
 from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, Span, copy_options
 from .files import File
@@ -36,7 +40,7 @@ from .sources import FileOptions
 from .target import Target
 from .zones import session_zone
 
-__all__ = ["CsvFeed", "dialect_of", "first_record", "open_csv", "records"]
+__all__ = ["CsvFeed", "open_csv"]
 
 #: Bytes of the file that lie in memory together. It is doubled, up to the longest record there may be, where one is
 #: longer.
@@ -44,6 +48,8 @@ _READ_SIZE: Final = 1 << 18
 
 #: Whether the server reads a file before the codec is asked to.
 SERVER_FIRST = IMPLEMENTATION == "python"
+#: A line of nothing but the mark at which servers before 18 end the data; the line's end may be yet to come.
+_END_OF_COPY: Final = re.compile(rb"[\r\n]\\\.(?:[\r\n]|\Z)")
 #: The classes of sqlstates that are about the data: data exceptions, and constraints that they break.
 _DATA_CLASSES: Final = ("22", "23")
 
@@ -56,7 +62,7 @@ def open_csv(file: File, options: FileOptions) -> Feed:
 
 def _server_options(dialect: Dialect) -> str:
     """COPY's options for a file that the server parses; its text is sent in UTF-8."""
-    values = {"DELIMITER": dialect.delimiter, "NULL": dialect.null, "QUOTE": dialect.quote, "ENCODING": "UTF8"}
+    values = {"DELIMITER": dialect.delimiter, "NULL": dialect.nulls[0], "QUOTE": dialect.quote, "ENCODING": "UTF8"}
     written = [f"{name} '" + value.replace("'", "''") + "'" for name, value in values.items()]
     return ", ".join(["FORMAT csv", *written, *(["HEADER"] if dialect.header else [])])
 
@@ -121,6 +127,7 @@ class CsvFeed:
     def __init__(self, file: File, dialect: Dialect, first: list[str]) -> None:
         self._file = file
         self._dialect = dialect
+        self._quotes = dialect.quotes
         self._first = first
         self._target = Target("", "", "", ())
         self._utc = False
@@ -145,6 +152,11 @@ class CsvFeed:
         return tuple(self._first) if self._dialect.header else None
 
     @property
+    def dialect(self) -> str:
+        """How the file is written, for the report."""
+        return str(self._dialect)
+
+    @property
     def _width(self) -> int:
         """How many fields a record has."""
         return len(self._first if self._dialect.header else self._target.columns)
@@ -152,8 +164,13 @@ class CsvFeed:
     def prepare(self, target: Target, zone: str | None) -> str:
         """Settle which columns of the file go where."""
         self._target, self._utc = target, session_zone(zone) is timezone.utc
-        if not self._dialect.header and self._first and len(self._first) != len(target.columns):
+        missing = 0 if self._dialect.header or not self._first else len(target.columns) - len(self._first)
+        if missing < 0 or (missing and not self._dialect.fill):
             raise self._wrong(f"{len(self._first)} values where {len(target.columns)} are wanted", 0, None)
+        known = self.names or target.names
+        for column in self._dialect.column_nulls:
+            if column not in known:
+                raise InterfaceError(f"null= names {column!r}, which is no column of {self._file.label}")
         sure = target.binary and all(surely_read(column) for column in target.columns)
         self._way = BINARY if sure else TEXT
         if SERVER_FIRST and self._is_in_order:
@@ -163,7 +180,7 @@ class CsvFeed:
     @property
     def _is_in_order(self) -> bool:
         """Whether the server can be given the file as it is: the columns are all there are in it."""
-        return self.names is None or self._target.names == self.names
+        return self._dialect.as_the_server_reads and self.names in (None, self._target.names)
 
     def refused(self, exc: DatabaseError) -> bool:
         """Whether what the server refused as it is shall be read here."""
@@ -187,12 +204,26 @@ class CsvFeed:
     def _as_it_is(self, file: Utf8File, meter: Meter) -> Iterator[memoryview]:
         """The text of the file."""
         out, lines = BlockWriter(binary=False), _Lines(self._dialect)
+        end = b"\n"
         while data := file.read(BLOCK_SIZE):
+            if b"\\." in end + data and _END_OF_COPY.search(end + data):
+                raise self._ends_early()
+            end = data[-4:]
             out.buffer.put_bytes(data)
             if meter.is_told:
                 meter.rows = lines.count(data)
             yield meter.block(out.take())
         yield meter.block(out.finish())
+
+    def _ends_early(self) -> Exception:
+        """What to raise for a file that servers before 18 might take for ended at a line of nothing but `\\.`."""
+        if self._after is None:
+            return DataError(
+                f"COPY {self._target.table}: {self._file.label}: a line of nothing but \\. stands in a file whose "
+                "lines end in several ways, which only the server could read, and some servers would end it there"
+            )
+        self._way, self._after = self._after, None
+        return Reread()
 
     def _encoded(self, file: Utf8File, meter: Meter) -> Iterator[memoryview]:
         """The rows in COPY's binary or text format."""
@@ -221,18 +252,19 @@ class CsvFeed:
         """The records in chunks of about so many bytes of UTF-8, from a place on."""
         if self._way == SERVER_CSV:  # chunks are read here, whichever codec it is
             self._way = self._after or TEXT
-        dialect, quote = self._dialect, self._dialect.quote.encode()
+        dialect = self._dialect
         with Utf8File(self._file, dialect, lenient=True) as text:
-            records = Records(text, quote, size_bytes, self._span)
-            form = self._width, quote, records.end_of_line
-            line, tail = self._span.line, b""
+            records = Records(text, self._quotes, size_bytes, self._span)
+            form = self._width, self._quotes, records.end_of_line
+            line, tail = self._span.line + dialect.skip_lines, b""
             if place.position > self._span.start:
                 lines, tail = records.skip_to(place.position)
                 line += lines
             elif self._span.start:
                 place = Place(self._span.start)
             elif dialect.header:
-                line, tail = records.skip_record()
+                lines, tail = records.skip_record()
+                line += lines
                 place = Place(records.position)
             for data in records:
                 numbered = not self._span.start
@@ -241,11 +273,11 @@ class CsvFeed:
                 place, line, tail = chunk.place, line + chunk.lines, chunk.tail
 
     def spans(self, count: int) -> list[Span]:
-        """Parts of about the same size, of a file that is UTF-8 as it lies; else the whole."""
-        if not self._file.plain or not self._dialect.utf8:
+        """Parts of about the same size, of a file that is UTF-8 as it lies, with the usual quotes; else the whole."""
+        if not self._file.plain or not self._dialect.utf8 or self._quotes.apart or self._dialect.skip_lines:
             return [Span()]
         with Utf8File(self._file, self._dialect) as text:
-            return cut_text(text, self._file.size_bytes or 0, self._dialect.quote.encode(), count)
+            return cut_text(text, self._file.size_bytes or 0, self._quotes, count)
 
     def take(self, span: Span) -> None:
         """Give the records of this part alone."""
@@ -266,10 +298,14 @@ class CsvFeed:
         return CsvState(
             self._width,
             [make(names.index(column.name), column) for column in self._target.columns],
-            (dialect.delimiter.encode(), dialect.quote.encode(), dialect.null.encode()),
+            (dialect.delimiter.encode(), dialect.quote.encode(), b""),
             header,
             self._utc,
             path == BINARY,
+            dialect.escape.encode(),
+            [dialect.nulls_of(column.name) for column in self._target.columns],
+            [dialect.form_of(column.info.kind) for column in self._target.columns],
+            dialect.fill,
         )
 
     # ---------------------------------------------------------------- what is wrong
@@ -292,7 +328,7 @@ class CsvFeed:
     def _said(self, info: FaultInfo) -> str:
         """What a fault of a field, or of a record, says."""
         if info.code == FAULT_CSV_UTF8:
-            return f"{info.value!r} is not valid {self._dialect.encoding}"
+            return f"{info.value!r} is not valid {self._dialect.encoding}{ENCODINGS if self._dialect.utf8 else ''}"
         value = info.value.decode("utf-8", "replace") if isinstance(info.value, bytes) else info.value
         return reason(info.code, info.at, value)
 
@@ -304,7 +340,7 @@ class CsvFeed:
             said = plain_mistake(str(info.value), self._target.columns[column])
             if said is None:
                 return None
-        elif info.code == FAULT_CSV_RECORD and origin.record.count(self._dialect.quote.encode()) % 2:
+        elif info.code == FAULT_CSV_RECORD and self._quotes.covered(origin.record).count(self._quotes.quote) % 2:
             said = "a quoted field is not closed"
         else:
             said = self._said(info)
@@ -321,7 +357,7 @@ class CsvFeed:
         if self._is_in_order:
             self._way = SERVER_CSV
             return Reread()
-        return self._wrong("the line ends otherwise than the first one, or is \\. alone", row, None, line)
+        return self._wrong("the line ends otherwise than the first one", row, None, line)
 
     def _unclosed(self, row: int) -> Exception:
         """The error for a record that is longer than any."""

@@ -18,6 +18,7 @@ from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD
 from .chunks import digest
 from .csvfile import RECORD_LIMIT, Utf8File
+from .csvquotes import Quotes
 from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place, Span
 
 #: Bytes at the end of a chunk that must be found again by whoever goes on behind it.
@@ -55,7 +56,7 @@ class CsvChunk:
             "_numbered",
             "_origins",
             "_position",
-            "_quote",
+            "_quotes",
             "_state",
             "_states",
             "_tail",
@@ -72,14 +73,14 @@ class CsvChunk:
         line: int,
         tail: bytes,
         path: str,
-        form: tuple[int, bytes, bytes],
+        form: tuple[int, Quotes, bytes],
         numbered: bool,
         states: States,
         judge: Judge,
     ) -> None:
         """`place`, `line` and `tail`: where it begins, how many lines come before it, and the last bytes of these.
 
-        `form`: fields of a record, the quote, and the end of a line. `numbered`: the rows before are counted.
+        `form`: fields of a record, the quotes, and the end of a line. `numbered`: the rows before are counted.
         """
         self.data = data
         self.path = path
@@ -90,7 +91,7 @@ class CsvChunk:
         self._numbered = numbered
         self._states = states
         self._judge = judge
-        self._width, self._quote, self._end = form
+        self._width, self._quotes, self._end = form
         self._ends: list[tuple[int, int]] | None = None
         self._state: CsvState | None = None
         self._way = path
@@ -144,7 +145,7 @@ class CsvChunk:
         return self._ends
 
     def _found(self) -> Iterator[tuple[int, int]]:
-        data, quote = self.data, self._quote
+        data, quote = self._quotes.covered(self.data), self._quotes.quote
         end_of_line = _CR if self._end == _CR else _LF
         start, size = 0, len(data)
         while start < size:
@@ -168,7 +169,7 @@ class CsvChunk:
         if self._state is None or self.path != self._way:
             self._state, self._way = self._states(self.path), self.path
         if start != self._at:
-            self._position = self._records[start][0] if start else 0
+            self._at, self._position = start, self._records[start][0] if start else 0
         whole = stop >= ALL_ROWS or stop >= len(self._records)
         limit = len(self.data) if whole else self._records[stop][0]
         try:
@@ -226,12 +227,12 @@ class CsvChunk:
         return self._judge(exc.fault, self.origin(row))
 
 
-def record_edge(data: bytes | bytearray, quote: bytes, end_of_line: bytes) -> int:
+def record_edge(data: bytes, quotes: Quotes, end_of_line: bytes) -> int:
     """Where the last whole record of the data ends, 0 where none does; they begin with a record.
 
     A line ends with a line feed, or with a carriage return in a file that knows no line feeds.
     """
-    mark = _CR if end_of_line == _CR else _LF
+    mark, quote, data = _CR if end_of_line == _CR else _LF, quotes.quote, quotes.covered(data)
     limit, odd = len(data), data.count(quote) % 2
     while True:
         at = data.rfind(mark, 0, limit)
@@ -244,9 +245,9 @@ def record_edge(data: bytes | bytearray, quote: bytes, end_of_line: bytes) -> in
         limit, odd = data.rfind(quote, 0, at), 0
 
 
-def end_of_lines(head: bytes, quote: bytes) -> bytes:
+def end_of_lines(head: bytes, marks: Quotes) -> bytes:
     """How the lines of a file end, by its first line: b"\\n", b"\\r\\n" or b"\\r"."""
-    at, quotes = 0, 0
+    at, quotes, quote, head = 0, 0, marks.quote, marks.covered(head)
     while at < len(head):
         ends = [found for found in (head.find(_LF, at), head.find(_CR, at)) if found >= 0]
         if not ends:
@@ -262,27 +263,28 @@ def end_of_lines(head: bytes, quote: bytes) -> bytes:
 class Records:
     """The bytes of a text, cut at the edges of records."""
 
-    __slots__ = ("_left", "_quote", "_rest", "_size", "_text", "end_of_line", "position")
+    __slots__ = ("_left", "_quotes", "_rest", "_size", "_text", "end_of_line", "position")
 
-    def __init__(self, text: Utf8File, quote: bytes, size_bytes: int, span: Span = _WHOLE) -> None:
+    def __init__(self, text: Utf8File, quotes: Quotes, size_bytes: int, span: Span = _WHOLE) -> None:
         """`size_bytes`: how long a cut should be. `position` is where the next one begins."""
         self._text = text
-        self._quote = quote
+        self._quotes = quotes
         self._size = size_bytes
         self._left = _ENDLESS if span.stop is None else span.stop - span.start
         if span.start:
             text.go_to(span.start)
         self.position = span.start
         self._rest = self._read(min(size_bytes, _LOOKED_AT))
-        self.end_of_line = end_of_lines(self._rest, quote)
+        self.end_of_line = end_of_lines(self._rest, quotes)
 
     def skip_record(self) -> tuple[int, bytes]:
         """How many lines the first record takes, which is left out, and its last bytes."""
         mark, end, seen, quotes = _CR if self.end_of_line == _CR else _LF, -1, 0, 0
         while True:
-            end = self._rest.find(mark, seen)
+            covered = self._quotes.covered(self._rest)
+            end = covered.find(mark, seen)
             if end >= 0:
-                quotes += self._rest.count(self._quote, seen, end)
+                quotes += covered.count(self._quotes.quote, seen, end)
                 if quotes % 2 == 0:
                     break
                 seen = end + 1
@@ -319,7 +321,7 @@ class Records:
         while True:
             data = self._rest + self._read(wanted - len(self._rest))
             ended = len(data) < wanted
-            edge = len(data) if ended else record_edge(data, self._quote, self.end_of_line)
+            edge = len(data) if ended else record_edge(data, self._quotes, self.end_of_line)
             if edge == 0 and not ended and len(data) <= RECORD_LIMIT:
                 self._rest, wanted = data, 2 * wanted
                 continue
@@ -341,17 +343,17 @@ class Records:
         return b"".join(parts)
 
 
-def cut_text(text: Utf8File, size_bytes: int, quote: bytes, count: int) -> list[Span]:
+def cut_text(text: Utf8File, size_bytes: int, marks: Quotes, count: int) -> list[Span]:
     """About `count` parts of a text of so many bytes, each beginning with a record.
 
     All of it is read, since a quote at its beginning may make a difference for its end; quotes and lines are counted.
     """
-    step = max(_LEAST_PART, size_bytes // count)
+    step, quote = max(_LEAST_PART, size_bytes // count), marks.quote
     made: list[Span] = []
     start = at = quotes = lines = line = 0
     mark = b""
     while data := text.read(_BLOCK):
-        mark = mark or (_CR if end_of_lines(data, quote) == _CR else _LF)
+        mark = mark or (_CR if end_of_lines(data, marks) == _CR else _LF)
         begun = 0
         while begun < len(data):
             # Behind this byte the next end of a line outside of quotes ends the part.

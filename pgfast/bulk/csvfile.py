@@ -10,52 +10,20 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from ..errors import DataError, InterfaceError
+from ..errors import DataError
+from .csvdialect import ENCODINGS, Dialect
 from .files import HEAD_BYTES, File
-from .sources import FileOptions
 
 #: The longest record that is looked at; what is longer has a quote that was never closed.
 RECORD_LIMIT: Final = 1 << 30
 _CHUNK: Final = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How the file is written."""
-
-    header: bool
-    delimiter: str
-    null: str
-    quote: str
-    encoding: str
-
-    @property
-    def utf8(self) -> bool:
-        """Whether the bytes are UTF-8 as they lie, but for a byte order mark."""
-        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
-
-    @property
-    def reading_encoding(self) -> str:
-        """The encoding with a byte order mark skipped, which is no part of the text."""
-        return "utf-8-sig" if self.utf8 else self.encoding
-
-
-def dialect_of(file: File, options: FileOptions) -> Dialect:
-    """The dialect, with a tab between fields where the name ends in .tsv.
-
-    Raises InterfaceError for options that cannot be.
-    """
-    delimiter = options.delimiter or ("\t" if file.suffix == ".tsv" else ",")
-    for name, value in (("delimiter", delimiter), ("quote", options.quote)):
-        if len(value) != 1 or not value.isascii() or value in "\r\n":
-            raise InterfaceError(f"{name} must be one ASCII character, not {value!r}")
-    if delimiter == options.quote:
-        raise InterfaceError("delimiter and quote must be different characters")
-    return Dialect(options.header, delimiter, options.null, options.quote, options.encoding)
+#: What stands for a byte that is none of the encoding.
+_LONE: Final = re.compile("[\udc80-\udcff]")
+_END_OF_LINE: Final = re.compile(rb"\r\n|\r|\n")
 
 
 class UnreadableRecord(ValueError):
@@ -80,30 +48,34 @@ def records(opened: BinaryIO, dialect: Dialect) -> Iterator[Record]:
 
     Raises UnreadableRecord, and LookupError or UnicodeDecodeError for its encoding.
     """
-    quote = dialect.quote
-    number, line, quotes, length = 0, 0, 0, 0
+    quote, quotes = dialect.quote, dialect.quotes
+    number, line, length, inside = 0, 0, 0, False
     begun: list[str] = []
     with opened, io.TextIOWrapper(opened, dialect.reading_encoding, errors="surrogateescape", newline="") as file:
         for line, text in enumerate(file, 1):
+            if line <= dialect.skip_lines:
+                continue
             if not begun and quote not in text:
                 body = text.rstrip("\r\n")
                 yield Record(line, body.split(dialect.delimiter) if body else [])
                 number += bool(body)
                 continue
             begun.append(text)
-            quotes += text.count(quote)
+            inside = quotes.open_behind(text, inside)
             length += len(text)
             if length > RECORD_LIMIT:
                 break
-            if quotes % 2 == 0:
+            if not inside:
                 yield _quoted_record(line, "".join(begun).rstrip("\r\n"), dialect)
-                number, quotes, length, begun = number + 1, 0, 0, []
+                number, length, begun = number + 1, 0, []
     if begun:
         raise UnreadableRecord(number, line - len(begun) + 1, "a quoted field is not closed")
 
 
 def _quoted_record(line: int, text: str, dialect: Dialect) -> Record:
-    """The record of a text with an even number of quotes: every second part between them is quoted."""
+    """The record of a text whose quotes are closed: every second part between them is quoted."""
+    if dialect.quotes.apart:
+        return Record(line, dialect.quotes.fields(text, dialect.delimiter))
     fields: list[str] = []
     field: list[str] = []
     parts = text.split(dialect.quote)
@@ -135,6 +107,8 @@ def first_record(source: File, dialect: Dialect) -> list[str]:
         raise DataError(f"{source.name}: {exc}") from exc
     if dialect.header and not first:
         raise DataError(f"{source.name}: the file is empty; a header is wanted (header=False where there is none)")
+    if dialect.header and any(_LONE.search(name) for name in first):
+        raise DataError(f"{source.name}: the header is not valid {dialect.encoding}{ENCODINGS}")
     if dialect.header and len(set(first)) < len(first):
         twice = next(name for name in first if first.count(name) > 1)
         raise DataError(f"{source.name}: the header names {twice!r} twice")
@@ -157,6 +131,23 @@ class Utf8File(io.RawIOBase):
             if self._ready == codecs.BOM_UTF8:
                 self._ready.clear()
                 self._mark_bytes = len(codecs.BOM_UTF8)
+        self._skip(dialect.skip_lines)
+
+    def _skip(self, lines: int) -> None:
+        """Leave out so many lines, whichever way each one ends."""
+        while lines:
+            end = _END_OF_LINE.search(self._ready)
+            # A carriage return that is the last byte so far may have its line feed behind it.
+            if end is None or (end[0] == b"\r" and end.end() == len(self._ready)):
+                raw = self._file.read(_CHUNK)
+                self._ready += raw if self._decoder is None else self._recoded(raw)
+                if raw:
+                    continue
+            if end is None:
+                self._ready.clear()
+                return
+            del self._ready[: end.end()]
+            lines -= 1
 
     def readable(self) -> bool:
         return True

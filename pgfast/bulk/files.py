@@ -11,48 +11,41 @@ import gzip
 import io
 import lzma
 import os
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from ..errors import InterfaceError
+from ..errors import DataError, InterfaceError
+from .zstd import DAMAGES, open_zstd
 
 #: Bytes of a stream that may be looked at before it is read.
 HEAD_BYTES: Final = 1 << 20
+_BUFFER_BYTES: Final = 1 << 17
 _COMPRESSED: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zstd": "zstd"}
 _MAGIC: Final = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
-def _open_zstd(source: Path | BinaryIO) -> BinaryIO:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-
-        return cast(BinaryIO, zstd.open(source))
-    try:
-        import zstandard
-    except ImportError as exc:
-        raise ImportError("reading zstd needs zstandard; pip install 'pgfast[zstd]'") from exc
-    file = source.open("rb") if isinstance(source, Path) else source
-    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True))
-
-
-_OPENERS: Final[dict[str, Any]] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
+_OPENERS: Final[dict[str, Any]] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": open_zstd}
 
 
 class File:
     """A file that is read from its beginning to its end.
 
     `name` is for rejects, `label`, its last part, for errors; `suffix` is what its name ends in without that of a
-    compression, `size_bytes` what it takes on disk (None: not known), `again` whether it can be opened more than once.
+    compression, `size_bytes` what it takes on disk (None: not known), `again` whether it can be opened more than once,
+    `is_text` whether it gives str.
     """
 
-    __slots__ = ("_head", "_path", "_stream", "again", "compression", "label", "name", "size_bytes", "suffix")
+    __slots__ = (
+        *("_head", "_path", "_stream", "again", "compression", "is_text", "label", "name", "size_bytes", "suffix"),
+    )
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO | Any, name: str | None = None) -> None:
         """A path, or an object with read() of bytes or str. Raises FileNotFoundError, IsADirectoryError."""
         self._path: Path | None = None
         self._stream: Any = None
         self._head = b""
+        self.is_text = False
         self.size_bytes: int | None = None
         if isinstance(source, (str, os.PathLike)):
             self._path = Path(os.fspath(source))
@@ -65,7 +58,9 @@ class File:
         else:
             self._stream = source
             self.again = False
-            self._head = _bytes_of(source.read(HEAD_BYTES), source)
+            head = source.read(HEAD_BYTES)
+            self.is_text = isinstance(head, str)
+            self._head = _bytes_of(head, source)
             magic = self._head[:8]
         given = str(self._path) if self._path is not None else getattr(source, "name", "")
         self.name = name or (given if isinstance(given, str) and given else f"<{type(source).__name__}>")
@@ -87,15 +82,18 @@ class File:
         return self._path is not None and self.compression is None
 
     def open(self) -> BinaryIO:
-        """The bytes, decompressed. Raises InterfaceError for what cannot be opened again."""
-        opener = None if self.compression is None else _OPENERS[self.compression]
+        """The bytes, decompressed. Raises InterfaceError for what cannot be opened again.
+
+        Reading raises DataError where compressed data are damaged, or end too early.
+        """
+        opener = None if self.compression is None else partial(_decompressed, self)
         if self._path is not None:
-            return cast(BinaryIO, self._path.open("rb") if opener is None else opener(self._path))
+            return self._path.open("rb") if opener is None else opener(self._path)
         if self._stream is None:
             raise InterfaceError(f"{self.name} can be read once only")
         joined = io.BufferedReader(_Joined(self._head, self._stream))
         self._stream = None
-        return cast(BinaryIO, joined if opener is None else opener(joined))
+        return cast(BinaryIO, joined) if opener is None else opener(joined)
 
     def head(self, size_bytes: int) -> bytes:
         """The first bytes, decompressed; fewer where there are no more, or where a stream does not show as many."""
@@ -109,15 +107,55 @@ class File:
             try:
                 while len(made) < size_bytes and (more := file.read1(HEAD_BYTES)):
                     made += more
-            except (EOFError, OSError, lzma.LZMAError):
-                if not made:
-                    raise  # nothing could be read: the file is broken from its beginning
+            except DAMAGES as exc:
+                if not made:  # the file is broken from its beginning; else it may only be cut here
+                    raise _damaged(self, exc) from exc
             return bytes(made[:size_bytes])
+
+
+def _damaged(file: File, exc: Exception) -> Exception:
+    """The error for what a decompressor says; the system's own stays as it is."""
+    if isinstance(exc, OSError) and exc.errno is not None:
+        return exc
+    if isinstance(exc, EOFError):
+        return DataError(f"{file.name}: the {file.compression} data end too early; the file is not whole")
+    return DataError(f"{file.name}: the {file.compression} data are damaged: {exc}")
+
+
+def _decompressed(file: File, source: Path | BinaryIO) -> BinaryIO:
+    """The bytes of a compressed file."""
+    assert file.compression is not None
+    opened = _OPENERS[file.compression](source)
+    return cast(BinaryIO, io.BufferedReader(_Decompressed(file, opened), _BUFFER_BYTES))
+
+
+class _Decompressed(io.RawIOBase):
+    """What a decompressor gives, with its errors in our words."""
+
+    def __init__(self, file: File, opened: BinaryIO) -> None:
+        self._of = file
+        self._opened = opened
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._opened.readinto(buffer))  # type: ignore[attr-defined]  # all of _OPENERS have it
+        except DAMAGES as exc:
+            raise _damaged(self._of, exc) from exc
+
+    def close(self) -> None:
+        self._opened.close()
+        super().close()
 
 
 def _bytes_of(data: Any, stream: Any) -> bytes:
     if isinstance(data, str):
-        return data.encode()
+        try:
+            return data.encode()
+        except UnicodeEncodeError as exc:
+            raise DataError(f"read() of {type(stream).__name__} gave what is no text: {exc}") from exc
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise InterfaceError(f"read() of {type(stream).__name__} gave {type(data).__name__}; bytes or str are wanted")

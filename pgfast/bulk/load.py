@@ -137,6 +137,7 @@ class _Load:
             feed.kind,
             path_of(feed.copy_options()),  # a source that was read again may have gone another way than it began
             file=feed.name,
+            dialect=getattr(feed, "dialect", ""),
             read=copied.read,
             skipped=copied.read - copied.rows,
             inserted=copied.rows,
@@ -203,6 +204,7 @@ class _Load:
             feed.kind,
             " and ".join(totals.paths) or path_of(feed.copy_options()),
             file=feed.name,
+            dialect=getattr(feed, "dialect", ""),
             read=totals.read,
             rejected=totals.rejected,
             skipped=totals.skipped,

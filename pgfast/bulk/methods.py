@@ -5,7 +5,7 @@ Law of this file: one line over an operation; what the methods promise is said o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from ..columns import Columns
@@ -54,8 +54,14 @@ not know one of the types, text COPY. A value must fit its column without loss: 
 is not 1. In files and Arrow data, text that is a valid value of the column's type is taken. Rows are pulled as the
 socket takes them; memory stays flat however many come.
 
-For files: `format` is "csv" or "parquet" (default: by name and content); `header`, `delimiter`, `null`, `quote` and
-`encoding` are as in COPY. With `truncate` the table is emptied first, in the same transaction, and its rows are written
+For files: `format` is "csv" or "parquet" (default: by name and content); `header`, `quote` and `escape` are as in COPY.
+`delimiter` None is a tab for .tsv files, else a comma where the first record has one, else what divides the first
+records alike. `null` is the text that means NULL where no quote is around it, or a list of them, or a mapping of
+columns to theirs; `encoding` None is told by a byte order mark, else UTF-8. `decimal` "," is a decimal comma; `dates`
+is the order of a day's parts, "iso", "dmy", "mdy" or "ymd", with points, strokes or hyphens between them. So many
+`skip_lines` come before the header; `ragged="fill"` takes fields that a record lacks at its end for NULL.
+
+With `truncate` the table is emptied first, in the same transaction, and its rows are written
 frozen (COPY's FREEZE: they need no later visit of VACUUM) where the server allows it; `freeze=True` demands that for a
 table which the open transaction has created or emptied before, and then a load that fails spoils that transaction;
 `freeze=False` forbids it. Whoever looks into such a table with an older snapshot sees the rows as soon as they are
@@ -96,9 +102,14 @@ class LoadMethods:
         format: str | None = None,  # noqa: A002  (COPY's own name for it)
         header: bool = True,
         delimiter: str | None = None,
-        null: str = "",
+        null: str | Sequence[str] | Mapping[str, str | Sequence[str]] = "",
         quote: str = '"',
-        encoding: str = "utf-8",
+        encoding: str | None = None,
+        escape: str | None = None,
+        decimal: str = ".",
+        dates: str = "iso",
+        skip_lines: int = 0,
+        ragged: str = "error",
         mode: str = "append",
         freeze: bool | None = None,
         on_conflict: str | None = None,
@@ -116,7 +127,9 @@ class LoadMethods:
     ) -> LoadReport:
         if isinstance(source, AsyncIterable) and not isinstance(source, Iterable):
             raise InterfaceError(f"{type(source).__name__} is an async iterable; load it on an AsyncConnection")
-        files = FileOptions(format, header, delimiter, null, quote, encoding)
+        files = FileOptions(
+            *(format, header, delimiter, null, quote, encoding, escape, decimal, dates, skip_lines, ragged)
+        )
         return self._run(
             load(
                 self._session,
@@ -164,9 +177,14 @@ class AsyncLoadMethods:
         format: str | None = None,  # noqa: A002  (COPY's own name for it)
         header: bool = True,
         delimiter: str | None = None,
-        null: str = "",
+        null: str | Sequence[str] | Mapping[str, str | Sequence[str]] = "",
         quote: str = '"',
-        encoding: str = "utf-8",
+        encoding: str | None = None,
+        escape: str | None = None,
+        decimal: str = ".",
+        dates: str = "iso",
+        skip_lines: int = 0,
+        ragged: str = "error",
         mode: str = "append",
         freeze: bool | None = None,
         on_conflict: str | None = None,
@@ -182,7 +200,9 @@ class AsyncLoadMethods:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> LoadReport:
-        files = FileOptions(format, header, delimiter, null, quote, encoding)
+        files = FileOptions(
+            *(format, header, delimiter, null, quote, encoding, escape, decimal, dates, skip_lines, ragged)
+        )
         return await self._run(
             load(
                 self._session,

@@ -27,8 +27,9 @@ class LoadReport:
     "text" (text COPY, where a target column's type is unknown to the driver, or a CSV file has a column or holds a
     value that only the server surely reads) or "server csv" (the file as it is, read by the server, where its lines are
     not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
-    `file` is the name of the source, and `sources` are the reports of each where there were several. `ddl` is the
-    statement that made the table, `dry_run` whether nothing was loaded in truth.
+    `file` is the name of the source, `dialect` how a CSV file was read: what was said of it and what it has shown by
+    itself. `sources` are the reports of each where there were several. `ddl` is the statement that made the table,
+    `dry_run` whether nothing was loaded in truth.
     """
 
     table: str
@@ -49,7 +50,10 @@ class LoadReport:
     ddl: str | None = None
     dry_run: bool = False
     rejects: tuple[Reject, ...] = ()
-    sources: tuple[LoadReport, ...] = ()
+    not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
+    `file` is the name of the source, `dialect` how a CSV file was read: what was said of it and what it has shown by
+    itself. `sources` are the reports of each where there were several. `ddl` is the statement that made the table,
+    `dry_run` whether nothing was loaded in truth.
 
     @property
     def rows_per_s(self) -> float:

@@ -6,7 +6,7 @@ Law of this file: the order in which sources are recognised, and nothing of how 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,15 +29,25 @@ class FileOptions:
     `format` is "csv" or "parquet", None to tell by the name; the rest is for CSV, as COPY's options of the same
     names.
 
-    `delimiter` None is a comma, a tab for .tsv files.
+    `delimiter` None is a tab for .tsv files, else a comma where the first record has one, else what divides the first
+    records alike. `null` is a text that means NULL, or several, or by column which ones (the others have the empty
+    text); in quotes they are values. `encoding` None is told by a byte order mark, else UTF-8. `escape` None is the
+    quote. `decimal` "," stands for the point in numbers with a fraction; `dates` is the order of a day's parts: "iso"
+    (YYYY-MM-DD), "dmy", "mdy" or "ymd", between points, strokes or hyphens. `skip_lines` come before the header;
+    `ragged` "fill" takes fields that a record lacks at its end for NULL.
     """
 
     format: str | None = None
     header: bool = True
     delimiter: str | None = None
-    null: str = ""
+    null: str | Sequence[str] | Mapping[str, str | Sequence[str]] = ""
     quote: str = '"'
-    encoding: str = "utf-8"
+    encoding: str | None = None
+    escape: str | None = None
+    decimal: str = "."
+    dates: str = "iso"
+    skip_lines: int = 0
+    ragged: str = "error"
 
 
 def file_format(file: File, wanted: str | None) -> str:

@@ -15,7 +15,9 @@ import pytest
 import pgfast
 from pgfast import DataError, InterfaceError, OperationalError
 from pgfast.bulk.csvchunks import cut_text
-from pgfast.bulk.csvfile import Utf8File, dialect_of
+from pgfast.bulk.csvdialect import dialect_of
+from pgfast.bulk.csvfile import Utf8File
+from pgfast.bulk.csvquotes import Quotes
 from pgfast.bulk.files import File
 from pgfast.bulk.sources import FileOptions
 
@@ -69,7 +71,7 @@ def stages(conn: pgfast.Connection) -> list[Any]:
 def test_parts_begin_with_records_and_know_their_lines(path: Path, count: int) -> None:
     data = path.read_bytes()
     with Utf8File(File(path), dialect_of(File(path), FileOptions())) as text:
-        spans = cut_text(text, len(data), b'"', count)
+        spans = cut_text(text, len(data), Quotes('"', '"'), count)
     assert spans[0].start == 0 and spans[-1].stop is None
     assert [span.start for span in spans[1:]] == [span.stop for span in spans[:-1]]
     assert count * 0.7 <= len(spans) <= count + 1

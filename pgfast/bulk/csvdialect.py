@@ -1,0 +1,193 @@
+"""The dialect of a CSV file: as it is said, and what of it the file itself shows.
+
+Law of this file: nothing is guessed that could be otherwise. An encoding is told by a byte order mark alone, else it is
+UTF-8; a delimiter is looked for only where none is said, and taken only where the first records agree on it. What was
+taken is told.
+
+Sources: docs, COPY, "CSV Format"; RFC 4180; the Unicode standard, "Byte Order Mark".
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from .. import const
+from ..errors import DataError, InterfaceError
+from .csvquotes import Quotes
+from .files import File
+from .sources import FileOptions
+
+#: Byte order mark -> the encoding that reads it; those of four bytes come first, since others begin with the same two.
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: What may stand between fields where nobody says it and the first record has no comma.
+_DELIMITERS: Final = ";\t|"
+#: Bytes and records by which a delimiter is told.
+_LOOKED_AT: Final = 1 << 16
+_AGREEING: Final = 32
+_DAYS: Final = {"iso": const.CSV_USUAL, "dmy": const.CSV_DMY, "mdy": const.CSV_MDY, "ymd": const.CSV_YMD}
+_NUMBERS: Final = (const.KIND_NUMERIC, const.KIND_FLOAT4, const.KIND_FLOAT8)
+_DATES: Final = (const.KIND_DATE, const.KIND_TIMESTAMP, const.KIND_TIMESTAMPTZ)
+#: What a text that is no UTF-8 may be; none of these is ever tried.
+ENCODINGS: Final = "; where the file is in another encoding, say which: encoding='cp1252', 'latin-1', 'utf-16' ..."
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the file is written.
+
+    `nulls` are the texts that mean NULL, of the columns in `column_nulls` those there; `days` is the order of a day's
+    parts (const.CSV_USUAL ...), `found` what the file has shown by itself.
+    """
+
+    header: bool
+    delimiter: str
+    nulls: tuple[str, ...]
+    quote: str
+    encoding: str
+    escape: str
+    column_nulls: Mapping[str, tuple[str, ...]]
+    comma: bool
+    days: int
+    skip_lines: int
+    fill: bool
+    found: tuple[str, ...] = ()
+
+    @property
+    def utf8(self) -> bool:
+        """Whether the bytes are UTF-8 as they lie, but for a byte order mark."""
+        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
+    @property
+    def reading_encoding(self) -> str:
+        """The encoding with a byte order mark skipped, which is no part of the text."""
+        return "utf-8-sig" if self.utf8 else self.encoding
+
+    @property
+    def quotes(self) -> Quotes:
+        """The quote and its escape."""
+        return Quotes(self.quote, self.escape)
+
+    @property
+    def as_the_server_reads(self) -> bool:
+        """Whether the server's COPY can be told all of it."""
+        usual = not self.comma and self.days == const.CSV_USUAL and self.escape == self.quote
+        return usual and len(self.nulls) == 1 and not self.column_nulls and not self.skip_lines and not self.fill
+
+    def nulls_of(self, column: str) -> list[bytes]:
+        """The texts that mean NULL in a column."""
+        return [text.encode() for text in self.column_nulls.get(column, self.nulls)]
+
+    def form_of(self, kind: int) -> int:
+        """How the text of a column of this kind is written (const.CSV_USUAL ...)."""
+        if kind in _NUMBERS:
+            return const.CSV_COMMA if self.comma else const.CSV_USUAL
+        return self.days if kind in _DATES else const.CSV_USUAL
+
+    def __str__(self) -> str:
+        said = f"delimiter {self.delimiter!r}, quote {self.quote!r}, encoding {self.encoding}"
+        return f"{said} ({', '.join(self.found)})" if self.found else said
+
+
+def dialect_of(file: File, options: FileOptions) -> Dialect:
+    """The dialect of a file.
+
+    Raises InterfaceError for options that cannot be, DataError for a file that can be none of UTF-8.
+    """
+    for name, value in (("delimiter", options.delimiter), ("quote", options.quote), ("escape", options.escape)):
+        if value is not None and (len(value) != 1 or not value.isascii() or value in "\r\n"):
+            raise InterfaceError(f"{name} must be one ASCII character, not {value!r}")
+    if options.decimal not in (".", ","):
+        raise InterfaceError(f"decimal must be '.' or ',', not {options.decimal!r}")
+    if options.dates not in _DAYS:
+        raise InterfaceError(f"dates must be one of {', '.join(map(repr, _DAYS))}, not {options.dates!r}")
+    if options.ragged not in ("error", "fill"):
+        raise InterfaceError(f"ragged must be 'error' or 'fill', not {options.ragged!r}")
+    if isinstance(options.skip_lines, bool) or options.skip_lines < 0:
+        raise InterfaceError(f"skip_lines must be a number of lines, not {options.skip_lines!r}")
+    found: list[str] = []
+    encoding = _encoding(file, options.encoding, found)
+    nulls, column_nulls = _nulls(options.null)
+    made = Dialect(
+        options.header,
+        options.delimiter or ("\t" if file.suffix == ".tsv" else ","),
+        nulls,
+        options.quote,
+        encoding,
+        options.escape or options.quote,
+        column_nulls,
+        options.decimal == ",",
+        _DAYS[options.dates],
+        options.skip_lines,
+        options.ragged == "fill",
+    )
+    if options.delimiter is None and file.suffix != ".tsv":
+        made = replace(made, delimiter=_delimiter(file, made))
+        if made.delimiter != ",":
+            found.append("delimiter by its first records")
+    if made.delimiter in (made.quote, made.escape):
+        raise InterfaceError("delimiter, quote and escape must be different characters, but that quote may be escape")
+    return replace(made, found=tuple(found))
+
+
+def _nulls(
+    null: str | Sequence[str] | Mapping[str, str | Sequence[str]],
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The texts that mean NULL everywhere, and those of single columns."""
+    if isinstance(null, Mapping):
+        return ("",), {name: (texts,) if isinstance(texts, str) else tuple(texts) for name, texts in null.items()}
+    return ((null,) if isinstance(null, str) else tuple(null)), {}
+
+
+def _encoding(file: File, wanted: str | None, found: list[str]) -> str:
+    """The encoding that is wanted, or the one of a byte order mark, or UTF-8."""
+    if file.is_text:
+        return "utf-8"  # what was read as text is passed on so
+    if wanted is not None:
+        try:
+            codecs.lookup(wanted)
+        except LookupError as exc:
+            raise InterfaceError(f"encoding {wanted!r} is not known") from exc
+        return wanted
+    head = file.head(256)
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            found.append("encoding by its byte order mark")
+            return encoding
+    for first, order in ((1, "le"), (0, "be")):
+        if len(head) >= 8 and head[first::2].count(0) > len(head) // 3:
+            raise DataError(
+                f"{file.name}: this looks like UTF-16 without a byte order mark; say encoding='utf-16-{order}'"
+            )
+    return "utf-8"
+
+
+def _delimiter(file: File, dialect: Dialect) -> str:
+    """The comma where the first record has one outside of quotes, else what divides the first records alike."""
+    quotes, lines, record, inside = dialect.quotes, [], "", False
+    head = file.head(_LOOKED_AT)
+    text = head.decode(dialect.reading_encoding, "replace")
+    whole = text.splitlines(keepends=True)
+    if len(head) == _LOOKED_AT:
+        whole.pop()  # which is cut short
+    for line in whole[dialect.skip_lines :]:
+        record += line
+        inside = quotes.open_behind(line, inside)
+        if not inside:
+            lines.append(quotes.outside(record.rstrip("\r\n")))
+            record = ""
+            if len(lines) == _AGREEING or "," in lines[0]:
+                break
+    lines = [line for line in lines if line]
+    if not lines or "," in lines[0]:
+        return ","
+    agreed = [mark for mark in _DELIMITERS if lines[0].count(mark) and len({line.count(mark) for line in lines}) == 1]
+    return agreed[0] if len(agreed) == 1 else ","
