@@ -50,10 +50,8 @@ class LoadReport:
     ddl: str | None = None
     dry_run: bool = False
     rejects: tuple[Reject, ...] = ()
-    not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
-    `file` is the name of the source, `dialect` how a CSV file was read: what was said of it and what it has shown by
-    itself. `sources` are the reports of each where there were several. `ddl` is the statement that made the table,
-    `dry_run` whether nothing was loaded in truth.
+    dialect: str = ""
+    sources: tuple[LoadReport, ...] = ()
 
     @property
     def rows_per_s(self) -> float:
