@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import adapt, conninfo, copy, errors, hooks, pq, rows, sql, types, values
 from ._version import __version__
 from .adapt import adapters
-from .api import AsyncConnection, Connection, connect, export, load
+from .api import AsyncConnection, Connection, connect, export, load, restore_indexes
 from .bulk.report import LoadReport
 from .capabilities import Capabilities, capabilities
 from .codec import IMPLEMENTATION
@@ -148,6 +148,7 @@ __all__ = [
     "load",
     "paramstyle",
     "pq",
+    "restore_indexes",
     "rows",
     "sql",
     "threadsafety",

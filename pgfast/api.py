@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from .bulk.deferring import restore_of
 from .bulk.methods import AsyncLoadMethods, LoadMethods
 from .bulk.options import chunk_bytes_of, load_options
 from .bulk.parallel import ParallelLoad
@@ -123,6 +124,16 @@ def load(
             return conn.load(table, source, columns, **settings)
     sources = list(source) if isinstance(source, (list, tuple)) else [source]
     return ParallelLoad(parse(conninfo), table, sources, load_options({"columns": columns, **settings}), jobs).run()
+
+
+def restore_indexes(conninfo: str, table: str, load: str) -> int:
+    """How many indexes and constraints of a table were made again, which a load of this name was broken off without.
+
+    A load with `resume` and `defer_indexes` writes their definitions down in the table's schema before it drops them,
+    and makes them again at its end; this is for a load that will not be gone on with.
+    """
+    with connect(conninfo, autocommit=True) as conn:
+        return conn._run(restore_of(conn._session, table, load))
 
 
 def export(conninfo: str, source: AnyQuery, path: Any, **options: Any) -> ExportReport:

@@ -29,13 +29,13 @@ from .servers import TlsServer
 ROWS: Final = 1000
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`pgfast ARGUMENTS`, as a process without a terminal."""
+def run(*arguments: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """`pgfast ARGUMENTS`, as a process without a terminal, which is `given` a text to read."""
     path = os.pathsep.join(path for path in sys.path if path)
     return subprocess.run(
         [sys.executable, "-m", "pgfast.cli", *arguments],
         env={**os.environ, "PYTHONPATH": path, **variables},
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         timeout=120,
@@ -180,6 +180,62 @@ def test_load_reads_csv_in_other_shapes(dsn: str, conn: pgfast.Connection, table
     options = ["--delimiter", ";", "--null", "NIL", "--no-header", "--columns", "id, price, name"]
     succeeded("load", str(path), "--to", dsn, "--table", table, *options)
     assert stored(conn, table) == [(1, Decimal("1.25"), None), (2, None, "x")]
+
+
+def test_load_sets_bad_rows_aside_and_says_why(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:
+    conn.execute(f"create table {table} (id int8 primary key, price numeric(12,2), name text)")
+    path, rejects = tmp_path / "a.csv", tmp_path / "rejects.jsonl"
+    path.write_text("id,price,name\n1,1.5,a\nx,2,b\n1,3,c\n2,y,d\n3,4,e\n")
+    options = ["load", str(path), "--to", dsn, "--table", table]
+    done = run(*options, "--rejects", str(rejects))
+    assert done.returncode == 4
+    assert done.stdout.startswith(f"{path}: 2 rows into {table} (3 rejected; 5 read) in ")
+    assert f"pgfast: 3 rows were rejected, all of them in {rejects}; the first of each kind:" in done.stderr
+    assert f"{path}, line 3: 22P02:" in done.stderr
+    assert f"{path}, line 4: 23505: duplicate key value" in done.stderr
+    assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [3, 4, 5]
+    assert [row[0] for row in stored(conn, table)] == [1, 3]
+    assert "more than 2 rows were refused" in failed(*options, "--max-rejects", "2", "--mode", "truncate")
+    found = json.loads(run(*options, "--max-rejects", "9", "--on-conflict", "update", "--json").stdout)
+    assert (found["read"], found["rows"], found["updated"], found["rejected"]) == (5, 3, 3, 2)
+
+
+def test_load_in_every_manner(dsn: str, conn: pgfast.Connection, table: str, csv_file: Path) -> None:
+    options = ["load", str(csv_file), "--to", dsn, "--table", table]
+    succeeded(*options, "--create", "--jobs", "2", "--memory", "8MB")
+    conn.execute(f"create index on {table} (name)")
+    assert "1,000 rows would go into" in succeeded(*options, "--dry-run")
+    succeeded(*options, "--mode", "replace", "--defer-indexes")
+    conn.execute(f"alter table {table} add primary key (id)")
+    assert "(1,000 skipped; 1,000 read)" in succeeded(*options, "--on-conflict", "ignore")
+    assert "1,000 of them updated" in succeeded(*options, "--on-conflict", "update", "--key", "id")
+    succeeded(*options, "--mode", "truncate", "--resume", "manner")
+    assert "0 rows into" in succeeded(*options, "--mode", "truncate", "--resume", "manner")
+    assert "0 indexes and constraints" in succeeded("restore", table, "manner", "--to", dsn)
+    assert stored(conn, table) == expected()
+
+
+def test_load_reads_standard_input(dsn: str, conn: pgfast.Connection, table: str, csv_file: Path) -> None:
+    conn.execute(f"create table {table} (id int8, price numeric(12,2), name text)")
+    done = run("load", "-", "--to", dsn, "--table", table, "--format", "csv", given=csv_file.read_text())
+    assert done.returncode == 0, done.stderr
+    assert stored(conn, table) == expected()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mode", "merge"], "mode must be one of"),
+        (["--key", "id"], "without these it means nothing"),
+        (["--memory", "some"], "memory must be a size"),
+        (["--jobs", "0"], "--jobs"),
+        (["--dry-run", "--resume", "x"], "a dry run loads nothing"),
+    ],
+)
+def test_load_with_arguments_that_cannot_be(options: list[str], said: str, csv_file: Path) -> None:
+    done = run("load", str(csv_file), "--table", "t", "--to", "host=nowhere.invalid", *options)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
 
 
 def test_load_of_a_missing_file_is_one_line(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ class _Load:
         totals.skipped += made.skipped
         totals.rejected += len(made.errors)
         totals.updated += updated
+        self._meter.rejected += len(made.errors)
+        self._meter.position += chunk.size_bytes
         totals.size_bytes += self._meter.size_bytes - size_before
         if chunk.path not in totals.paths:
             totals.paths.append(chunk.path)

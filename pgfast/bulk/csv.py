@@ -70,12 +70,13 @@ def _server_options(dialect: Dialect) -> str:
 class _Window:
     """The part of a file that is being read: bytes start:stop of `data`, the last ones once `final` is set."""
 
-    __slots__ = ("data", "final", "start", "stop")
+    __slots__ = ("data", "final", "got", "start", "stop")
 
     def __init__(self) -> None:
         self.data = bytearray(_READ_SIZE)
         self.start = 0
         self.stop = 0
+        self.got = 0
         self.final = False
 
     @property
@@ -94,7 +95,7 @@ class _Window:
             self.data[:rest] = self.data[self.start : self.stop]
         self.start = 0
         count = file.readinto(memoryview(self.data)[rest:])
-        self.stop = rest + count
+        self.stop, self.got = rest + count, count
         self.final = count == 0
 
 
@@ -232,6 +233,7 @@ class CsvFeed:
             if window.rest > RECORD_LIMIT:
                 raise self._unclosed(meter.rows)
             window.read(file)
+            meter.position += window.got
             more = True
             while more:
                 try:

@@ -19,7 +19,8 @@ from typing import Final
 from ..protocol.operations import Operation, command, fetch
 from ..protocol.session import Session
 from ..types.discovery import qualified
-from .target import Target
+from .framing import atomically
+from .target import Target, describe
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS {schema}.pgfast_deferred (
@@ -79,6 +80,12 @@ def restore(session: Session, definitions: Sequence[str]) -> Operation[None]:
     """Make again what was dropped. Raises the server's error where the rows do not allow it."""
     for definition in definitions:
         yield from command(session, definition)
+
+
+def restore_of(session: Session, table: str, load: str) -> Operation[int]:
+    """`restore_noted` for a table by its name, in a transaction of its own. Raises UndefinedTable."""
+    target = yield from describe(session, table)
+    return (yield from atomically(session, restore_noted(session, target.schema, load)))
 
 
 def restore_noted(session: Session, schema: str, load: str) -> Operation[int]:

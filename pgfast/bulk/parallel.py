@@ -260,6 +260,8 @@ class ParallelLoad:
                 feed.take(part.span)
             mine = replace(target, sql=into.sql, relation=into.relation)
             meter = Meter(self._teller())
+            if (attach := getattr(self._options.progress, "attach", None)) is not None:
+                attach(meter)
             plan = ChunkPlan(self._rejects, None, self._options.chunk_bytes, None)
             if load is None:
                 return (yield from load_chunks(session, mine, feed, plan, meter)), 0

@@ -92,14 +92,22 @@ def joined(reports: Sequence[LoadReport]) -> LoadReport:
 
 
 class Meter:
-    """Rows and bytes of a load under way; calls `progress(rows, size_bytes)` for each block."""
+    """Rows and bytes of a load under way; calls `progress(rows, size_bytes)` for each block.
 
-    __slots__ = ("_progress", "rows", "size_bytes")
+    `position` is how many bytes of a text were read, `rejected` how many rows were refused. A `progress` that has a
+    method `attach` is given the meter.
+    """
+
+    __slots__ = ("_progress", "position", "rejected", "rows", "size_bytes")
 
     def __init__(self, progress: Progress | None = None) -> None:
         self._progress = progress
         self.rows = 0
         self.size_bytes = 0
+        self.position = 0
+        self.rejected = 0
+        if (attach := getattr(progress, "attach", None)) is not None:
+            attach(self)
 
     @property
     def progress(self) -> Progress | None:

@@ -1,4 +1,4 @@
-"""The command line: `pgfast load`, `pgfast query`, `pgfast demo`.
+"""The command line: `pgfast load`, `restore`, `export`, `copy`, `query` and `demo`.
 
 Law of this package: it uses what every user can use, and shows passwords nowhere. typer reads the arguments and rich
 draws; both come with the extra `cli`, and only this package imports them.
@@ -11,6 +11,7 @@ import sys
 #: Exit codes beside 0. 2 is typer's, for arguments that cannot be right.
 FAILED = 1
 MISSING_LIBRARY = 3
+REJECTED = 4
 INTERRUPTED = 130
 
 

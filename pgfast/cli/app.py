@@ -14,18 +14,18 @@ from typing import Annotated
 import typer
 
 from .. import Error, InterfaceError, __version__
-from ..bulk.sources import FileOptions
 from ..codec import IMPLEMENTATION
-from . import FAILED, INTERRUPTED, MISSING_LIBRARY
+from . import FAILED, INTERRUPTED, MISSING_LIBRARY, REJECTED
 from .copy import run_copy
 from .demo import run_demo
 from .export import check_arguments, run_export
-from .load import run_load
+from .load import check_load, run_load, run_restore
 from .query import SUFFIXES, run_query
 
 _EPILOG = (
     "Exit codes: 0 done; 1 the server, the data or a file stood in the way (nothing was kept); "
-    "2 the arguments cannot be right; 3 a library is missing, its extra is named; 130 interrupted."
+    "2 the arguments cannot be right; 3 a library is missing, its extra is named; 4 done, but for rows that were set "
+    "aside; 130 interrupted (nothing was kept, but for what --resume goes on with)."
 )
 
 app = typer.Typer(
@@ -77,6 +77,11 @@ def _fail(text: str, code: int) -> None:
     raise typer.Exit(code)
 
 
+def _names(text: str) -> list[str] | None:
+    """The names in a list separated by commas, None where there are none."""
+    return [name.strip() for name in text.split(",") if name.strip()] or None
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"pgfast {__version__} ({'compiled' if IMPLEMENTATION == 'c' else 'pure Python'})")
@@ -94,7 +99,7 @@ def _pgfast(
 
 @app.command(epilog=_EPILOG)
 def load(
-    files: Annotated[list[Path], typer.Argument(help="CSV (.csv) and Parquet (.parquet) files, loaded in this order.")],
+    files: Annotated[list[str], typer.Argument(help="Files, loaded in this order as one load; - is standard input.")],
     table: Annotated[str, typer.Option("--table", help="Table to load into, as in SQL: name or schema.name.")],
     to: Annotated[
         str, typer.Option("--to", help="Connection URI or keyword=value string; the PG* variables fill the gaps.")
@@ -102,6 +107,32 @@ def load(
     create: Annotated[
         bool, typer.Option("--create", help="Create the table first, with columns and types taken from the first file.")
     ] = False,
+    mode: Annotated[
+        str, typer.Option("--mode", help="append; truncate: empty the table first; replace: load beside it, then swap.")
+    ] = "append",
+    on_conflict: Annotated[
+        str | None, typer.Option("--on-conflict", help="Rows whose key is there: error, ignore or update.")
+    ] = None,
+    key: Annotated[
+        str, typer.Option("--key", help="The columns of the key, separated by commas, else the primary key.")
+    ] = "",
+    max_rejects: Annotated[
+        int | None, typer.Option("--max-rejects", min=0, help="Set so many bad rows aside; one more ends the load.")
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option("--rejects", help="File for bad rows; without --max-rejects of any number."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Name of a load that commits as it goes, and goes on where it was.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Connections that load side by side.")] = 1,
+    memory: Annotated[str, typer.Option("--memory", help="Memory for what is under way.")] = "256MB",
+    defer_indexes: Annotated[
+        bool,
+        typer.Option("--defer-indexes", help="Drop indexes and foreign keys; make them again behind the load."),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and load nothing.")] = False,
     columns: Annotated[
         str, typer.Option("--columns", help="Columns to load, separated by commas, when the file names none or others.")
     ] = "",
@@ -115,13 +146,51 @@ def load(
     null: Annotated[str, typer.Option("--null", help="CSV: unquoted text that means NULL.")] = "",
     quote: Annotated[str, typer.Option("--quote", help="CSV: the character around values.")] = '"',
     encoding: Annotated[str, typer.Option("--encoding", help="CSV: the file's encoding.")] = "utf-8",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of lines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a report for each file, and how far it is.")
+    ] = False,
 ) -> None:
-    """Load files into a table: all of them in one transaction, so either every row is kept or none."""
-    names = [name.strip() for name in columns.split(",") if name.strip()] or None
+    """Load files into a table, so that every row is kept or none; or, where that is asked for, say of each what became
+    of it."""
+    of_files = {
+        "format": format_,
+        "header": header,
+        "delimiter": delimiter,
+        "null": null,
+        "quote": quote,
+        "encoding": encoding,
+    }
+    options = {
+        "create": create,
+        "mode": mode,
+        "on_conflict": on_conflict,
+        "key": _names(key),
+        "on_error": "reject" if rejects is not None and max_rejects is None else None,
+        "max_rejects": max_rejects,
+        "rejects": rejects,
+        "resume": resume,
+        "defer_indexes": defer_indexes,
+        "dry_run": dry_run,
+        **of_files,
+    }
     with _failures_in_one_line():
-        options = FileOptions(format_, header, delimiter, null, quote, encoding)
-        run_load(files, to, table, create, names, options, as_json)
+        with _wrong_arguments():
+            check_load(options, jobs, memory)
+        if run_load(files, to, table, _names(columns), options, (jobs, memory), as_json):
+            raise typer.Exit(REJECTED)
+
+
+@app.command(epilog=_EPILOG)
+def restore(
+    table: Annotated[str, typer.Argument(help="The table of the load, as in SQL: name or schema.name.")],
+    name: Annotated[str, typer.Argument(help="The name of the load, as it was given by --resume.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Connection URI or keyword=value string; the PG* variables fill the gaps.")
+    ] = "",
+) -> None:
+    """Make again the indexes and constraints that a load with --defer-indexes was broken off without."""
+    with _failures_in_one_line():
+        run_restore(to, table, name)
 
 
 @app.command(epilog=_EPILOG)
@@ -171,10 +240,9 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the report, and how far it is.")] = False,
 ) -> None:
     """Write a table, or the rows of a query, into a file that appears when it is whole."""
-    names = [name.strip() for name in columns.split(",") if name.strip()] or None
     options = {
         "format": format_,
-        "columns": names,
+        "columns": _names(columns),
         "compression": compression,
         "header": header,
         "delimiter": delimiter,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -69,5 +69,38 @@ def loading(name: str, total_rows: int | None) -> Iterator[Callable[[int, int], 
 
         def update(rows: int, size_bytes: int) -> None:
             progress.update(task, completed=rows, rows=rows, size_bytes=size_bytes)
+
+        yield update
+
+
+class _Load(TextColumn):
+    """Rows, rate and rejects of a load."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        rows, size_bytes, seconds = task.fields["rows"], task.fields["size_bytes"], task.elapsed or 0.0
+        rejected = task.fields["rejected"]
+        more = f"  {rejected:,} rejected" if rejected else ""
+        return Text(f"{rows:,} rows  {rate(rows, seconds)} rows/s  {rate(size_bytes / 1e6, seconds)} MB/s{more}")
+
+
+@contextlib.contextmanager
+def loading_files(
+    name: str, total_rows: int | None, total_bytes: int | None
+) -> Iterator[Callable[[int, int, int, int], None]]:
+    """A progress bar for a load, as a function that takes rows, rejects, bytes sent and bytes read.
+
+    It goes by rows where their number is known, else by bytes read; without either it only moves to and fro.
+    """
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Load(), TimeElapsedColumn())
+    left = (TimeRemainingColumn(),) if total_rows or total_bytes else ()
+    with Progress(*columns, *left, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=total_rows or total_bytes, rows=0, size_bytes=0, rejected=0)
+
+        def update(rows: int, rejected: int, size_bytes: int, position: int) -> None:
+            done = rows + rejected if total_rows else position
+            progress.update(task, completed=done, rows=rows, size_bytes=size_bytes, rejected=rejected)
 
         yield update

@@ -250,7 +250,7 @@ def test_several_files_are_one_load(table: Any, tmp_path: Path) -> None:
     assert (report.read, report.rows, report.rejected) == (4, 3, 1)
     assert [(each.file, each.rows) for each in report.sources] == [(str(files[0]), 2), (str(files[1]), 1)]
     assert stored(table) == [(1, "a", None), (2, "b", None), (3, "c!", 1)]
-    assert told == sorted(told) and rejects.read_text().count("\n") == 1
+    assert told[-1] == 3 and rejects.read_text().count("\n") == 1
     again = table.load('modes."My t"', files, on_conflict="ignore", on_error="reject", resume="several")
     assert (again.read, again.rows, again.skipped, again.rejected) == (4, 0, 3, 1)
     assert table.load('modes."My t"', files, on_conflict="ignore", on_error="reject", resume="several").read == 0
