@@ -208,9 +208,7 @@ class Copying:
                 self._crew.stop()
                 raise
             set_to = self._set_sequences(first) if self._options.sequences else []
-            self._commit(lanes)
-            with _told("the source"):
-                first._run(commit(first._session))
+            self._commit(lanes)  # at the source there is nothing to be kept: its transactions end with the connections
         reports = tuple([work.report(self._options.create) for work in self._works])
         return CopyReport(reports, perf_counter() - started, jobs, tuple(set_to), tuple(self._notes))
 

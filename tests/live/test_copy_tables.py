@@ -420,6 +420,26 @@ def test_the_end_of_a_backend_leaves_nothing(copy: Any, home: Any, away: Any, si
     assert away.execute("select count(*) from many").fetchone() == (0,)
 
 
+def test_the_end_of_what_is_not_needed_any_more_is_no_failure(copy: Any, home: Any, away: Any) -> None:
+    """The connection that has made the snapshot may go as soon as the others have it."""
+    many(home)
+    killed: list[Any] = []
+
+    def told(rows: int, size_bytes: int) -> None:
+        if not killed:
+            killed.extend(
+                home.execute(
+                    "select pg_terminate_backend(pid, 20000) from pg_stat_activity where datname = current_database() "
+                    "and pid <> pg_backend_pid() and state = 'idle in transaction' "
+                    "and query like '%pg_export_snapshot%'"
+                ).fetchall()
+            )
+
+    assert copy("many", create=True, progress=told).rows == MANY
+    assert killed == [(True,)]
+    assert content(away, "many") == content(home, "many")
+
+
 class Raised(Exception):
     pass
 
