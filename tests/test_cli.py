@@ -647,9 +647,10 @@ def slow(conn: pgfast.Connection, filled: str) -> Iterator[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize(("command", "jobs"), [("export", 1), ("export", 2), ("copy", 1), ("copy", 2)])
 def test_interrupted_export_and_copy_exit_with_130_and_leave_nothing(
-    dsn: str, conn: pgfast.Connection, filled: str, slow: str, tmp_path: Path, command: str, jobs: int
+    dsn: str, conn: pgfast.Connection, filled: str, slow: str, tmp_path: Path, command: str, jobs: int, number: int
 ) -> None:
     theirs = dsn.replace("postgres@", f"{slow}@")
     assert theirs != dsn
@@ -672,7 +673,7 @@ def test_interrupted_export_and_copy_exit_with_130_and_leave_nothing(
         while conn.execute(sleeping, [slow]).fetchone() != (jobs,):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "pgfast: interrupted\n")
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ Law of this file: arguments in, one call into load.py, query.py, export.py, copy
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,11 @@ app = typer.Typer(
 
 @contextlib.contextmanager
 def _failures_in_one_line() -> Iterator[None]:
-    """Turns what is meant for a person into one line and an exit code; anything else is a bug and stays a traceback."""
+    """Turns what is meant for a person into one line and an exit code; anything else is a bug and stays a traceback.
+
+    SIGTERM, by which services are stopped, is Ctrl-C then: what was begun is undone.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except Error as exc:
@@ -52,6 +57,8 @@ def _failures_in_one_line() -> Iterator[None]:
         _fail(str(exc), MISSING_LIBRARY)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
