@@ -8,11 +8,15 @@ from typing import Any, Final
 
 import pytest
 
+import pgfast
 from tests.live import engines
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 #: Pages whose every block of Python runs with `dsn` being a server's and `there` an empty directory, and nothing else.
-PAGES: Final = ("observability.md", "pool.md", "from-psycopg.md", "from-psycopg2.md", "from-asyncpg.md", "exporting.md")
+PAGES: Final = (
+    *("observability.md", "pool.md", "from-psycopg.md", "from-psycopg2.md", "from-asyncpg.md"),
+    *("exporting.md", "loading.md"),
+)
 
 _BLOCK: Final = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: Final = [
@@ -26,7 +30,7 @@ BLOCKS: Final = [
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_an_example_runs(block: str, dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block, "example", "exec"), {"dsn": dsn, "there": str(tmp_path)})
+    exec(compile(block, "example", "exec"), {"dsn": dsn, "there": str(tmp_path), "pgfast": pgfast})
     said = capsys.readouterr().out
     for comment in re.findall(r"^ *print\(.*\)  # (.*)$", block, re.MULTILINE):
         assert comment in said
