@@ -40,7 +40,7 @@ class _AsyncRunner(Protocol):
 
 METHODS: Final[dict[str, str]] = {
     "load": """What a load of `source` into `table` did, as a LoadReport: all rows are there, or an exception is
-raised and none is.
+raised and none is, unless more is asked for.
 
 `table` is a name or schema.name as in SQL, so anything but lower case, digits and _ stands in double quotes. `source`
 is one of: an iterable of tuples or lists (values by position) or of mappings (by name: the first row's keys); on an
@@ -61,11 +61,17 @@ columns to theirs; `encoding` None is told by a byte order mark, else UTF-8. `de
 is the order of a day's parts, "iso", "dmy", "mdy" or "ymd", with points, strokes or hyphens between them. So many
 `skip_lines` come before the header; `ragged="fill"` takes fields that a record lacks at its end for NULL.
 
-With `truncate` the table is emptied first, in the same transaction, and its rows are written
-frozen (COPY's FREEZE: they need no later visit of VACUUM) where the server allows it; `freeze=True` demands that for a
-table which the open transaction has created or emptied before, and then a load that fails spoils that transaction;
-`freeze=False` forbids it. Whoever looks into such a table with an older snapshot sees the rows as soon as they are
-committed (docs: COPY). `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
+`mode` "truncate" empties the table first, in the same transaction, and its rows are written frozen (COPY's FREEZE: they
+need no later visit of VACUUM) where the server allows it; "replace" loads beside the table and swaps the two at the
+end; `create` makes the table for the source. `on_conflict` "ignore" or "update" is for rows whose `key`, else primary
+key, is there. `on_error` "reject", `max_rejects` or `rejects` (a path, an open text file, a function) set bad rows
+aside and load the others. `resume` names a load that commits its chunks of about `chunk_bytes`, with their lines in a
+ledger, and goes on where it was. `defer_indexes` makes indexes and foreign keys again behind the load; `dry_run` checks
+everything and loads nothing. docs/loading.md says more of each.
+
+`freeze=True` demands FREEZE for a table which the open transaction has created or emptied before, and then a load that
+fails spoils that transaction; `freeze=False` forbids it. Whoever looks into such a table with an older snapshot sees
+the rows as soon as they are committed (docs: COPY). `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
 for the whole load; while the source is busy with one row, nobody looks at it.
 
 In a transaction that is already open, or that the load begins when autocommit is off, the load is a part of it,
@@ -73,7 +79,7 @@ behind a savepoint: a load that fails leaves the transaction as it was. A timeou
 transaction as any interrupted statement does: it must be rolled back.
 
 Raises DataError for a value that does not fit, naming row (counted from 1 over the whole load) and column,
-UndefinedTable and UndefinedColumn with similar names, InterfaceError for what is no source, FileNotFoundError, the
+UndefinedTable and UndefinedColumn with similar names, TooManyRejects, InterfaceError for what is no source, FileNotFoundError, the
 server's own errors, which name row and column as well where it tells them, and whatever the source itself raises.
 """,
     "fetch_columns": """The rows of a query as Columns: Arrow-layout buffers decoded straight from the wire.
