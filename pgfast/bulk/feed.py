@@ -6,7 +6,7 @@ about COPY_BLOCK_SIZE, so that memory stays flat however much comes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
@@ -141,6 +141,17 @@ class Divisible(Feed, Protocol):
 
     def spans(self, count: int) -> list[Span]: ...
     def take(self, span: Span) -> None: ...
+
+
+@runtime_checkable
+class Sparse(Feed, Protocol):
+    """A feed whose rows need not have the same columns: `names` are those of some.
+
+    `chosen` are the columns to fill, of those that the table has, with those that the caller names (None: he names
+    none).
+    """
+
+    def chosen(self, table: Sequence[str], columns: Sequence[str] | None) -> Sequence[str]: ...
 
 
 class Reread(Exception):

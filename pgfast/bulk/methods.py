@@ -45,8 +45,9 @@ raised and none is, unless more is asked for.
 `table` is a name or schema.name as in SQL, so anything but lower case, digits and _ stands in double quotes. `source`
 is one of: an iterable of tuples or lists (values by position) or of mappings (by name: the first row's keys); on an
 AsyncConnection an async iterable of these as well; a mapping of names to NumPy arrays or lists; anything with
-`__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, polars, pandas, DuckDB, Columns); the path of a CSV or Parquet
-file, as str or os.PathLike; Parquet is read by pyarrow (the extra `arrow`). `columns` names the table's columns to
+`__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, polars, pandas, DuckDB, Columns); the path of a CSV, JSON
+lines, Parquet or Arrow file, as str or os.PathLike, or what open() gave; Parquet and Arrow are read by pyarrow (the
+extra `arrow`). `columns` names the table's columns to
 fill; without it they are those the source names, or else all that the server does not compute itself.
 
 The server is asked for the types of the columns, and binary COPY is written for exactly those; where the driver does
@@ -54,7 +55,8 @@ not know one of the types, text COPY. A value must fit its column without loss: 
 is not 1. In files and Arrow data, text that is a valid value of the column's type is taken. Rows are pulled as the
 socket takes them; memory stays flat however many come.
 
-For files: `format` is "csv" or "parquet" (default: by name and content); `header`, `quote` and `escape` are as in COPY.
+For files: `format` is "csv", "jsonl", "parquet" or "arrow" (default: by content and name). Of CSV `header`, `quote` and
+`escape` are as in COPY.
 `delimiter` None is a tab for .tsv files, else a comma where the first record has one, else what divides the first
 records alike. `null` is the text that means NULL where no quote is around it, or a list of them, or a mapping of
 columns to theirs; `encoding` None is told by a byte order mark, else UTF-8. `decimal` "," is a decimal comma; `dates`

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import InterfaceError
 from ..protocol.operations import Operation, Pull
 from ..protocol.session import Session
-from .feed import Feed
+from .feed import Feed, Sparse
 from .rows import RowFeed
 from .sources import FileOptions, open_columns
 from .target import DUPLICATE_COLUMN, UNDEFINED_COLUMN, Target, coded_error, describe
@@ -56,7 +56,9 @@ def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
     if isinstance(columns, str):
         raise InterfaceError("columns must be a sequence of names, not a str")
     names = feed.names
-    if columns is not None and names is not None:
+    if isinstance(feed, Sparse):
+        columns = feed.chosen(table.names, columns)
+    elif columns is not None and names is not None:
         for name in columns:
             if name not in names:
                 raise coded_error(

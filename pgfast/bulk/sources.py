@@ -17,17 +17,25 @@ from .feed import Feed
 from .files import File
 from .numpy import NumpyFeed
 
-_CSV: Final = (".csv", ".tsv", ".txt", ".tbl")
-_PARQUET: Final = (".parquet", ".pq", ".parq")
+FORMATS: Final = ("csv", "jsonl", "parquet", "arrow")
+_SUFFIXES: Final = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".tbl"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".parquet", ".pq", ".parq"), "parquet"),
+    **dict.fromkeys((".arrow", ".feather", ".ipc", ".arrows"), "arrow"),
+}
 _PARQUET_MAGIC: Final = b"PAR1"
+ARROW_MAGIC: Final = b"ARROW1"
+#: Of Feather's first version, which is no Arrow file.
+FEATHER_MAGIC: Final = b"FEA1"
 
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
     """How a file is to be read.
 
-    `format` is "csv" or "parquet", None to tell by the name; the rest is for CSV, as COPY's options of the same
-    names.
+    `format` is "csv", "jsonl" (an object of JSON on each line), "parquet" or "arrow" (Arrow IPC and Feather), None to
+    tell by content and name; the rest is for CSV, as COPY's options of the same names, and `encoding` for JSON lines.
 
     `delimiter` None is a tab for .tsv files, else a comma where the first record has one, else what divides the first
     records alike. `null` is a text that means NULL, or several, or by column which ones (the others have the empty
@@ -51,27 +59,39 @@ class FileOptions:
 
 
 def file_format(file: File, wanted: str | None) -> str:
-    """ "csv" or "parquet". Raises InterfaceError where nothing tells."""
-    if wanted in ("csv", "parquet"):
+    """One of FORMATS. Raises InterfaceError where nothing tells."""
+    if wanted in FORMATS:
         return wanted
     if wanted is not None:
-        raise InterfaceError(f"format {wanted!r} is not known; it is 'csv' or 'parquet'")
-    if file.head(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC or file.suffix in _PARQUET:
-        return "parquet"
-    if file.suffix in _CSV:
-        return "csv"
+        raise InterfaceError(f"format {wanted!r} is not known; it is one of {', '.join(map(repr, FORMATS))}")
+    head = file.head(len(ARROW_MAGIC))
+    for magic, kind in ((_PARQUET_MAGIC, "parquet"), (ARROW_MAGIC, "arrow"), (FEATHER_MAGIC, "arrow")):
+        if head.startswith(magic):
+            return kind
+    if file.suffix in _SUFFIXES:
+        return _SUFFIXES[file.suffix]
     raise InterfaceError(
-        f"{file.name}: neither the name nor the content tells what the file is; pass format='csv' or format='parquet'"
+        f"{file.name}: neither the name nor the content tells what the file is; pass format='csv' or another of "
+        f"{', '.join(map(repr, FORMATS))}"
     )
 
 
 def open_file(file: File, options: FileOptions) -> Feed:
     """The feed of a file."""
     # Imported here: readers of files bring their own libraries along.
-    if file_format(file, options.format) == "parquet":
+    kind = file_format(file, options.format)
+    if kind == "parquet":
         from .parquet import ParquetFeed
 
         return ParquetFeed(file)
+    if kind == "arrow":
+        from .arrowfile import ArrowFileFeed
+
+        return ArrowFileFeed(file)
+    if kind == "jsonl":
+        from .jsonlines import JsonLinesFeed
+
+        return JsonLinesFeed(file, options)
     from .csv import open_csv
 
     return open_csv(file, options)
@@ -111,6 +131,7 @@ def open_columns(source: Any, options: FileOptions) -> Feed | None:
     if isinstance(source, (bytes, bytearray, memoryview)) or not _gives_rows(source):
         raise InterfaceError(
             f"cannot load from {type(source).__name__}: pass an iterable of rows, a dict of columns, "
-            "an object with __arrow_c_stream__ or __arrow_c_array__, or a CSV or Parquet file, as its path or opened"
+            "an object with __arrow_c_stream__ or __arrow_c_array__, or a file (CSV, JSON lines, Parquet, Arrow), as "
+            "its path or opened"
         )
     return None

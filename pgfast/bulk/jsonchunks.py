@@ -1,0 +1,185 @@
+"""Chunks of a file of JSON lines: the bytes of some whole lines.
+
+Law of this file: a line ends with a line feed and nothing else; a line of nothing but space is no row. The lines of a
+chunk are read when they are written, some at a time, and kept as they came for whoever is told of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from ..codec import CsvState, encode_copy_csv
+from ..errors import DatabaseError, DataError, fault
+from ..errors.base import FaultInfo
+from ..errors.faults import FAULT_CSV_RECORD, FAULT_CSV_UTF8
+from .chunks import digest
+from .csvchunks import MARK_BYTES
+from .csvfile import RECORD_LIMIT, Utf8File
+from .feed import BlockWriter, Origin, Place
+from .jsonvalues import BadLine, LineWriter
+
+#: Lines that are read together.
+_SPAN: Final = 256
+
+#: The error for a fault of a line, or for a bad one; None where the server shall read it.
+Judge = Callable[[FaultInfo, Origin, "BadLine | None"], "DatabaseError | None"]
+
+
+class JsonChunk:
+    """Whole lines."""
+
+    __slots__ = (
+        *("_bad", "_data", "_judge", "_numbers", "_rows", "_state", "_states", "_tail", "_way", "_writer"),
+        *("first", "line", "lines", "path", "stop"),
+    )
+
+    def __init__(
+        self,
+        data: bytes,
+        place: Place,
+        line: int,
+        tail: bytes,
+        path: str,
+        writer: LineWriter,
+        states: Callable[[str], CsvState],
+        judge: Judge,
+    ) -> None:
+        """`place`, `line` and `tail`: where it begins, how many lines come before it, and the last bytes of these."""
+        self.path = path
+        self.stop = place.position + len(data)
+        self.first = place.rows
+        self.line = line
+        self._data = data
+        self._tail = tail
+        self._writer = writer
+        self._states = states
+        self._judge = judge
+        whole = data.split(b"\n")
+        self.lines = len(whole) - 1
+        self._numbers = [number for number, each in enumerate(whole) if each and not each.isspace()]
+        self._rows = whole if len(self._numbers) == len(whole) else [whole[number] for number in self._numbers]
+        self._state: CsvState | None = None
+        self._way = path
+        self._bad: dict[int, BadLine] = {}
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return len(self._rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of the chunk."""
+        return len(self._data)
+
+    @property
+    def tail(self) -> bytes:
+        """The last bytes of the source up to the end of the chunk."""
+        return (self._tail + self._data[-MARK_BYTES:])[-MARK_BYTES:]
+
+    @property
+    def mark(self) -> bytes:
+        """What the last bytes are."""
+        return digest(self.tail)
+
+    @property
+    def before(self) -> bytes:
+        """What the last bytes before it are."""
+        return digest(self._tail)
+
+    @property
+    def place(self) -> Place:
+        """Where it ends."""
+        return Place(self.stop, self.first + self.rows)
+
+    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+        """As Chunk says."""
+        stop = min(stop, start + _SPAN, self.rows)
+        if start >= stop:
+            return start
+        if self._state is None or self.path != self._way:
+            self._state, self._way = self._states(self.path), self.path
+        records: list[str] = []
+        bad: DatabaseError | None = None
+        for row in range(start, stop):
+            try:
+                records.append(self._writer.record(self._text(row)))
+            except BadLine as exc:
+                self._bad[row] = exc
+                bad = fault(FAULT_CSV_RECORD, 0, -1, None)
+                break
+            except UnicodeDecodeError as exc:
+                bad = fault(FAULT_CSV_UTF8, 0, -1, exc.object[exc.start : exc.end])
+                break
+        if not records:
+            assert bad is not None
+            raise bad
+        # Lone surrogates pass, and are refused by the codec with their column.
+        text = ("\n".join(records) + "\n").encode("utf-8", "surrogatepass")
+        _reached, count = encode_copy_csv(out.buffer, self._state, text, 0, len(text), True, 2**62)
+        return start + count
+
+    def _text(self, row: int) -> str:
+        return self._rows[row].decode("utf-8")
+
+    def origin(self, row: int) -> Origin:
+        """The line."""
+        data = self._rows[row]
+        return Origin(self.first + row + 1, self.line + self._numbers[row] + 1, data.removesuffix(b"\r"))
+
+    def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
+        """As Chunk says."""
+        assert exc.fault is not None
+        return self._judge(exc.fault, self.origin(row), self._bad.get(row))
+
+
+class Lines:
+    """The bytes of a text, cut at the ends of lines."""
+
+    __slots__ = ("_rest", "_size", "_text", "position")
+
+    def __init__(self, text: Utf8File, size_bytes: int) -> None:
+        """`size_bytes`: how long a cut should be. `position` is where the next one begins."""
+        self._text = text
+        self._size = size_bytes
+        self._rest = b""
+        self.position = 0
+
+    def skip_to(self, position: int) -> tuple[int, bytes]:
+        """How many lines end before a position where a line begins, and the last bytes before it.
+
+        Raises DataError where the text ends before.
+        """
+        lines, tail = 0, b""
+        while self.position < position:
+            data = self._text.read(min(self._size, position - self.position))
+            if not data:
+                raise DataError(f"the text ends at byte {self.position}, before byte {position} where the load goes on")
+            self.position += len(data)
+            lines += data.count(b"\n")
+            tail = (tail + data[-MARK_BYTES:])[-MARK_BYTES:]
+        return lines, tail
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Whole lines, about `size_bytes` of them together; the last bytes are a line, whatever they are.
+
+        Raises DataError for a line that is longer than any.
+        """
+        parts, gathered = [self._rest], len(self._rest)
+        while data := self._text.read(self._size):
+            parts.append(data)
+            gathered += len(data)
+            edge = data.rfind(b"\n") + 1
+            if not edge or gathered < self._size:
+                if gathered > RECORD_LIMIT:
+                    raise DataError(f"a line is longer than {RECORD_LIMIT} bytes")
+                continue
+            whole = b"".join(parts)
+            edge += len(whole) - len(data)
+            self.position += edge
+            yield whole[:edge]
+            parts, gathered = [whole[edge:]], len(whole) - edge
+        if rest := b"".join(parts):
+            self.position += len(rest)
+            yield rest
