@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Processes that run tests side by side, each with servers of its own.
+WORKERS ?= auto
 # Seconds for each harness of the fuzzer in the mean, and its compiler.
 FUZZ_SECONDS ?= 60
 CLANG ?= clang-14
@@ -47,8 +49,8 @@ demo: $(VENV)/with-demo
 
 # Tests of the codec see both modules in one run, so the second run leaves them out.
 test: $(VENV)/with-test
-	PGFAST_IMPL=c $(BIN)/python -m pytest $(ARGS)
-	PGFAST_IMPL=python $(BIN)/python -m pytest --without-codec $(ARGS)
+	PGFAST_IMPL=c $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	PGFAST_IMPL=python $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --without-codec $(ARGS)
 
 test-matrix: $(VENV)/with-test
 	$(BIN)/python tools/test_matrix.py $(ARGS)

@@ -10,7 +10,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -103,6 +103,19 @@ def _leave_out_wanting(
         return []
     _leave_out(config, items, lambda item: item in wanting)
     return [f"{len(wanting)} tests of {subject} were left out; missing: {', '.join(lacking)}."]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A process beside others tells the one that started it.
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = session.config.stash.get(LEFT_OUT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    said = node.config.stash.setdefault(LEFT_OUT, [])
+    said += [line for line in getattr(node, "workeroutput", {}).get("left_out", []) if line not in said]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

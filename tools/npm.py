@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock
+
 BIN: Final = Path(sys.executable).parent
 _SEARCHED: Final = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
 _TIMEOUT_S: Final = 300
@@ -40,8 +42,9 @@ def attempt(*command: str, directory: Path | None = None) -> subprocess.Complete
 
 
 def install(package: str) -> subprocess.CompletedProcess[str]:
-    """What became of installing the package into this environment by pip."""
-    return attempt(sys.executable, "-m", "pip", "install", "--quiet", package)
+    """What became of installing the package into this environment by pip; processes side by side take turns."""
+    with FileLock(BIN.parent / "pip.lock"):
+        return attempt(sys.executable, "-m", "pip", "install", "--quiet", package)
 
 
 def pack(package: str, directory: Path) -> Path:

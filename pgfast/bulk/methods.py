@@ -73,16 +73,17 @@ everything and loads nothing. docs/loading.md says more of each.
 
 `freeze=True` demands FREEZE for a table which the open transaction has created or emptied before, and then a load that
 fails spoils that transaction; `freeze=False` forbids it. Whoever looks into such a table with an older snapshot sees
-the rows as soon as they are committed (docs: COPY). `progress` is called with the rows and bytes so far for each block. `timeout` is in seconds
-for the whole load; while the source is busy with one row, nobody looks at it.
+the rows as soon as they are committed (docs: COPY). `progress` is called with the rows and bytes so far for each block.
+`timeout` is in seconds for the whole load; while the source is busy with one row, nobody looks at it.
 
 In a transaction that is already open, or that the load begins when autocommit is off, the load is a part of it,
 behind a savepoint: a load that fails leaves the transaction as it was. A timeout or a cancelled task leaves the
 transaction as any interrupted statement does: it must be rolled back.
 
 Raises DataError for a value that does not fit, naming row (counted from 1 over the whole load) and column,
-UndefinedTable and UndefinedColumn with similar names, TooManyRejects, InterfaceError for what is no source, FileNotFoundError, the
-server's own errors, which name row and column as well where it tells them, and whatever the source itself raises.
+UndefinedTable and UndefinedColumn with similar names, TooManyRejects, InterfaceError for what is no source,
+FileNotFoundError, the server's own errors, which name row and column as well where it tells them, and whatever the
+source itself raises.
 """,
     "fetch_columns": """The rows of a query as Columns: Arrow-layout buffers decoded straight from the wire.
 
