@@ -134,7 +134,7 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
         if made.delimiter != ",":
             found.append("delimiter by its first records")
     if made.delimiter in (made.quote, made.escape):
-        raise InterfaceError("delimiter, quote and escape must be different characters, but that quote may be escape")
+        raise InterfaceError("delimiter and quote must be different characters, and so must delimiter and escape")
     return replace(made, found=tuple(found))
 
 

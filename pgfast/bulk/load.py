@@ -40,7 +40,7 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
     resumed, what its ledger says.
     """
     options.check()
-    sources = sources_of(source)
+    sources = sources_of(source, options.files)
     first = yield from opened(sources[0], options.files)  # before anything is asked of the server
     try:
         body = _Load(session, table, sources, first, options)
@@ -78,6 +78,7 @@ class _Load:
         session, options, rejects = self._session, self._options, self._rejects
         if options.create:
             yield from self._make()
+        first: Target | None = None
         target, into, deferred = None, None, Deferred()
         reports: list[LoadReport] = []
         try:
@@ -86,7 +87,8 @@ class _Load:
             for number, source in enumerate(self._sources):
                 feed = self._first if number == 0 else (yield from opened(source, options.files))
                 try:
-                    target = yield from settled_target(session, self._table, feed, options.columns)
+                    target = yield from settled_target(session, self._table, feed, options.columns, first)
+                    first = first or target
                     if into is None:
                         into, deferred = yield from self._begin(target)
                     reports.append((yield from self._one(feed, _of(into, target), not reports)))
@@ -152,13 +154,15 @@ class _Load:
         if options.create and not (yield from is_there(session, self._table)):
             yield from self._make()
         resumable: Resumable | None = None
+        first: Target | None = None
         reports: list[LoadReport] = []
         done = False
         try:
             for number, source in enumerate(self._sources):
                 feed = self._first if number == 0 else (yield from opened(source, options.files))
                 try:
-                    target = yield from settled_target(session, self._table, feed, options.columns)
+                    target = yield from settled_target(session, self._table, feed, options.columns, first)
+                    first = first or target
                     if resumable is None:
                         resumable = Resumable(session, target, options)
                         done = yield from resumable.open()

@@ -41,14 +41,28 @@ async def _first_of(rows: AsyncIterator[Any]) -> AsyncIterator[tuple[Any]]:
         return
 
 
-def settled_target(session: Session, table: str, feed: Feed, columns: Sequence[str] | None) -> Operation[Target]:
+def settled_target(
+    session: Session, table: str, feed: Feed, columns: Sequence[str] | None, like: Target | None = None
+) -> Operation[Target]:
     """The table and the columns of it that are filled, with the feed settled on them.
+
+    `like` is that of the first of several sources: what it fills the others fill too, by their own names.
 
     Raises UndefinedTable and UndefinedColumn, and what the feed's columns do not allow.
     """
     target = _chosen((yield from describe(session, table)), feed, columns)
+    if like is not None and not isinstance(feed, Sparse):
+        _compare(target, like, feed.name)
     feed.prepare(target, session.parameters.get("TimeZone"))
     return target
+
+
+def _compare(target: Target, first: Target, name: str) -> None:
+    """Raises UndefinedColumn where a source lacks a column that the first one fills; it may fill others."""
+    for column in first.names:
+        if column not in target.names:
+            text = f"COPY {target.table}: {name} has no column {column!r}, which the first file has"
+            raise coded_error(UNDEFINED_COLUMN, text)
 
 
 def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
@@ -63,7 +77,7 @@ def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
             if name not in names:
                 raise coded_error(
                     UNDEFINED_COLUMN,
-                    f"COPY {table.table}: the source has no column {name!r}; it has {', '.join(names)}",
+                    f"COPY {table.table}: the source has no column {name!r}; it has {', '.join(names)} ({feed.name})",
                 )
             if list(names).count(name) > 1:
                 raise coded_error(DUPLICATE_COLUMN, f"COPY {table.table}: the source has two columns {name!r}")

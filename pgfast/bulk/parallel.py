@@ -33,7 +33,7 @@ from .rejects import Bin
 from .replacing import beside, make_beside, swap
 from .report import LoadReport, Meter, Progress
 from .resuming import Resumable
-from .sources import open_columns
+from .sources import open_columns, sources_of
 from .target import Target, is_there
 
 #: Parts for each connection: none waits long for the last one.
@@ -85,7 +85,7 @@ class ParallelLoad:
             raise InterfaceError("a dry run is one transaction; use jobs=1")
         self._infos = infos
         self._table = table
-        self._sources = sources
+        self._sources = [each for source in sources for each in sources_of(source, options.files)]
         self._options = options
         self._jobs = jobs
         self._crew = Crew("load")
@@ -134,14 +134,17 @@ class ParallelLoad:
         if self._options.create and not (self._options.resume and (yield from is_there(session, self._table))):
             self._ddl = create_table_sql(self._table, self._sources[0], self._options.files)
             yield from command(session, self._ddl)
-        for number in reversed(range(len(self._sources))):
+        first: Target | None = None
+        for number in range(len(self._sources)):
             feed = self._feed(number)
             try:
-                target = yield from settled_target(session, self._table, feed, self._options.columns)
+                target = yield from settled_target(session, self._table, feed, self._options.columns, first)
+                first = first or target
             finally:
                 feed.close()
-            self._kind = feed.kind
-        return target
+            self._kind = self._kind or feed.kind
+        assert first is not None
+        return first
 
     # ---------------------------------------------------------------- as one
 

@@ -5,9 +5,11 @@ Law of this file: the order in which sources are recognised, and nothing of how 
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from ..arrow import is_arrow
@@ -97,11 +99,44 @@ def open_file(file: File, options: FileOptions) -> Feed:
     return open_csv(file, options)
 
 
-def sources_of(source: Any) -> list[Any]:
-    """The sources that are loaded one after the other: the paths of a list, or the one."""
+def sources_of(source: Any, options: FileOptions | None = None) -> list[Any]:
+    """The sources that are loaded one after the other: the one, or the files of a list, a directory or a pattern.
+
+    A list keeps its order, and its parts may be patterns and directories too; the files of each of these go by their
+    names. Raises FileNotFoundError where there is no file, InterfaceError for a directory whose files are of several
+    formats.
+    """
     if isinstance(source, (list, tuple)) and source and all(isinstance(each, (str, os.PathLike)) for each in source):
-        return list(source)
-    return [source]
+        return [path for each in source for path in _files_of(each, options)]
+    return _files_of(source, options) if isinstance(source, (str, os.PathLike)) else [source]
+
+
+def _files_of(source: str | os.PathLike[str], options: FileOptions | None) -> list[Any]:
+    path = Path(source)
+    if path.is_dir():
+        return _files_in(path, None if options is None else options.format)
+    if not glob.has_magic(str(path)) or path.exists():
+        return [source]
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    files = [each for each in found if each.is_file()]
+    if not files:
+        raise FileNotFoundError(f"no file is called {path}")
+    return files
+
+
+def _files_in(directory: Path, wanted: str | None) -> list[Any]:
+    """The files of a directory, all of one format, but for those whose names begin with a point or an underscore."""
+    files = sorted(each for each in directory.iterdir() if each.is_file() and each.name[0] not in "._")
+    if not files:
+        raise FileNotFoundError(f"no file is in {directory}")
+    kinds = {file_format(File(each), wanted): each for each in reversed(files)}
+    if len(kinds) > 1:
+        (one, first), (other, second), *_ = sorted(kinds.items())
+        raise InterfaceError(
+            f"the files in {directory} are of several formats: {first.name} is {one}, {second.name} {other}; say which "
+            "by a pattern, or by format="
+        )
+    return list(files)
 
 
 def _gives_rows(source: Any) -> bool:

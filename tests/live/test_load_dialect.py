@@ -245,8 +245,8 @@ def test_options_that_cannot_be_are_refused(conn: pgfast.Connection, tmp_path: P
         ({"ragged": "cut"}, "ragged must be"),
         ({"skip_lines": -1}, "skip_lines must be"),
         ({"escape": "ab"}, "escape must be one ASCII character"),
-        ({"escape": ","}, "must be different characters"),
-        ({"quote": ","}, "must be different characters"),
+        ({"escape": ","}, "delimiter and escape"),
+        ({"quote": ","}, "delimiter and quote must be different characters"),
         ({"delimiter": "é"}, "delimiter must be one ASCII character"),
     ):
         with pytest.raises(InterfaceError, match=said):
