@@ -97,7 +97,7 @@ class ParquetFeed:
         """The rows from a place on, in chunks; row groups before it are not read."""
         assert self._plan is not None, "prepare comes before chunks"
         assert self._target is not None
-        group, before, first = 0, 0, max(place.rows, self._span.start)
+        group, before, first = 0, 0, max(place.position, self._span.start)
         metadata = self._file.metadata
         while group < metadata.num_row_groups and before + metadata.row_group(group).num_rows < first:
             before += metadata.row_group(group).num_rows

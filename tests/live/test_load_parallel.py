@@ -208,3 +208,23 @@ def test_what_several_cannot_do(
         pgfast.load(dsn, "beside.t", iter([(1, "a")]), jobs=2)
     with pytest.raises(TypeError, match="load\\(\\) has no option 'nonsense'"):
         pgfast.load(dsn, "beside.t", path, jobs=2, nonsense=1)
+
+
+def test_parts_of_a_parquet_file_go_on_in_their_middle(conn: pgfast.Connection, dsn: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = pa.table({"id": range(ROWS), "name": [f"row {row}" for row in range(ROWS)]})
+    pyarrow.parquet.write_table(table, path, row_group_size=2000)
+    settings: dict[str, Any] = {"jobs": 2, "resume": "parquet", "chunk_bytes": 4096}
+    for after in (12, 20, 30):
+        left = [after]
+
+        def told(_rows: int, _size: int, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            pgfast.load(dsn, "beside.t", path, progress=told, **settings)
+    report = pgfast.load(dsn, "beside.t", path, **settings)
+    assert 0 < report.resumed < ROWS and report.resumed + report.rows == ROWS
+    assert totals(conn)[:2] == (ROWS, sum(range(ROWS)))
