@@ -163,6 +163,8 @@ class _Load:
         staged = yield from loader.load(chunk, made.left, ALL_ROWS if rejecting else 1)
         if staged.errors and not rejecting:
             raise self._first_error(chunk, staged.errors)
+        for exc in staged.errors.values():
+            stage.target.note_column(exc)
         merged: Merged = yield from stage.settle() if rejecting else stage.merge()
         made.errors.update(staged.errors)
         if merged.errors:
