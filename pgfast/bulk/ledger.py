@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS {schema}.pgfast_parts (
     line bigint NOT NULL, PRIMARY KEY (load, source, start))"""
 _THERE: Final = "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
 _LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock($1)"
+_LOCK_SHARED: Final = "SELECT pg_catalog.pg_advisory_xact_lock_shared($1)"
 #: How long a part that another session holds is waited for: that of a client which was killed ends by itself.
 _WAIT_S: Final = 15
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -97,21 +98,28 @@ class Ledger:
             if exc.sqlstate not in _MADE_ALREADY:
                 raise
 
-    def names(self) -> Operation[set[str | None]]:
-        """What rejects of the chunks that are loaded call them."""
-        rows = yield from fetch(
-            self._session,
-            f"SELECT source, start, stop FROM {self._chunks} WHERE load = $1 AND rejected > 0",
-            (self._load,),
-            (str, int, int),
-        )
-        return {_name(*row) for row in rows}
+    def rejected(self) -> Operation[tuple[set[str | None], int]]:
+        """What rejects of the chunks that are loaded call them, and how many rejects they are.
 
-    def rejected(self) -> Operation[int]:
-        """How many rows were rejected so far."""
-        counted = f"SELECT coalesce(sum(rejected), 0)::pg_catalog.int8 FROM {self._chunks} WHERE load = $1"
-        ((count,),) = yield from fetch(self._session, counted, (self._load,), (int,))
-        return int(count)
+        A chunk whose client is gone may be about to commit; its rejects are written down already. So this waits for the
+        end of all that are under way.
+        """
+        session = self._session
+        yield from begin(session)
+        try:
+            yield from take_lock(session, f"{self._chunks} {self._load}")
+            rows = yield from fetch(
+                session,
+                f"SELECT source, start, stop, rejected FROM {self._chunks} WHERE load = $1 AND rejected > 0",
+                (self._load,),
+                (str, int, int, int),
+            )
+        except Exception:
+            if session.dead is None:
+                yield from rollback(session)
+            raise
+        yield from commit(session)
+        return {_name(*row[:3]) for row in rows}, sum(row[3] for row in rows)
 
     def spans(self, source: str, made: Callable[[], list[Span]]) -> Operation[list[Span]]:
         """The parts of a source: as they were cut when the load began, or as they are made now."""
@@ -188,7 +196,8 @@ class LedgerPart:
                 f"{self._source} has changed before position {self.place.position}, up to which load {self._load!r} "
                 "has loaded it already; load it under another name"
             )
-        yield from take_lock(session, f"{self._chunks} {self._load} {self._source} {self._start}")
+        everybodys = f"{self._chunks} {self._load}"
+        yield from take_lock(session, f"{everybodys} {self._source} {self._start}", everybodys)
         ((stop,),) = yield from fetch(
             session,
             f"SELECT coalesce(max(stop), $4) FROM {self._chunks} WHERE load = $1 AND source = $2 AND start = $3",
@@ -227,15 +236,21 @@ def _under_way(what: str) -> OperationalError:
     return OperationalError(f"{what} is under way in another session; wait for its end, or end it")
 
 
-def take_lock(session: Session, name: str) -> Operation[None]:
-    """Hold the advisory lock of a name until the transaction ends.
+def lock_key(name: str) -> int:
+    """The number of a name's advisory lock."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def take_lock(session: Session, name: str, shared: str | None = None) -> Operation[None]:
+    """Hold the advisory lock of a name until the transaction ends; that of another name before it, as one of many.
 
     Raises OperationalError where another session keeps it for long.
     """
-    key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
     yield from command(session, f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
     try:
-        yield from fetch(session, _LOCK, (key,), (object,))
+        if shared is not None:
+            yield from fetch(session, _LOCK_SHARED, (lock_key(shared),), (object,))
+        yield from fetch(session, _LOCK, (lock_key(name),), (object,))
     except DatabaseError as exc:
         if exc.sqlstate == _LOCK_NOT_AVAILABLE:
             raise _under_way(f"what holds {name!r}") from exc

@@ -167,8 +167,8 @@ class _Load:
                         resumable = Resumable(session, target, options)
                         done = yield from resumable.open()
                         if rejects is not None:
-                            rejects.begin((yield from resumable.ledger.names()).__contains__)
-                            rejects.count = yield from resumable.ledger.rejected()
+                            names, rejects.count = yield from resumable.ledger.rejected()
+                            rejects.begin(names.__contains__)
                     part = resumable.ledger.part(feed.name)
                     yield from part.find()
                     if done:

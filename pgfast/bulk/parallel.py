@@ -216,8 +216,8 @@ class ParallelLoad:
         rejects = self._rejects
         try:
             if rejects is not None:
-                rejects.begin(connection._run(ledger.names()).__contains__)
-                rejects.count = connection._run(ledger.rejected())
+                names, rejects.count = connection._run(ledger.rejected())
+                rejects.begin(names.__contains__)
             self._crew.work(self._jobs, lambda: self._work(resumable.into, options.resume))
         except BaseException:
             self._crew.stop()
