@@ -7,7 +7,7 @@ chunks into the target, as it does over one connection. Memory is bounded by the
 
 from __future__ import annotations
 
-import secrets
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ..connections.crew import Crew
 from ..connections.sync import Connection
-from ..errors import InterfaceError
+from ..errors import Error, InterfaceError
 from ..net.conninfo import ConnInfo
 from ..protocol.operations import Operation, command
 from ..protocol.session import Session
@@ -27,10 +27,11 @@ from .deferring import drop_deferred, restore
 from .feed import Divisible, Feed, Span
 from .framing import atomically
 from .ledger import Ledger
+from .leftovers import clear_leftovers, mark, own_table, unmark
 from .opening import settled_target
 from .options import LoadOptions
 from .rejects import Bin
-from .replacing import beside, make_beside, swap
+from .replacing import make_beside, swap
 from .report import LoadReport, Meter, Progress
 from .resuming import Resumable
 from .sources import open_columns, sources_of
@@ -38,6 +39,8 @@ from .target import Target, is_there
 
 #: Parts for each connection: none waits long for the last one.
 _PARTS: Final = 4
+#: Seconds for which the table of a failed load is waited for.
+_DROP_S: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ class ParallelLoad:
         """Into a table of its own, and from there into the target."""
         options = self._options
         fresh = options.mode == "replace" or options.create
-        into = target if options.create else beside(target, "new" if fresh else f"load_{secrets.token_hex(4)}")
+        into = target if options.create else connection._run(own_table(session, target))
         try:
             deferred = connection._run(atomically(session, self._begin(session, target, into, fresh)))
             self._cut(None)
@@ -160,12 +163,25 @@ class ParallelLoad:
             connection._run(atomically(session, self._end(session, target, into, fresh, deferred)))
         except BaseException:
             self._crew.stop()
-            if connection.closed is False and session.dead is None:
-                connection._run(command(session, f"DROP TABLE IF EXISTS {into.sql}"))
+            self._drop(connection, session, into, into is not target)
             raise
+
+    def _drop(self, connection: Connection[Any], session: Session, into: Target, own: bool) -> None:
+        """Drop the table of a load that has failed: over another connection where it is the load's own and this one is
+        lost."""
+        drop = f"SET lock_timeout = '{_DROP_S}s'; DROP TABLE IF EXISTS {into.sql}"
+        # What has failed before is what the caller is told; the next load into the target finds a table that is left.
+        with contextlib.suppress(Error, OSError):
+            connection._run(command(session, drop))
+            return
+        if own:
+            with contextlib.suppress(Error, OSError), Connection._open(self._infos, True, None) as other:
+                other._run(command(other._session, drop))
 
     def _begin(self, session: Session, target: Target, into: Target, fresh: bool) -> Operation[tuple[str, ...]]:
         options = self._options
+        if into is not target:
+            yield from clear_leftovers(session, target)
         if options.mode == "replace":
             yield from make_beside(session, target, into)
         elif not fresh:
@@ -174,6 +190,8 @@ class ParallelLoad:
                 session,
                 f"CREATE UNLOGGED TABLE {into.sql} AS SELECT {columns} FROM {target.sql} WITH NO DATA",
             )
+        if into is not target:
+            yield from mark(session, target, into)
         if options.defer_indexes and fresh:
             return (yield from drop_deferred(session, into, True, None)).definitions
         return ()
@@ -199,6 +217,7 @@ class ParallelLoad:
             yield from restore(session, () if dropped is None else dropped.definitions)
             yield from command(session, f"DROP TABLE {into.sql}")
         if options.mode == "replace":
+            yield from unmark(session, target, into)
             yield from swap(session, target, into)
 
     # ---------------------------------------------------------------- chunk by chunk
