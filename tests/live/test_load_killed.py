@@ -1,0 +1,163 @@
+"""Loads that are killed: each row once in the end, or none at all, and nothing left behind.
+
+tools/load_campaign.py kills as many as is wished.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import pgfast
+from pgfast.embedded import EmbeddedServer
+
+from ..killing import Campaign
+from ..servers import start_server
+
+KILLS: Final = 20
+SEED: Final = 7
+#: Loads, and says so once rows are on their way.
+PROGRAM: Final = """
+import sys
+import pgfast
+
+dsn, path, jobs, mode = sys.argv[1:]
+said = []
+
+def tell(rows, size_bytes):
+    if not said:
+        said.append(print("loading", flush=True))
+
+pgfast.load(dsn, "ended.t", path, jobs=int(jobs), mode=mode, progress=tell, memory="8MB")
+"""
+ROWS: Final = 400_000
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[EmbeddedServer]:
+    """A server that may be brought down."""
+    with start_server() as server:
+        yield server
+
+
+@pytest.mark.timeout(600)
+def test_whatever_is_killed_every_row_is_there_once(own_server: EmbeddedServer, tmp_path: Path) -> None:
+    campaign = Campaign(own_server.dsn, tmp_path, SEED)
+    campaign.run(KILLS)
+    assert sum(campaign.killed.values()) - campaign.killed["too late"] == KILLS
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that takes its time."""
+    made = tmp_path_factory.mktemp("killed") / "t.csv"
+    made.write_text("id,name\n" + "".join([f"{row},row {row} of many\n" for row in range(ROWS)]))
+    return made
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[pgfast.Connection]:
+    with pgfast.connect(dsn, autocommit=True) as made:
+        made.execute("DROP SCHEMA IF EXISTS ended CASCADE")
+        made.execute("CREATE SCHEMA ended")
+        made.execute("CREATE TABLE ended.t (id int PRIMARY KEY, name text NOT NULL)")
+        made.execute("COMMENT ON TABLE ended.t IS 'its own'")
+        made.execute("INSERT INTO ended.t VALUES (-1, 'old')")
+        yield made
+        made.execute("DROP SCHEMA ended CASCADE")
+
+
+def begun(dsn: str, path: Path, jobs: int, mode: str) -> subprocess.Popen[str]:
+    """A process that is loading."""
+    command = [sys.executable, "-c", PROGRAM, f"{dsn}?application_name=pgfast-ended", str(path), str(jobs), mode]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "loading\n"
+    return process
+
+
+def tables(conn: pgfast.Connection) -> list[str]:
+    sql = "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'ended'::regnamespace ORDER BY 1"
+    return [name for (name,) in conn.execute(sql).fetchall()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+@pytest.mark.parametrize("mode", ["append", "truncate", "replace"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_load_leaves_the_table_as_it_was(
+    conn: pgfast.Connection, dsn: str, path: Path, jobs: int, mode: str
+) -> None:
+    process = begun(dsn, path, jobs, mode)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode != 0 and "KeyboardInterrupt" in said
+    assert conn.execute("SELECT * FROM ended.t").fetchall() == [(-1, "old")]
+    assert tables(conn) == ["t"]
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_the_next_load_drops_what_a_killed_one_left(
+    conn: pgfast.Connection, dsn: str, path: Path, tmp_path: Path, mode: str
+) -> None:
+    process = begun(dsn, path, 2, mode)
+    process.kill()
+    process.communicate()
+    alive = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgfast-ended'"
+    until(lambda: conn.execute(alive).fetchone() == (True,))
+    assert conn.execute("SELECT * FROM ended.t").fetchall() == [(-1, "old")]
+    left = tables(conn)
+    assert len(left) == 2
+    conn.execute("CREATE TABLE ended.t_load_00000000 (users int)")
+    small = tmp_path / "small.csv"
+    small.write_text("id,name\n1,a\n2,b\n")
+    pgfast.load(dsn, "ended.t", small, jobs=2, mode=mode)
+    assert tables(conn) == ["t", "t_load_00000000"]
+    assert conn.execute("SELECT obj_description('ended.t'::regclass)").fetchone() == ("its own",)
+
+
+def test_the_table_of_a_load_under_way_is_left_alone(
+    conn: pgfast.Connection, dsn: str, path: Path, tmp_path: Path
+) -> None:
+    small = tmp_path / "small.csv"
+    small.write_text("id,name\n-2,a\n-3,b\n")
+    seen: list[list[str]] = []
+
+    def another(_rows: int, _size: int) -> None:
+        if not seen:
+            seen.append(tables(conn))
+            pgfast.load(dsn, "ended.t", small, jobs=2)
+
+    report = pgfast.load(dsn, "ended.t", path, jobs=2, progress=another, memory="8MB")
+    assert len(seen[0]) == 2 and report.rows == ROWS
+    assert conn.execute("SELECT count(*)::int FROM ended.t").fetchone() == (ROWS + 3,)
+    assert tables(conn) == ["t"]
+
+
+def test_a_load_whose_own_connection_is_lost_drops_its_table_over_another(
+    conn: pgfast.Connection, dsn: str, path: Path
+) -> None:
+    killed: list[Any] = []
+
+    def kill(_rows: int, _size: int) -> None:
+        if not killed:
+            sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgfast-lost'"
+            killed.append(conn.execute(sql).fetchall())
+
+    with pytest.raises(pgfast.OperationalError):
+        pgfast.load(f"{dsn}?application_name=pgfast-lost", "ended.t", path, jobs=2, progress=kill, memory="8MB")
+    assert tables(conn) == ["t"]
+    assert conn.execute("SELECT * FROM ended.t").fetchall() == [(-1, "old")]
