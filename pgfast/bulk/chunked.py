@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..errors import DatabaseError, DataError, InternalError
+from ..errors import InternalError
 from ..protocol.operations import Operation, Pull, command, commit, rollback
 from ..protocol.session import Session
-from .feed import ALL_ROWS, Chunk, Feed, Place
+from .feed import Chunk, Feed, Place
 from .framing import atomically
 from .ledger import LedgerPart
 from .rejecting import ChunkLoader, Settled
@@ -70,7 +70,7 @@ class _Load:
         self._source = feed.name
         self._plan = plan
         self._meter = meter
-        self._direct = ChunkLoader(session, target, feed.name, meter)
+        self._direct = ChunkLoader(session, target, feed.name, meter, plan.rejects is None)
         self._stage: Stage | None = None
         self._stormy = False  # the chunk before had many bad rows
         self.totals = Totals()
@@ -127,11 +127,9 @@ class _Load:
         rejecting = self._plan.rejects is not None
         size_before = self._meter.size_bytes
         if self._plan.conflict is None and not self._stormy:
-            made = yield from self._direct.load(chunk, patience=_PATIENCE if rejecting else 1)
+            made = yield from self._direct.load(chunk, patience=_PATIENCE)
         else:
             made = Settled(left=self._direct.whole(chunk))
-        if made.errors and not rejecting:
-            raise self._first_error(chunk, made.errors)
         updated = 0
         if made.left:
             updated = yield from self._by_stage(chunk, made)
@@ -159,10 +157,8 @@ class _Load:
         """What is left of the chunk goes by the staging table; how many rows of the table were updated."""
         rejecting = self._plan.rejects is not None
         stage = yield from self._staged()
-        loader = ChunkLoader(self._session, stage.target, self._source, self._meter)
-        staged = yield from loader.load(chunk, made.left, ALL_ROWS if rejecting else 1)
-        if staged.errors and not rejecting:
-            raise self._first_error(chunk, staged.errors)
+        loader = ChunkLoader(self._session, stage.target, self._source, self._meter, not rejecting)
+        staged = yield from loader.load(chunk, made.left)
         for exc in staged.errors.values():
             stage.target.note_column(exc)
         merged: Merged = yield from stage.settle() if rejecting else stage.merge()
@@ -174,15 +170,3 @@ class _Load:
         made.loaded += taken
         made.skipped += staged.loaded - taken - len(merged.errors or ())
         return merged.updated
-
-    def _first_error(self, chunk: Chunk, errors: dict[int, DatabaseError]) -> DatabaseError:
-        """The error that ends a load without rejects: of the first bad row, with the place that the source knows."""
-        row = min(errors)
-        exc, origin = errors[row], chunk.origin(row)
-        if exc.fault is not None:
-            return exc
-        where = f"line {origin.line} of {self._source}" if origin.line is not None else f"row {origin.row}"
-        self._target.located(exc, "row")
-        if isinstance(exc, DataError) or exc.args:
-            exc.args = (f"{exc.args[0]} ({where})", *exc.args[1:])
-        return exc

@@ -81,9 +81,10 @@ class Part:
 class ChunkLoader:
     """Loads chunks into a table, one at a time."""
 
-    def __init__(self, session: Session, target: Target, source: str, meter: Meter) -> None:
-        """`target` is the table, `source` what rejects call the source."""
+    def __init__(self, session: Session, target: Target, source: str, meter: Meter, strict: bool) -> None:
+        """`target` is the table, `source` what rejects call the source; `strict`: the first bad row is an error."""
         self.session = session
+        self.strict = strict
         self.target = target
         self.source = source
         self.meter = meter
@@ -127,6 +128,8 @@ class ChunkLoader:
             verdict = chunk.verdict(row, exc)
             if verdict is None:
                 unsure.append(row)
+            elif self.strict:
+                raise verdict
             else:
                 errors[row] = verdict
 
@@ -141,6 +144,8 @@ class ChunkLoader:
             yield from rollback_to(session, _SAVEPOINT)
             meter.rows, meter.size_bytes = meter_before
             left = [row for row in _rows(part.spans, chunk.rows) if row not in errors]
+            if self.strict:
+                raise self._placed(chunk, [row for row in left if row not in unsure], exc) from exc.__cause__
             return self._divided(part, left, exc, errors)
         finally:
             if notices is not None:
@@ -157,6 +162,16 @@ class ChunkLoader:
         made.size_bytes += meter.size_bytes - meter_before[1]
         made.sent.append((part.spans, frozenset(unsure)))
         return [Part(TEXT, _spans(unsure), self._can_skip)] if unsure else []
+
+    def _placed(self, chunk: Chunk, rows: list[int], exc: DatabaseError) -> DatabaseError:
+        """The error of the server for some rows, with the place that the source knows where the server names one."""
+        number = self.target.row_of(exc)
+        if number is not None and 0 < number <= len(rows):
+            origin = chunk.origin(rows[number - 1])
+            where = f"line {origin.line} of {self.source}" if origin.line is not None else f"row {origin.row}"
+            self.target.located(exc, "row")
+            exc.args = (f"{exc.args[0]} ({where})", *exc.args[1:])
+        return exc
 
     def _divided(self, part: Part, rows: list[int], exc: DatabaseError, errors: dict[int, DatabaseError]) -> list[Part]:
         """What to send instead of these rows, which the server has refused together."""
