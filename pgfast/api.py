@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from .bulk.deferring import restore_of
@@ -102,7 +102,7 @@ def load(
     conninfo: str,
     table: str,
     source: Any,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Mapping[str, str] | None = None,
     *,
     jobs: int = 1,
     memory: int | str = "256MB",

@@ -159,7 +159,7 @@ class ArrowPlan:
         """Fields are matched by name. Raises NotSupportedError or DataError for a type that cannot go to its column."""
         by_name = {field.name: index for index, field in enumerate(fields)}
         self._target = target
-        self._chosen = [by_name[column.name] for column in target.columns]
+        self._chosen = [by_name[column.key] for column in target.columns]
         self.path = BINARY if target.binary else TEXT
         self._routes: list[Route] = []
         self._texts: list[bool] = []

@@ -75,7 +75,7 @@ class RowsChunk:
         self._last = last
         self._target = target
         specs = [spec_without_missing(spec) for spec in target.specs()] if path == BINARY else []
-        self._plan = Plan(specs, target.names) if path == BINARY else None
+        self._plan = Plan(specs, target.keys) if path == BINARY else None
         self._text = TextRows(target)
 
     @property

@@ -168,7 +168,7 @@ class CsvFeed:
         missing = 0 if self._dialect.header or not self._first else len(target.columns) - len(self._first)
         if missing < 0 or (missing and not self._dialect.fill):
             raise self._wrong(f"{len(self._first)} values where {len(target.columns)} are wanted", 0, None)
-        known = self.names or target.names
+        known = self.names or target.keys
         for column in self._dialect.column_nulls:
             if column not in known:
                 raise InterfaceError(f"null= names {column!r}, which is no column of {self._file.label}")
@@ -181,7 +181,7 @@ class CsvFeed:
     @property
     def _is_in_order(self) -> bool:
         """Whether the server can be given the file as it is: the columns are all there are in it."""
-        return self._dialect.as_the_server_reads and self.names in (None, self._target.names)
+        return self._dialect.as_the_server_reads and self.names in (None, self._target.keys)
 
     def refused(self, exc: DatabaseError) -> bool:
         """Whether what the server refused as it is shall be read here."""
@@ -295,17 +295,17 @@ class CsvFeed:
 
     def _state(self, path: str, header: bool) -> CsvState:
         """What is made of the fields of a record."""
-        dialect, names = self._dialect, self.names or self._target.names
+        dialect, names = self._dialect, self.names or self._target.keys
         make = kernel_column if path == BINARY else text_column
         return CsvState(
             self._width,
-            [make(names.index(column.name), column) for column in self._target.columns],
+            [make(names.index(column.key), column) for column in self._target.columns],
             (dialect.delimiter.encode(), dialect.quote.encode(), b""),
             header,
             self._utc,
             path == BINARY,
             dialect.escape.encode(),
-            [dialect.nulls_of(column.name) for column in self._target.columns],
+            [dialect.nulls_of(column.key) for column in self._target.columns],
             [dialect.form_of(column.info.kind) for column in self._target.columns],
             dialect.fill,
         )

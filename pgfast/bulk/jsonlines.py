@@ -150,8 +150,8 @@ class JsonLinesFeed:
         said: str | None
         if why is not None:
             said = str(why)
-            if why.column in self._target.names:
-                column = self._target.names.index(why.column)
+            if why.column in self._target.keys:
+                column = self._target.keys.index(why.column)
         elif info.code == FAULT_CSV_FIELD and column is not None:
             said = plain_mistake(str(info.value), self._target.columns[column])
             if said is None:

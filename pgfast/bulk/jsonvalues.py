@@ -101,10 +101,10 @@ class LineWriter:
 
     def __init__(self, columns: Sequence[TargetColumn], closed: bool) -> None:
         """`closed`: a key that is none of the columns makes a line bad; else it is left out."""
-        self._known = frozenset([column.name for column in columns]) if closed else None
+        self._known = frozenset([column.key for column in columns]) if closed else None
         self._ways = tuple(
             [
-                (column.name, column.info.kind in _JSON, _Arrays(column) if column.info.is_array else None)
+                (column.key, column.info.kind in _JSON, _Arrays(column) if column.info.is_array else None)
                 for column in columns
             ]
         )
@@ -147,7 +147,7 @@ class _Arrays:
 
     def __init__(self, column: TargetColumn) -> None:
         element = column.info.children[0]
-        self._name = column.name
+        self._name = column.key
         self._delimiter = element.delimiter
         self._json = element.kind in _JSON
 

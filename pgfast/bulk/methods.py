@@ -45,10 +45,10 @@ raised and none is, unless more is asked for.
 `table` is a name or schema.name as in SQL, so anything but lower case, digits and _ stands in double quotes. `source`
 is one of: an iterable of tuples or lists (values by position) or of mappings (by name: the first row's keys); on an
 AsyncConnection an async iterable of these as well; a mapping of names to NumPy arrays or lists; anything with
-`__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, polars, pandas, DuckDB, Columns); the path of a CSV, JSON
-lines, Parquet or Arrow file, as str or os.PathLike, or what open() gave; Parquet and Arrow are read by pyarrow (the
-extra `arrow`). `columns` names the table's columns to
-fill; without it they are those the source names, or else all that the server does not compute itself.
+`__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, polars, pandas, DuckDB, Columns); the path of a CSV, JSON lines,
+Parquet or Arrow file, as str or os.PathLike, or what open() gave; Parquet and Arrow are read by pyarrow (the extra
+`arrow`). `columns` names the table's columns to fill, or maps names of the source to them; without it they are those
+the source names, or else all that the server does not compute itself.
 
 The server is asked for the types of the columns, and binary COPY is written for exactly those; where the driver does
 not know one of the types, text COPY. A value must fit its column without loss: text is not a number or a date, True
@@ -106,7 +106,7 @@ class LoadMethods:
         self: _Runner,
         table: str,
         source: Any,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[str] | Mapping[str, str] | None = None,
         *,
         format: str | None = None,  # noqa: A002  (COPY's own name for it)
         header: bool = True,
@@ -181,7 +181,7 @@ class AsyncLoadMethods:
         self: _AsyncRunner,
         table: str,
         source: Any,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[str] | Mapping[str, str] | None = None,
         *,
         format: str | None = None,  # noqa: A002  (COPY's own name for it)
         header: bool = True,

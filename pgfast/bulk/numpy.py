@@ -154,7 +154,7 @@ class NumpyFeed:
         self._target, self._path = target, BINARY if target.binary else TEXT
         columns: list[_Native | _Objects] = []
         for column in target.columns:
-            values = self._columns[column.name]
+            values = self._columns[column.key]
             if len(values) != self._rows:
                 first = next(iter(self._columns))
                 raise DataError(

@@ -5,7 +5,7 @@ Law of this file: what the source names decides, then what the caller names, the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..protocol.operations import Operation, Pull
 from ..protocol.session import Session
 from .feed import Feed, Sparse
 from .rows import RowFeed
-from .sources import FileOptions, open_columns
+from .sources import Columns, FileOptions, open_columns
 from .target import DUPLICATE_COLUMN, UNDEFINED_COLUMN, Target, coded_error, describe
 
 
@@ -42,7 +42,7 @@ async def _first_of(rows: AsyncIterator[Any]) -> AsyncIterator[tuple[Any]]:
 
 
 def settled_target(
-    session: Session, table: str, feed: Feed, columns: Sequence[str] | None, like: Target | None = None
+    session: Session, table: str, feed: Feed, columns: Columns | None, like: Target | None = None
 ) -> Operation[Target]:
     """The table and the columns of it that are filled, with the feed settled on them.
 
@@ -65,10 +65,12 @@ def _compare(target: Target, first: Target, name: str) -> None:
             raise coded_error(UNDEFINED_COLUMN, text)
 
 
-def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
+def _chosen(table: Target, feed: Feed, columns: Columns | None) -> Target:
     """The columns of the table that are filled, in the order the feed gives them."""
     if isinstance(columns, str):
-        raise InterfaceError("columns must be a sequence of names, not a str")
+        raise InterfaceError("columns must be a sequence of names, or a mapping, and not a str")
+    if isinstance(columns, Mapping):
+        return _mapped(table, feed, columns)
     names = feed.names
     if isinstance(feed, Sparse):
         columns = feed.chosen(table.names, columns)
@@ -86,3 +88,21 @@ def _chosen(table: Target, feed: Feed, columns: Sequence[str] | None) -> Target:
     if not target.columns:
         raise InterfaceError(f"COPY {table.table}: there is no column to fill")
     return target
+
+
+def _mapped(table: Target, feed: Feed, columns: Mapping[str, str]) -> Target:
+    """The columns of the table that are filled, by the names of the source's."""
+    names = feed.names
+    if names is None:
+        raise InterfaceError("columns= is a mapping of the source's names, but its rows go by position")
+    if not columns:
+        raise InterfaceError("columns= is an empty mapping")
+    if isinstance(feed, Sparse):
+        feed.chosen(table.names, list(columns))
+    for name in columns:
+        if name not in names and not isinstance(feed, Sparse):
+            raise coded_error(
+                UNDEFINED_COLUMN,
+                f"COPY {table.table}: the source has no column {name!r}; it has {', '.join(names)} ({feed.name})",
+            )
+    return table.filling(list(columns.values()), list(columns))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..errors import InterfaceError
 from .rejects import Rejects
 from .report import Progress
-from .sources import FileOptions
+from .sources import Columns, FileOptions
 
 _MODES: Final = ("append", "truncate", "replace")
 _ON_ERROR: Final = ("stop", "reject")
@@ -30,7 +30,8 @@ _UNITS: Final = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 class LoadOptions:
     """How to load.
 
-    `columns` are those to fill (None: those the source names, or all the table has), `files` says how files are read.
+    `columns` are those to fill, or a mapping of the source's names to them (None: those the source names, or all the
+    table has), `files` says how files are read.
     `mode` is "append", "truncate" or "replace"; `freeze` whether rows are written frozen (None: where the load has
     emptied the table). `on_conflict` is None, "error", "ignore" or "update", by the columns `key`. `on_error` is "stop"
     or "reject", `max_rejects` how many rows may be refused (None: any number), `rejects` where these go. `resume` names
@@ -39,7 +40,7 @@ class LoadOptions:
     is sent, and settled, together.
     """
 
-    columns: Sequence[str] | None = None
+    columns: Columns | None = None
     files: FileOptions = field(default_factory=FileOptions)
     progress: Progress | None = None
     mode: str = "append"

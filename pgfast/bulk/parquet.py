@@ -80,7 +80,7 @@ class ParquetFeed:
     def prepare(self, target: Target, zone: str | None) -> str:
         """Decide how each column goes."""
         by_name = {field.name: field for field in self.fields}
-        self._wanted, self._table, self._target = list(target.names), target.table, target
+        self._wanted, self._table, self._target = list(target.keys), target.table, target
         self._plan = ArrowPlan(target, [by_name[name] for name in self._wanted], zone)
         return self._plan.path
 

@@ -144,7 +144,7 @@ class RowWriter:
         self._target = target
         self._meter = meter
         specs = [spec_without_missing(spec) for spec in target.specs()] if path == BINARY else []
-        self._plan = Plan(specs, target.names) if path == BINARY else None
+        self._plan = Plan(specs, target.keys) if path == BINARY else None
         self._text = TextRows(target)
         self.out = BlockWriter(path == BINARY)
 
@@ -234,7 +234,7 @@ class RowFeed:
             return _pulled_blocks(writer, self._first, self._rest, meter)
         rows, ready = chain(self._first, self._rest), isinstance(self._rest, _READY)
         ahead = IMPLEMENTATION == "python"
-        return _blocks(writer, Ahead(rows, ready, self._target.names) if ahead else Paced(rows, ready), meter)
+        return _blocks(writer, Ahead(rows, ready, self._target.keys) if ahead else Paced(rows, ready), meter)
 
     def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Chunks:
         """The rows in chunks, those before the place left out."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ..arrow import is_arrow
 from ..errors import InterfaceError
@@ -30,6 +30,9 @@ _PARQUET_MAGIC: Final = b"PAR1"
 ARROW_MAGIC: Final = b"ARROW1"
 #: Of Feather's first version, which is no Arrow file.
 FEATHER_MAGIC: Final = b"FEA1"
+
+#: Names of columns, or the table's by the source's.
+Columns: TypeAlias = Sequence[str] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

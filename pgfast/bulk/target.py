@@ -90,7 +90,8 @@ class TargetColumn:
     """One column of the table.
 
     `spec` says how its values are written in binary, None where they are written as text only; `render` writes the
-    text form of a value that is not None. `text_spec` is `spec` for values that may be text whatever the type.
+    text form of a value that is not None. `text_spec` is `spec` for values that may be text whatever the type. `source`
+    is the name of the source's column where that is another one.
     """
 
     name: str
@@ -102,6 +103,12 @@ class TargetColumn:
     render: Renderer
     info: TypeInfo
     text_spec: Spec | None = None
+    source: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What the source calls it."""
+        return self.name if self.source is None else self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,11 @@ class Target:
         return tuple([column.name for column in self.columns])
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """What the source calls them."""
+        return tuple([column.key for column in self.columns])
+
+    @property
     def quoted(self) -> tuple[str, ...]:
         """Their names in SQL."""
         return tuple([identifier(column.name) for column in self.columns])
@@ -146,8 +158,11 @@ class Target:
         """The COPY statement."""
         return f"COPY {self.sql} ({', '.join([identifier(name) for name in self.names])}) FROM STDIN ({options})"
 
-    def filling(self, names: Sequence[str]) -> Target:
-        """The same table, of which these columns are filled. Raises UndefinedColumn or DuplicateColumn."""
+    def filling(self, names: Sequence[str], keys: Sequence[str] | None = None) -> Target:
+        """The same table, of which these columns are filled, called `keys` in the source.
+
+        Raises UndefinedColumn or DuplicateColumn.
+        """
         known = {column.name: column for column in self.columns}
         for name in names:
             if name not in known:
@@ -156,7 +171,10 @@ class Target:
         if len(set(names)) < len(names):
             twice = next(name for name in names if list(names).count(name) > 1)
             raise coded_error(DUPLICATE_COLUMN, f"COPY {self.table}: column {twice!r} is named twice")
-        return replace(self, columns=tuple([known[name] for name in names]))
+        columns = [known[name] for name in names]
+        if keys is not None:
+            columns = [replace(column, source=key) for column, key in zip(columns, keys, strict=True)]
+        return replace(self, columns=tuple(columns))
 
     def writable(self) -> Target:
         """The same table without the columns that the server computes."""

@@ -21,7 +21,7 @@ class TextRows:
 
     def __init__(self, target: Target, texts: Sequence[bool] = ()) -> None:
         """`texts` says of each column whether its strings are in text form already (a column of an Arrow source)."""
-        self._names = target.names
+        self._names = target.keys
         self._writers: list[Renderer] = [column.render for column in target.columns]
         for index, text in enumerate(texts):
             if text:

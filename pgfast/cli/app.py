@@ -89,6 +89,14 @@ def _names(text: str) -> list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()] or None
 
 
+def _mapping(text: str) -> list[str] | dict[str, str] | None:
+    """Names as `_names` has them, or a mapping where one is NAME=COLUMN: the others keep their names."""
+    names = _names(text)
+    if names is None or not any("=" in name for name in names):
+        return names
+    return {name.partition("=")[0].strip(): (name.partition("=")[2] or name).strip() for name in names}
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"pgfast {__version__} ({'compiled' if IMPLEMENTATION == 'c' else 'pure Python'})")
@@ -141,7 +149,7 @@ def load(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and load nothing.")] = False,
     columns: Annotated[
-        str, typer.Option("--columns", help="Columns to load, separated by commas, when the file names none or others.")
+        str, typer.Option("--columns", help="Columns to fill, separated by commas; NAME=COLUMN for other names.")
     ] = "",
     format_: Annotated[
         str | None, typer.Option("--format", help="csv or parquet, where the names of the files do not tell.")
@@ -183,7 +191,7 @@ def load(
     with _failures_in_one_line():
         with _wrong_arguments():
             check_load(options, jobs, memory)
-        if run_load(files, to, table, _names(columns), options, (jobs, memory), as_json):
+        if run_load(files, to, table, _mapping(columns), options, (jobs, memory), as_json):
             raise typer.Exit(REJECTED)
 
 

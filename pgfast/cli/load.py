@@ -30,7 +30,7 @@ def run_load(
     files: list[str],
     dsn: str,
     table: str,
-    columns: list[str] | None,
+    columns: list[str] | dict[str, str] | None,
     options: dict[str, Any],
     means: tuple[int, str],
     as_json: bool,

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 import pgfast
@@ -254,3 +256,41 @@ def test_several_files_are_one_load(table: Any, tmp_path: Path) -> None:
     again = table.load('modes."My t"', files, on_conflict="ignore", on_error="reject", resume="several")
     assert (again.read, again.rows, again.skipped, again.rejected) == (4, 0, 3, 1)
     assert table.load('modes."My t"', files, on_conflict="ignore", on_error="reject", resume="several").read == 0
+
+
+@pytest.mark.parametrize("made", ["csv", "jsonl", "dicts", "columns", "arrow", "parquet"])
+@pytest.mark.parametrize("settings", [{}, {"on_error": "reject"}])
+def test_columns_of_other_names(table: Any, tmp_path: Path, made: str, settings: dict[str, Any]) -> None:
+    table.execute("CREATE TEMP TABLE other (a int, b text, c text)")
+    wanted = {"Number": "a", "c": "b", "b": "c"}
+    columns: dict[str, Any] = {"Number": [1, 2], "b": ["x", "y"], "c": ["z", None], "rest": [0, 0]}
+    source: Any = columns
+    path = tmp_path / f"t.{made}"
+    if made == "dicts":
+        del columns["rest"]  # a mapping has the keys that are loaded
+        source = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    elif made == "csv":
+        source = path
+        path.write_text("Number,b,c,rest\n1,x,z,0\n2,y,,0\n")
+    elif made == "jsonl":
+        source = path
+        path.write_text('{"Number": 1, "b": "x", "c": "z", "rest": 0}\n{"Number": 2, "b": "y", "c": null}\n')
+    elif made in ("arrow", "parquet"):
+        source = pa.table(columns)
+        if made == "parquet":
+            pyarrow.parquet.write_table(source, path)
+            source = path
+    report = table.load("other", source, wanted, **settings)
+    assert report.columns == ("a", "b", "c")
+    assert table.execute("SELECT * FROM other ORDER BY a").fetchall() == [(1, "z", "x"), (2, None, "y")]
+    if made != "jsonl":
+        with pytest.raises(pgfast.errors.UndefinedColumn, match="the source has no column 'none'"):
+            table.load("other", source, {"none": "a"}, **settings)
+    with pytest.raises(pgfast.errors.UndefinedColumn, match="the table has no column 'z'"):
+        table.load("other", source, {"Number": "z"}, **settings)
+
+
+def test_a_mapping_is_for_names(table: Any) -> None:
+    for columns in ({"a": "id"}, "id"):
+        with pytest.raises(InterfaceError, match="columns"):
+            table.load('modes."My t"', ROWS, columns)
