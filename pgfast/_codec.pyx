@@ -31,6 +31,7 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from pgfast.kernels.calendar cimport *
 from pgfast.kernels.csvforms cimport CsvColumn, CsvField, CsvNull
+from pgfast.kernels.csvsurvey cimport CsvSeen, survey_rows
 from pgfast.kernels.csvtext cimport *
 from pgfast.kernels.numeric cimport *
 from pgfast.kernels.sink cimport *
@@ -256,6 +257,7 @@ __all__ = [
     "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
+    "survey_csv",
 ]
 
 IMPLEMENTATION = "c"
@@ -3600,3 +3602,35 @@ def encode_copy_csv(
         raise fault_of(&found)
     state.form = csv.form
     return place - base, rows
+
+
+def survey_csv(
+    CsvState state not None, block, Py_ssize_t start, Py_ssize_t stop, bint final, bint comma=False, int days=0
+):
+    """(the position reached, rows seen, (kinds, longest text in bytes) of each column) of records of CSV text."""
+    cdef _Csv csv = _Csv(block, state)
+    cdef const uint8_t* base = <const uint8_t*>csv.view.buf
+    cdef const uint8_t* place
+    cdef CsvSeen* seen
+    cdef Py_ssize_t rows = 0
+    cdef Fault found
+    cdef int code
+    if state.columns == NULL:
+        raise buffer_misuse("the state was not made")
+    csvtext_py.check_survey(start, stop, csv.view.len, days)
+    seen = <CsvSeen*>calloc(state.count, sizeof(CsvSeen))
+    if seen == NULL:
+        raise MemoryError()
+    try:
+        place = base + start
+        with nogil:
+            code = survey_rows(
+                &csv.form, state.columns, state.count, csv.fields, &csv.scratch, comma, days, &place, base + stop,
+                final, seen, &rows, &found
+            )
+        if code:
+            raise fault_of(&found)
+        state.form = csv.form
+        return place - base, rows, [(seen[i].kinds, seen[i].longest) for i in range(state.count)]
+    finally:
+        free(seen)

@@ -19,7 +19,7 @@ from .errors.faults import buffer_misuse
 from .kernels import decode_py, encode_py, runs_py, tuples_py
 from .kernels.block_py import BLOCK_ROWS, append_rows
 from .kernels.buffers_py import FRAME, HEAD, ReadBuffer, WriteBuffer
-from .kernels.csvstate_py import CsvState, encode_copy_csv
+from .kernels.csvstate_py import CsvState, encode_copy_csv, survey_csv
 from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
 from .kernels.sink_py import Chunk, SinkColumn
 from .kernels.source_py import Source, source_lists
@@ -44,6 +44,7 @@ __all__ = [
     "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
+    "survey_csv",
 ]
 
 IMPLEMENTATION: Final = "python"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         encode_copy_csv,
         encode_copy_rows,
         encode_copy_text,
+        survey_csv,
     )
 else:
     _wanted = os.environ.get("PGFAST_IMPL", "")
@@ -71,4 +72,5 @@ __all__ = [
     "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
+    "survey_csv",
 ]

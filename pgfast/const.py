@@ -229,6 +229,21 @@ CSV_DMY: Final = 2
 CSV_MDY: Final = 3
 CSV_YMD: Final = 4
 
+# What the text of a CSV field looks like; `survey_csv` gives the sum for a column. A long number has more digits than a
+# float keeps.
+SEEN_NULL: Final = 1
+SEEN_BOOL: Final = 2
+SEEN_BIGINT: Final = 4
+SEEN_NUMERIC: Final = 8
+SEEN_FLOAT: Final = 16
+SEEN_LONG: Final = 32
+SEEN_DATE: Final = 64
+SEEN_TIMESTAMP: Final = 128
+SEEN_TIMESTAMPTZ: Final = 256
+SEEN_TIME: Final = 512
+SEEN_UUID: Final = 1024
+SEEN_TEXT: Final = 2048
+
 #: Kinds that `encode_copy_csv` makes of text.
 CSV_KINDS: Final[frozenset[int]] = frozenset(
     {

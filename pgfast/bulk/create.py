@@ -1,32 +1,24 @@
 """CREATE TABLE for a source: the types that hold its columns exactly.
 
-Law of this file: a type is chosen from an Arrow schema, or from what the first records of a CSV file look like; where
-two types would do, the one that loses nothing. A number that begins with a zero is text, because the zero would be
-lost.
+Law of this file: a type is chosen from an Arrow schema, or from all that is in files of text; where two types would do,
+the one that loses nothing.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from ..arrow import ArrowField, ArrowReader, Family, arrow_type, is_arrow
 from ..arrow.cdata import ArrowSchema, move
 from ..arrow.schema import read_schema
 from ..errors import InterfaceError, NotSupportedError
 from ..protocol.operations import identifier
-from ..types.text import parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_uuid
-from .csvdialect import dialect_of
-from .csvfile import first_record, records
 from .files import File
-from .sources import FileOptions, file_format
+from .sources import FileOptions, file_format, open_file, sources_of
+from .surveys import csv_columns, json_columns
 from .target import parse_table
-
-#: Records of a CSV file that are looked at.
-SAMPLE_RECORDS: Final = 10_000
 
 _INTEGERS: Final = {
     "c": "smallint",
@@ -56,9 +48,10 @@ _EXTENSIONS: Final = {"arrow.uuid": "uuid", "arrow.json": "jsonb"}
 def create_table_sql(table: str, source: Any, options: FileOptions | None = None) -> str:
     """A CREATE TABLE statement for `table` with columns that hold what the source has.
 
-    `source` is the path of a CSV or Parquet file, or anything with `__arrow_c_schema__`, `__arrow_c_stream__` or
-    `__arrow_c_array__`; a stream that can be read only once is used up unless it has `__arrow_c_schema__`. Of a CSV
-    file the first 10,000 records are looked at. Raises NotSupportedError for a type without PostgreSQL counterpart.
+    `source` is the path of a file, a pattern, a directory, a list of paths, or anything with `__arrow_c_schema__`,
+    `__arrow_c_stream__` or `__arrow_c_array__`; a stream that can be read only once is used up unless it has
+    `__arrow_c_schema__`. CSV files and JSON lines are read from beginning to end, of all other files the schema alone,
+    of several the first one's. Raises NotSupportedError for a type without PostgreSQL counterpart.
     """
     name = ".".join([identifier(part) for part in parse_table(table)])
     try:
@@ -74,15 +67,9 @@ def create_table_sql(table: str, source: Any, options: FileOptions | None = None
 
 
 def _columns(source: Any, options: FileOptions) -> Iterator[tuple[str, str]]:
-    if isinstance(source, (str, os.PathLike)):
-        file = File(source)
-        if file_format(file, options.format) == "csv":
-            return _csv_columns(file, options)
-        from .parquet import ParquetFeed
-
-        feed = ParquetFeed(file)
-        feed.close()
-        return _arrow_columns(feed.fields)
+    sources = sources_of(source, options)
+    if all(isinstance(each, (str, os.PathLike)) for each in sources):
+        return _file_columns([File(each) for each in sources], options)
     if hasattr(source, "__arrow_c_schema__"):
         return _arrow_columns(read_schema(move(source.__arrow_c_schema__(), ArrowSchema)).children)
     if is_arrow(source):
@@ -90,6 +77,29 @@ def _columns(source: Any, options: FileOptions) -> Iterator[tuple[str, str]]:
         reader.close()
         return _arrow_columns(reader.fields)
     raise InterfaceError(f"cannot tell the columns of {type(source).__name__}; pass a path or an Arrow source")
+
+
+def _file_columns(files: list[File], options: FileOptions) -> Iterator[tuple[str, str]]:
+    """The columns of files, those of all formats being of the first one's."""
+    kinds = [file_format(file, options.format) for file in files]
+    alike = [file for file, kind in zip(files, kinds, strict=True) if kind == kinds[0]]
+    if kinds[0] == "csv":
+        return csv_columns(alike, options)
+    if kinds[0] == "jsonl":
+        return json_columns(alike, options)
+    feed = open_file(files[0], options)
+    try:
+        assert isinstance(feed, WithFields), "Parquet and Arrow files have fields"
+        return _arrow_columns(feed.fields)
+    finally:
+        feed.close()
+
+
+@runtime_checkable
+class WithFields(Protocol):
+    """A feed with an Arrow schema."""
+
+    fields: Any
 
 
 def _arrow_columns(fields: Iterable[ArrowField]) -> Iterator[tuple[str, str]]:
@@ -114,63 +124,3 @@ def sql_type(field: ArrowField) -> str:
         precision, scale = [int(part) for part in values.format[2:].split(",")[:2]]
         return f"numeric({max(precision - min(scale, 0), scale)},{max(scale, 0)})"
     return _FAMILIES[kind.family]
-
-
-# ---------------------------------------------------------------- CSV
-
-_BOOL: Final = re.compile(r"t|f|true|false", re.IGNORECASE)
-_INTEGER: Final = re.compile(r"-?(?:0|[1-9]\d{0,18})", re.ASCII)
-_NUMERIC: Final = re.compile(r"-?(?:0|[1-9]\d*)?(?:\.\d+)?", re.ASCII)
-_FLOAT: Final = re.compile(r"-?\d+(?:\.\d*)?e[+-]?\d+|-?inf(?:inity)?|nan", re.ASCII | re.IGNORECASE)
-
-#: What holds two types together; any other two are text.
-_JOINED: Final = {
-    frozenset(("bigint", "numeric")): "numeric",
-    frozenset(("bigint", "double precision")): "double precision",
-    frozenset(("numeric", "double precision")): "double precision",
-    frozenset(("date", "timestamp")): "timestamp",
-}
-
-
-def _csv_columns(file: File, options: FileOptions) -> Iterator[tuple[str, str]]:
-    dialect = dialect_of(file, options)
-    first = first_record(file, dialect)
-    names = first if dialect.header else [f"column{index + 1}" for index in range(len(first))]
-    kinds: list[str | None] = [None] * len(names)
-    for _line, record in islice(records(file.open(), dialect), 1 if dialect.header else 0, SAMPLE_RECORDS):
-        for index, text in enumerate(record[: len(names)]):
-            if text and text not in dialect.nulls and kinds[index] != "text":
-                kinds[index] = _joined(kinds[index], _text_type(text))
-    return iter([(name, kind or "text") for name, kind in zip(names, kinds, strict=True)])
-
-
-def _joined(one: str | None, other: str) -> str:
-    return other if one in (None, other) else _JOINED.get(frozenset((one or "", other)), "text")
-
-
-def _text_type(text: str) -> str:
-    """The narrowest type whose text form this is."""
-    if _BOOL.fullmatch(text):
-        return "boolean"
-    if _INTEGER.fullmatch(text):
-        return "bigint" if -(2**63) <= int(text) < 2**63 else "numeric"
-    if _NUMERIC.fullmatch(text):
-        return "numeric"
-    if _FLOAT.fullmatch(text):
-        return "double precision"
-    for kind, parse in _PARSED:
-        try:
-            parse(text)
-        except ValueError:
-            continue
-        return kind
-    return "text"
-
-
-_PARSED: Final[tuple[tuple[str, Any], ...]] = (
-    ("date", parse_date),
-    ("timestamp", parse_timestamp),
-    ("timestamptz", parse_timestamptz),
-    ("time", parse_time),
-    ("uuid", parse_uuid),
-)

@@ -105,8 +105,9 @@ class _Load:
         return self._told(reports)
 
     def _make(self) -> Operation[None]:
-        """Make the table for the first source."""
-        self._ddl = create_table_sql(self._table, self._sources[0], self._options.files)
+        """Make the table for the sources."""
+        whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
+        self._ddl = create_table_sql(self._table, whole, self._options.files)
         yield from command(self._session, self._ddl)
 
     def _begin(self, target: Target) -> Operation[tuple[Target, Deferred]]:

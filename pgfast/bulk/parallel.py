@@ -135,7 +135,8 @@ class ParallelLoad:
     def _target(self, session: Session) -> Operation[Target]:
         """The table, made first where that is wanted; all sources have been looked at then."""
         if self._options.create and not (self._options.resume and (yield from is_there(session, self._table))):
-            self._ddl = create_table_sql(self._table, self._sources[0], self._options.files)
+            whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
+            self._ddl = create_table_sql(self._table, whole, self._options.files)
             yield from command(session, self._ddl)
         first: Target | None = None
         for number in range(len(self._sources)):

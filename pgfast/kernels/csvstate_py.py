@@ -10,7 +10,8 @@ from typing import Any, final
 
 from ..errors.faults import buffer_misuse
 from .buffers_py import WriteBuffer
-from .csvtext_py import CsvColumn, CsvReader, Marks, check_form
+from .csvsurvey_py import Seen
+from .csvtext_py import CsvColumn, CsvReader, Marks, check_form, check_survey
 
 
 @final
@@ -28,7 +29,7 @@ class CsvState:
     are NULL. A fault leaves it as it was before the call.
     """
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_nulls", "_reader", "_which")
 
     def __init__(
         self,
@@ -45,6 +46,8 @@ class CsvState:
     ) -> None:
         columns = list(columns)
         nulls, forms = check_form(width, columns, marks, escape, nulls, forms)
+        self._nulls = [frozenset(texts) for texts in nulls]
+        self._which = [column[0] for column in columns]
         self._reader = CsvReader(width, columns, marks, header, utc, binary, escape, nulls, forms, fill)
 
 
@@ -69,3 +72,27 @@ def encode_copy_csv(
     if not 0 <= start <= stop <= len(view):
         raise buffer_misuse(f"bytes {start}:{stop} lie outside their block of {len(view)}")
     return state._reader.write(buffer._data, view, start, stop, final, limit_bytes)
+
+
+def survey_csv(
+    state: CsvState, block: Any, start: int, stop: int, final: bool, comma: bool = False, days: int = 0
+) -> tuple[int, int, list[tuple[int, int]]]:
+    """(the position reached, rows seen, (kinds, longest text in bytes) of each column) of records of CSV text.
+
+    Reads as `encode_copy_csv` does, all of bytes start:stop, and writes nothing. The kinds are a sum of const.SEEN_...:
+    of each field the narrowest kind from which its text comes back, with a decimal comma (`comma`) and the parts of a
+    day in this order (`days`, const.CSV_DMY ...). The state's columns say which fields are looked at and what means
+    NULL. Records of another width are not looked at. The fault is FAULT_CSV_RECORD, and leaves the state as it was.
+    """
+    view = memoryview(block).cast("B")
+    check_survey(start, stop, len(view), days)
+    seen = [Seen(nulls, comma, days) for nulls in state._nulls]
+    columns = list(zip(seen, state._which, strict=True))
+
+    def take(fields: list[Any], quotes: bool) -> None:
+        for each, which in columns:
+            data, quoted = fields[which] if quotes else (fields[which], False)
+            each.add(data, quoted)
+
+    reached, rows = state._reader.survey(view, start, stop, final, take)
+    return reached, rows, [(each.kinds, each.longest) for each in seen]

@@ -750,43 +750,59 @@ cdef inline int put_csv_row(
             out.size += 1
     return 0
 
+cdef inline int next_row(
+    CsvForm* form, const uint8_t* at, const uint8_t* end, bint final, CsvField* fields, const uint8_t** behind, bint* odd,
+    Py_ssize_t row, Fault* fault
+) noexcept nogil:
+    """0 with the fields of a record and where the next one begins; 1 for what is no row (the header, a blank line);
+    INCOMPLETE, or the code that `fault` holds."""
+    cdef Py_ssize_t found = 0
+    cdef int code
+    if form.escape == form.quote:
+        code = cut_record(form, at, end, final, fields, &found, behind, odd)
+    else:
+        code = cut_escaped_record(form, at, end, final, fields, &found, behind, odd)
+    if code == INCOMPLETE:
+        return code
+    if code:
+        return stop(fault, code, row, -1)
+    if form.header:
+        form.header = False
+        return 1
+    if found == 1 and fields[0].size == 0 and fields[0].written == PLAIN and form.width > 1:
+        return 1
+    while form.fill and found < form.width:
+        fields[found].start = at
+        fields[found].size = 0
+        fields[found].written = ABSENT
+        found += 1
+    if found != form.width:
+        stop(fault, FAULT_ROW_WIDTH, row, -1)
+        fault.detail = found
+        return FAULT_ROW_WIDTH
+    return 0
+
 cdef inline int put_csv_rows(
     Block* out, CsvForm* form, const CsvColumn* columns, Py_ssize_t count, CsvField* fields, Block* scratch,
     const uint8_t** place, const uint8_t* end, bint final, Py_ssize_t limit_bytes, Py_ssize_t* rows, Fault* fault
 ) noexcept nogil:
     """Records from `place` on, until `out` holds `limit_bytes`; on a fault the row is taken back."""
-    cdef const uint8_t* at = place[0]
-    cdef const uint8_t* behind = at
-    cdef Py_ssize_t found = 0, before
+    cdef const uint8_t* behind = place[0]
+    cdef Py_ssize_t before
     cdef bint odd = False
     cdef int code
-    while at < end and out.size < limit_bytes:
-        if form.escape == form.quote:
-            code = cut_record(form, at, end, final, fields, &found, &behind, &odd)
-        else:
-            code = cut_escaped_record(form, at, end, final, fields, &found, &behind, &odd)
-        if code == INCOMPLETE:
+    while place[0] < end and out.size < limit_bytes:
+        code = next_row(form, place[0], end, final, fields, &behind, &odd, rows[0], fault)
+        if code < 0:
             break
-        if code:
-            return stop(fault, code, rows[0], -1)
-        if form.header:
-            form.header = False
-        elif found > 1 or fields[0].size or fields[0].written or form.width == 1:  # else a blank line
-            while form.fill and found < form.width:
-                fields[found].start = at
-                fields[found].size = 0
-                fields[found].written = ABSENT
-                found += 1
-            if found != form.width:
-                stop(fault, FAULT_ROW_WIDTH, rows[0], -1)
-                fault.detail = found
-                return FAULT_ROW_WIDTH
+        if code > 1:
+            return code
+        if code == 0:
             before = out.size
             code = put_csv_row(out, form, columns, count, fields, scratch, odd, rows[0], fault)
             if code:
                 out.size = before
                 return code
             rows[0] += 1
-        at = behind
-        place[0] = at
+        place[0] = behind
     return 0

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 from .. import const
@@ -55,9 +56,9 @@ _ZERO: Final = re.compile(rb"[+-]?[0.]+(?:[eE].*)?")
 _SPECIAL: Final = re.compile(rb"nan|[+-]?inf(?:inity)?", re.IGNORECASE)
 _DAY: Final = rb"([0-9]{4})-([0-9]{2})-([0-9]{2})"
 _TIME: Final = rb"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?"
-_DATE: Final = re.compile(_DAY)
-_CLOCK: Final = re.compile(_TIME)
-_TIMESTAMP: Final = re.compile(_DAY + rb"(?:[ T]" + _TIME + rb"(?:(Z)|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?")
+DATE: Final = re.compile(_DAY)
+CLOCK: Final = re.compile(_TIME)
+TIMESTAMP: Final = re.compile(_DAY + rb"(?:[ T]" + _TIME + rb"(?:(Z)|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?")
 _UUID: Final = re.compile(rb"(\{)?[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}(?(1)\})", re.IGNORECASE)
 _HEX: Final = re.compile(rb"(?:[0-9a-fA-F]{2})*")
 #: Faults whose value is a text.
@@ -100,6 +101,14 @@ def check_form(
     if not len(made) == len(ways) == len(columns) or not all(const.CSV_USUAL <= way <= const.CSV_YMD for way in ways):
         raise buffer_misuse("nulls and forms are those of each column")
     return made, ways
+
+
+def check_survey(start: int, stop: int, size: int, days: int) -> None:
+    """Raises InterfaceError where these are no bytes of their block, or no order of days."""
+    if not 0 <= start <= stop <= size:
+        raise buffer_misuse(f"bytes {start}:{stop} lie outside their block of {size}")
+    if days != const.CSV_USUAL and not const.CSV_DMY <= days <= const.CSV_YMD:
+        raise buffer_misuse(f"{days} is no order of a day's parts")
 
 
 # ---------------------------------------------------------------- values
@@ -170,12 +179,12 @@ def _float4(data: bytes) -> bytes:
         raise Doubt(faults.FAULT_CSV_FIELD, data) from None
 
 
-def _days(year: bytes, month: bytes, day: bytes) -> int:
+def days_of(year: bytes, month: bytes, day: bytes) -> int:
     """Days since 2000-01-01. Raises ValueError."""
     return date(int(year), int(month), int(day)).toordinal() - const.EPOCH_ORDINAL
 
 
-def _clock_us(hour: bytes | None, minute: bytes | None, second: bytes | None, fraction: bytes | None) -> int:
+def clock_us(hour: bytes | None, minute: bytes | None, second: bytes | None, fraction: bytes | None) -> int:
     """Microseconds since midnight. Raises ValueError."""
     hours, minutes, seconds = int(hour or 0), int(minute or 0), int(second or 0)
     if hours > 23 or minutes > 59 or seconds > 59:
@@ -184,20 +193,20 @@ def _clock_us(hour: bytes | None, minute: bytes | None, second: bytes | None, fr
 
 
 def _date(data: bytes) -> bytes:
-    found = _DATE.fullmatch(data)
+    found = DATE.fullmatch(data)
     try:
         if found is not None:
-            return forms.I32.pack(_days(*found.groups()))
+            return forms.I32.pack(days_of(*found.groups()))
     except ValueError:  # no day of the calendar: as where nothing was found
         found = None
     raise Doubt(faults.FAULT_CSV_FIELD, data)
 
 
 def _time(data: bytes) -> bytes:
-    found = _CLOCK.fullmatch(data)
+    found = CLOCK.fullmatch(data)
     try:
         if found is not None:
-            return forms.I64.pack(_clock_us(*found.groups()))
+            return forms.I64.pack(clock_us(*found.groups()))
     except ValueError:  # no time of the day
         found = None
     raise Doubt(faults.FAULT_CSV_FIELD, data)
@@ -205,12 +214,12 @@ def _time(data: bytes) -> bytes:
 
 def _timestamp(zoned: bool, utc: bool) -> Maker:
     def make(data: bytes) -> bytes:
-        found = _TIMESTAMP.fullmatch(data)
+        found = TIMESTAMP.fullmatch(data)
         try:
             if found is not None:
-                east = _east(found)
+                east = east_of(found)
                 if (east is None) if not zoned else (utc or east is not None):
-                    us = _days(*found.groups()[:3]) * const.US_PER_DAY + _clock_us(*found.groups()[3:7])
+                    us = days_of(*found.groups()[:3]) * const.US_PER_DAY + clock_us(*found.groups()[3:7])
                     return forms.I64.pack(us - (east or 0))
         except ValueError:  # no day of the calendar, no time of the day or no offset
             found = None
@@ -219,7 +228,7 @@ def _timestamp(zoned: bool, utc: bool) -> Maker:
     return make
 
 
-def _east(found: re.Match[bytes]) -> int | None:
+def east_of(found: re.Match[bytes]) -> int | None:
     """Microseconds east of UTC, None where no offset is written. Raises ValueError for one of 16 hours and more."""
     if found[8]:
         return 0
@@ -403,8 +412,35 @@ class CsvReader:
         self, out: bytearray, block: memoryview, start: int, stop: int, final: bool, limit_bytes: int
     ) -> tuple[int, int]:
         """(the position reached, rows written), as of `encode_copy_csv`."""
+        return self._read(block, start, stop, final, partial(self._put, out), lambda: len(out) >= limit_bytes)
+
+    def survey(
+        self, block: memoryview, start: int, stop: int, final: bool, take: Callable[[list[Any], bool], None]
+    ) -> tuple[int, int]:
+        """(the position reached, rows read): `take` is told of the fields of all records as `_fields` gives them, and
+        whether there is a quote in the record."""
+
+        def told(record: bytes, row: int) -> None:
+            try:
+                fields = self._fields(record, row)
+            except DataError:  # of another width, and not looked at
+                return
+            take(fields, self._quote in record)
+
+        return self._read(block, start, stop, final, told, lambda: False)
+
+    def _read(
+        self,
+        block: memoryview,
+        start: int,
+        stop: int,
+        final: bool,
+        put: Callable[[bytes, int], None],
+        full: Callable[[], bool],
+    ) -> tuple[int, int]:
+        """(the position reached, rows read): hands records on, with their numbers, until it is full."""
         rows, window, before = 0, _WINDOW, (self._header, self._eol)
-        while start < stop and len(out) < limit_bytes:
+        while start < stop and not full():
             end = min(start + window, stop)
             text = bytes(block[start:end])
             last = final and end == stop
@@ -415,9 +451,9 @@ class CsvReader:
                     if self._header:
                         self._header = False
                     elif record or self._width == 1:
-                        self._put(out, record, rows)
+                        put(record, rows)
                         rows += 1
-                    if len(out) >= limit_bytes:
+                    if full():
                         break
             except DataError:
                 self._header, self._eol = before
@@ -506,20 +542,28 @@ class CsvReader:
 
     def _put(self, out: bytearray, record: bytes, row: int) -> None:
         """Append what is made of a record. Raises DataError and Doubt."""
-        fields: list[Any]
+        fields = self._fields(record, row)
         if self._quote in record:
-            fields = self._split(record) if self._escaped is None else self._escaped.split(record, self._delimiter)
-            self._check_width(fields, row, (None, False))
             chosen = [fields[which] for which in self._which]
             ways = [self._quoted[index] if field[1] else self._plain[index] for index, field in enumerate(chosen)]
             texts = [field[0] for field in chosen]
         else:
-            fields = record.split(self._delimiter)
-            self._check_width(fields, row, None)
             texts = [fields[which] for which in self._which]
             ways = self._plain
         made = [way[text] for way, text in zip(ways, texts, strict=True)]
         out += self._head + b"".join(made) if self._binary else b"\t".join(made) + _LF
+
+    def _fields(self, record: bytes, row: int) -> list[Any]:
+        """The fields of a record, None for those that it lacks; where there is a quote in it, each comes with the word
+        whether one is in the field. Raises DataError."""
+        fields: list[Any]
+        if self._quote in record:
+            fields = self._split(record) if self._escaped is None else self._escaped.split(record, self._delimiter)
+            self._check_width(fields, row, (None, False))
+        else:
+            fields = record.split(self._delimiter)
+            self._check_width(fields, row, None)
+        return fields
 
     def _check_width(self, fields: list[Any], row: int, absent: Any) -> None:
         """See that there are as many fields as a record has, with `absent` for those that it may lack."""

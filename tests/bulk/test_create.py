@@ -12,7 +12,7 @@ import pytest
 
 import pgfast
 from pgfast.bulk import create_table_sql
-from pgfast.errors import InterfaceError, NotSupportedError, ProgrammingError
+from pgfast.errors import DataError, InterfaceError, NotSupportedError, ProgrammingError
 
 
 def columns(source: Any, **options: Any) -> dict[str, str]:
@@ -99,6 +99,89 @@ def test_an_integer_beyond_bigint_is_numeric(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a\n9223372036854775808\n")
     assert columns(path) == {"a": "numeric"}
+
+
+def written(tmp_path: Path, text: str, name: str = "x.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_the_whole_of_a_file_is_looked_at(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b,c\n" + "1,2020-01-01,\n" * 300_000 + "x,2020-01-01 10:00,007\n")
+    assert columns(path) == {"a": "text", "b": "timestamp", "c": "text"}
+
+
+def test_a_table_made_for_several_files_holds_them_all(tmp_path: Path) -> None:
+    written(tmp_path, "a,b\n1,2020-01-01\n", "1.csv")
+    written(tmp_path, "b;c;a\n2020-01-01 10:00;t;2.5\n", "2.csv")
+    for source in (tmp_path, str(tmp_path / "*.csv"), [tmp_path / "1.csv", tmp_path / "2.csv"]):
+        assert columns(source) == {"a": "numeric", "b": "timestamp", "c": "boolean"}
+
+
+def test_the_dialect_counts_for_types_too(tmp_path: Path) -> None:
+    options = pgfast.bulk.FileOptions(
+        delimiter=";", decimal=",", dates="dmy", null=["NA"], skip_lines=1, ragged="fill", escape="\\"
+    )
+    path = written(tmp_path, '#\nn;d;s;e\n1,5;31.12.1999;"\\"";2020\nNA;1.2.2003 10:00;x\n')
+    assert columns(path, options=options) == {"n": "numeric", "d": "timestamp", "s": "text", "e": "bigint"}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "1e5", "12345678901234567"], "numeric"),
+        (["1e5", "1234567890.123456789"], "numeric"),
+        (["1e300"], "text"),
+        (["2020-01-01", "2020-01-01T10:00Z"], "text"),
+        (["10:00", "2020-01-01"], "text"),
+        (["-", "1"], "text"),
+        (['""', "1"], "text"),
+    ],
+)
+def test_a_type_loses_nothing_of_a_value(tmp_path: Path, values: list[str], kind: str) -> None:
+    assert columns(written(tmp_path, "a\n" + "\n".join(values) + "\n"))["a"] == kind
+
+
+def test_records_that_are_none_are_told_with_their_row(tmp_path: Path) -> None:
+    assert columns(written(tmp_path, "a,b\n1,2\nx\n")) == {"a": "bigint", "b": "bigint"}  # which the load refuses
+    with pytest.raises(DataError, match=r"x\.csv, row 2: "):
+        columns(written(tmp_path, 'a,b\n1,2\n3,"4\n'))
+
+
+def test_keys_of_json_lines_get_types_that_hold_all_values(tmp_path: Path) -> None:
+    lines = [
+        '{"i": 1, "n": 1, "f": 1, "b": true, "d": "2020-01-01", "z": "2020-01-01T10:00Z", "s": "1", "j": {}, "m": 1}',
+        '{"i": -9223372036854775808, "n": 1.50, "f": 1e5, "b": false, "d": null, "s": "true", "j": [1], "m": "x"}',
+        '{"u": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "e": null, "h": 1e999, "l": [], "k": 1, "q": "\\ud800"}',
+        '{"k": {"a": 1}, "w": "10:00", "n": 12345678901234567890}',
+    ]
+    assert columns(written(tmp_path, "\n".join(lines), "x.jsonl")) == {
+        "i": "bigint",
+        "n": "numeric",
+        "f": "double precision",
+        "b": "boolean",
+        "d": "date",
+        "z": "timestamptz",
+        "s": "text",
+        "j": "jsonb",
+        "m": "text",
+        "u": "uuid",
+        "e": "text",
+        "h": "numeric",
+        "l": "jsonb",
+        "k": "jsonb",
+        "q": "text",
+        "w": "time",
+    }
+    with pytest.raises(DataError, match=r"x\.jsonl, line 3: no object of JSON"):
+        columns(written(tmp_path, '{"a": 1}\n\n2\n', "x.jsonl"))
+
+
+def test_arrow_files_tell_their_columns(tmp_path: Path) -> None:
+    with pa.ipc.new_file(str(tmp_path / "x.arrow"), pa.schema([("a", pa.int16()), ("d", pa.date32())])):
+        pass
+    assert columns(tmp_path / "x.arrow") == {"a": "smallint", "d": "date"}
 
 
 def test_a_csv_file_without_header_has_numbered_columns(tmp_path: Path) -> None:

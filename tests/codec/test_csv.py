@@ -380,3 +380,58 @@ def test_misuse_is_refused(codec: ModuleType) -> None:
     for start, stop in ((-1, 1), (2, 1), (0, 3)):
         with pytest.raises(InterfaceError, match="outside their block"):
             codec.encode_copy_csv(buffer, state, b"a\n", start, stop, True, 100)
+
+
+# ---------------------------------------------------------------- surveys
+
+SEEN = [
+    ("", const.SEEN_NULL),
+    ('""', const.SEEN_TEXT),
+    ("t TRUE f False", const.SEEN_BOOL),
+    ("0 -1 9223372036854775807 -9223372036854775808", const.SEEN_BIGINT),
+    ("9223372036854775808 -9223372036854775809 99999999999999999999", const.SEEN_NUMERIC | const.SEEN_LONG),
+    ("0.5 .5 -1.50 123456789012.345", const.SEEN_NUMERIC),
+    ("1e5 1.5E-10 inf -Infinity NaN 0e250", const.SEEN_FLOAT),
+    ("1234567890123456e1", const.SEEN_FLOAT | const.SEEN_LONG),
+    ("2020-02-29 0001-01-01", const.SEEN_DATE),
+    ("2020-01-01T10:00", const.SEEN_TIMESTAMP),
+    ("2020-01-01T10:00:00.123456Z 2020-01-01T10:00+02 2020-01-01T10:00-0230", const.SEEN_TIMESTAMPTZ),
+    ("10:00 23:59:59.5", const.SEEN_TIME),
+    ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", const.SEEN_UUID),
+    ("007 -01 +5 1. . - -. 1e 1e+ 1e251 1e1000 .5e1 00 2020-02-30 24:00 10:0 yes a0eebc999c0b4ef8bb6d6bb9bd380a11 1,5",
+     const.SEEN_TEXT),
+    ("2020-01-01T10:00+16 2020-01-01Z 2020-01-01T 31.12.1999 -nan infinit x \u00e9", const.SEEN_TEXT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "kinds"), [(text, kinds) for line, kinds in SEEN for text in line.split(" ")])
+def test_a_text_is_of_the_narrowest_kind(codec: ModuleType, text: str, kinds: int) -> None:
+    for data in [text.encode()] if text in ("", '""') else [text.encode(), b'"' + text.encode() + b'"']:
+        state = codec.CsvState(1, columns(const.KIND_STR), (b";", b'"', b""))
+        found = codec.survey_csv(state, data + b"\n", 0, len(data) + 1, True)
+        if kinds & (const.SEEN_BIGINT | const.SEEN_NUMERIC):
+            kinds |= const.SEEN_LONG if len(text.strip("-").replace(".", "")) > 15 else 0
+        assert found == (len(data) + 1, 1, [(kinds, len(text.strip('"').encode()))])
+
+
+def test_a_survey_goes_by_the_dialect(codec: ModuleType) -> None:
+    text = b"a;b\n1,5;31.12.1999\n-7;10:00\nNA;1/1/2000T10:00\n1.5;\n"
+    specs = columns(const.KIND_STR, const.KIND_STR)
+    state = codec.CsvState(2, specs, (b";", b'"', b""), True, nulls=[[b"NA"], [b""]])
+    dates = const.SEEN_DATE | const.SEEN_TIME | const.SEEN_TIMESTAMP | const.SEEN_NULL
+    numbers = const.SEEN_NUMERIC | const.SEEN_BIGINT | const.SEEN_NULL | const.SEEN_TEXT
+    found = codec.survey_csv(state, text, 0, len(text), True, True, const.CSV_DMY)
+    assert found == (len(text), 4, [(numbers, 3), (dates, 14)])
+
+
+def test_a_survey_refuses_what_are_no_records(codec: ModuleType) -> None:
+    specs = columns(const.KIND_STR, const.KIND_STR)
+    with pytest.raises(DataError) as e:
+        codec.survey_csv(codec.CsvState(2, specs), b'a,b\n"', 0, 5, True)
+    assert e.value.fault is not None
+    assert (e.value.fault.code, e.value.fault.at) == (faults.FAULT_CSV_RECORD, 1)
+    found = codec.survey_csv(codec.CsvState(2, specs), b"a,1\nccc\n1,2,3\nb,2\n", 0, 18, True)
+    assert found == (18, 4, [(const.SEEN_TEXT, 1), (const.SEEN_BIGINT, 1)])
+    for arguments in ((0, 5, True), (0, 1, True, False, 1), (0, 1, True, False, 9)):
+        with pytest.raises(InterfaceError):
+            codec.survey_csv(codec.CsvState(2, specs), b"a,b\n", *arguments)

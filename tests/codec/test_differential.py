@@ -1266,6 +1266,34 @@ def test_csv_agrees_however_it_is_written_and_cut(data: st.DataObject) -> None:
 
 
 @given(st.data())
+def test_surveys_of_csv_agree(data: st.DataObject) -> None:
+    width = data.draw(st.integers(1, 3))
+    text = data.draw(csv_texts(width, b";", b'"'))
+    cut = data.draw(st.integers(0, len(text)))
+    escape = data.draw(st.sampled_from([b"", b"^"]))
+    comma, days = data.draw(st.booleans()), data.draw(st.sampled_from([0, const.CSV_DMY, const.CSV_MDY, const.CSV_YMD]))
+    header, fill = data.draw(st.booleans()), data.draw(st.booleans())
+    columns = [(field, const.KIND_STR, 0, 0) for field in range(width)]
+
+    def run(module: ModuleType) -> Any:
+        state = module.CsvState(width, columns, (b";", b'"', b"x"), header, escape=escape, fill=fill)
+        first = module.survey_csv(state, text, 0, cut, False, comma, days)
+        return first, module.survey_csv(state, text, first[0], len(text), True, comma, days)
+
+    agree(run)
+
+
+@given(csv_fields, st.booleans(), st.sampled_from([0, const.CSV_DMY, const.CSV_MDY, const.CSV_YMD]))
+def test_what_a_field_is_seen_as_agrees(field: bytes, comma: bool, days: int) -> None:
+    text = b'"' + field.replace(b'"', b'""') + b'"\n'
+    agree(
+        lambda module: module.survey_csv(
+            module.CsvState(1, [(0, const.KIND_STR, 0, 0)]), text, 0, len(text), True, comma, days
+        )
+    )
+
+
+@given(st.data())
 def test_csv_values_agree(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(const.CSV_KINDS)))
     limit, places = data.draw(st.sampled_from([(131072, 16383), (6, 2), (3, 5), (5, -2)]))

@@ -1,0 +1,119 @@
+"""What the fields of CSV look like, column by column: the kinds that are seen and the longest text; the twin of
+`csvsurvey.pxd`.
+
+Law of this file: a text is of the narrowest kind from which it comes back as it was written; a number that begins with
+a superfluous zero or a plus, and whatever a type would not hold, is text. Nothing is written but sums.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .. import const
+from .csvforms_py import Doubt, in_usual_form
+from .csvtext_py import CLOCK, DATE, TIMESTAMP, clock_us, days_of, east_of
+
+_NUMBER: Final = re.compile(rb"(-?)(0|[1-9][0-9]*|)(?:\.([0-9]+))?([eE][+-]?([0-9]{1,3}))?")
+_SPECIAL: Final = re.compile(rb"-?inf(?:inity)?|nan", re.IGNORECASE)
+_UUID: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_WORDS: Final = frozenset((b"t", b"f", b"true", b"false"))
+
+#: Bytes of a number's text at most; digits that every float keeps, and that one has before the point; its exponent.
+_NUMBER_TEXT: Final = 400
+_FLOAT_DIGITS: Final = 15
+_FLOAT_WHOLE: Final = 40
+_FLOAT_EXPONENT: Final = 250
+_TIME_TEXT: Final = 64
+
+
+def seen_as(data: bytes, comma: bool, days: int) -> int:
+    """What the text looks like, with a decimal comma and with days in this order."""
+    if data.lower() in _WORDS:
+        return const.SEEN_BOOL
+    kind = 0
+    if data:
+        try:
+            kind = _number(in_usual_form(const.CSV_COMMA, data) if comma else data)
+        except Doubt:  # of which nothing is said but that it is no number
+            kind = 0
+    if not kind and 0 < len(data) <= _TIME_TEXT:
+        kind = _time(data, days)
+    if not kind and _UUID.fullmatch(data):
+        kind = const.SEEN_UUID
+    return kind or const.SEEN_TEXT
+
+
+def _number(data: bytes) -> int:
+    if _SPECIAL.fullmatch(data):
+        return const.SEEN_FLOAT
+    found = _NUMBER.fullmatch(data)
+    if found is None or len(data) > _NUMBER_TEXT:
+        return 0
+    sign, whole, places, exponent, power = found.groups()
+    digits = len(whole) + len(places or b"")
+    if not digits:
+        return 0
+    kind = const.SEEN_LONG if digits - (whole == b"0") > _FLOAT_DIGITS else 0
+    if exponent is not None:
+        fits = whole and len(whole) <= _FLOAT_WHOLE and int(power) <= _FLOAT_EXPONENT
+        return kind | const.SEEN_FLOAT if fits else 0
+    if places is not None:
+        return kind | const.SEEN_NUMERIC
+    fits = len(whole) <= 19 and -(1 << 63) <= int(sign + whole) < 1 << 63
+    return kind | (const.SEEN_BIGINT if fits else const.SEEN_NUMERIC)
+
+
+def _time(data: bytes, days: int) -> int:
+    try:
+        return _day_or_time(in_usual_form(days, data))
+    except Doubt:  # no day in this order, but it may be a time
+        return _day_or_time(data) if len(data) >= 5 and data[2:3] == b":" else 0
+
+
+def _day_or_time(data: bytes) -> int:
+    try:
+        if found := CLOCK.fullmatch(data):
+            clock_us(*found.groups())
+            return const.SEEN_TIME
+        if found := DATE.fullmatch(data):
+            days_of(*found.groups())
+            return const.SEEN_DATE
+        found = TIMESTAMP.fullmatch(data)
+        if found is None:
+            return 0
+        days_of(*found.groups()[:3])
+        clock_us(*found.groups()[3:7])
+        return const.SEEN_TIMESTAMP if east_of(found) is None else const.SEEN_TIMESTAMPTZ
+    except ValueError:  # no day of the calendar, no time of the day or no offset
+        return 0
+
+
+class Seen:
+    """What was seen of one column."""
+
+    __slots__ = ("_comma", "_days", "_known", "_nulls", "kinds", "longest")
+
+    _MOST: Final = 4096
+
+    def __init__(self, nulls: frozenset[bytes], comma: bool, days: int) -> None:
+        """`nulls` are the texts that mean NULL where no quote is in them."""
+        self._nulls = nulls
+        self._comma = comma
+        self._days = days
+        self._known: dict[bytes, int] = {}
+        self.kinds = 0
+        self.longest = 0
+
+    def add(self, data: bytes | None, quoted: bool) -> None:
+        """Note a field; None is one that its record lacks."""
+        if data is None or (not quoted and data in self._nulls):
+            self.kinds |= const.SEEN_NULL
+            return
+        kind = self._known.get(data)
+        if kind is None:
+            kind = seen_as(data, self._comma, self._days)
+            if len(self._known) < self._MOST:
+                self._known[data] = kind
+        self.kinds |= kind
+        self.longest = max(self.longest, len(data))
