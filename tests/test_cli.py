@@ -215,6 +215,37 @@ def test_load_in_every_manner(dsn: str, conn: pgfast.Connection, table: str, csv
     assert stored(conn, table) == expected()
 
 
+def test_load_takes_patterns_and_every_dialect(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:
+    conn.execute(f"create table {table} (id int8, price numeric(12,2), name text)")
+    for number in (1, 2):
+        text = f"made by hand\nnumber;price;name\n{number};1,5;NA\n{number + 2};-;'it\\'s'\n{number + 4};2\n"
+        (tmp_path / f"{number}.csv").write_text(text)
+    dialect = [
+        "--skip-lines",
+        "1",
+        "--delimiter",
+        ";",
+        "--decimal",
+        ",",
+        "--null",
+        "NA",
+        "--null",
+        "-",
+        "--quote",
+        "'",
+        "--escape",
+        "\\",
+    ]
+    options = ["--columns", "number=id,price,name", "--ragged", "fill", *dialect]
+    said = succeeded("load", str(tmp_path / "*.csv"), "--to", dsn, "--table", table, *options)
+    assert said.count(": 3 rows into") == 2
+    price = Decimal("1.50")
+    assert stored(conn, table) == [
+        *[(1, price, None), (2, price, None), (3, None, "it's"), (4, None, "it's")],
+        *[(5, Decimal(2), None), (6, Decimal(2), None)],
+    ]
+
+
 def test_load_reads_standard_input(dsn: str, conn: pgfast.Connection, table: str, csv_file: Path) -> None:
     conn.execute(f"create table {table} (id int8, price numeric(12,2), name text)")
     done = run("load", "-", "--to", dsn, "--table", table, "--format", "csv", given=csv_file.read_text())

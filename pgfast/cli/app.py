@@ -16,7 +16,7 @@ import typer
 
 from .. import Error, InterfaceError, __version__
 from ..codec import IMPLEMENTATION
-from . import FAILED, INTERRUPTED, MISSING_LIBRARY, REJECTED
+from . import FAILED, INTERRUPTED, MISSING_LIBRARY, REJECTED, arguments
 from .copy import run_copy
 from .demo import run_demo
 from .export import check_arguments, run_export
@@ -114,56 +114,33 @@ def _pgfast(
 
 @app.command(epilog=_EPILOG)
 def load(
-    files: Annotated[list[str], typer.Argument(help="Files, loaded in this order as one load; - is standard input.")],
-    table: Annotated[str, typer.Option("--table", help="Table to load into, as in SQL: name or schema.name.")],
-    to: Annotated[
-        str, typer.Option("--to", help="Connection URI or keyword=value string; the PG* variables fill the gaps.")
-    ] = "",
-    create: Annotated[
-        bool, typer.Option("--create", help="Create the table first, with columns and types taken from the first file.")
-    ] = False,
-    mode: Annotated[
-        str, typer.Option("--mode", help="append; truncate: empty the table first; replace: load beside it, then swap.")
-    ] = "append",
-    on_conflict: Annotated[
-        str | None, typer.Option("--on-conflict", help="Rows whose key is there: error, ignore or update.")
-    ] = None,
-    key: Annotated[
-        str, typer.Option("--key", help="The columns of the key, separated by commas, else the primary key.")
-    ] = "",
-    max_rejects: Annotated[
-        int | None, typer.Option("--max-rejects", min=0, help="Set so many bad rows aside; one more ends the load.")
-    ] = None,
-    rejects: Annotated[
-        Path | None,
-        typer.Option("--rejects", help="File for bad rows; without --max-rejects of any number."),
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option("--resume", help="Name of a load that commits as it goes, and goes on where it was.")
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Connections that load side by side.")] = 1,
-    memory: Annotated[str, typer.Option("--memory", help="Memory for what is under way.")] = "256MB",
-    defer_indexes: Annotated[
-        bool,
-        typer.Option("--defer-indexes", help="Drop indexes and foreign keys; make them again behind the load."),
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and load nothing.")] = False,
-    columns: Annotated[
-        str, typer.Option("--columns", help="Columns to fill, separated by commas; NAME=COLUMN for other names.")
-    ] = "",
-    format_: Annotated[
-        str | None, typer.Option("--format", help="csv or parquet, where the names of the files do not tell.")
-    ] = None,
-    header: Annotated[bool, typer.Option("--header/--no-header", help="CSV: the first line names the columns.")] = True,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", help="CSV: one character between values; a comma, or a tab for .tsv.")
-    ] = None,
-    null: Annotated[str, typer.Option("--null", help="CSV: unquoted text that means NULL.")] = "",
-    quote: Annotated[str, typer.Option("--quote", help="CSV: the character around values.")] = '"',
-    encoding: Annotated[str, typer.Option("--encoding", help="CSV: the file's encoding.")] = "utf-8",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: a report for each file, and how far it is.")
-    ] = False,
+    files: arguments.Files,
+    table: arguments.Table,
+    to: arguments.To = "",
+    create: arguments.Create = False,
+    mode: arguments.Mode = "append",
+    on_conflict: arguments.OnConflict = None,
+    key: arguments.Key = "",
+    max_rejects: arguments.MaxRejects = None,
+    rejects: arguments.RejectsFile = None,
+    resume: arguments.Resume = None,
+    jobs: arguments.Jobs = 1,
+    memory: arguments.Memory = "256MB",
+    defer_indexes: arguments.DeferIndexes = False,
+    dry_run: arguments.DryRun = False,
+    columns: arguments.Columns = "",
+    format_: arguments.Format = None,
+    header: arguments.Header = True,
+    delimiter: arguments.Delimiter = None,
+    null: arguments.Null = None,
+    quote: arguments.Quote = '"',
+    escape: arguments.Escape = None,
+    decimal: arguments.Decimal = ".",
+    dates: arguments.Dates = "iso",
+    skip_lines: arguments.SkipLines = 0,
+    ragged: arguments.Ragged = "error",
+    encoding: arguments.Encoding = None,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """Load files into a table, so that every row is kept or none; or, where that is asked for, say of each what became
     of it."""
@@ -171,8 +148,13 @@ def load(
         "format": format_,
         "header": header,
         "delimiter": delimiter,
-        "null": null,
+        "null": [""] if null is None else null,
         "quote": quote,
+        "escape": escape,
+        "decimal": decimal,
+        "dates": dates,
+        "skip_lines": skip_lines,
+        "ragged": ragged,
         "encoding": encoding,
     }
     options = {

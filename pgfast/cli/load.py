@@ -12,12 +12,15 @@ import pgfast
 from ..bulk.options import chunk_bytes_of, load_options
 from ..bulk.rejects import Reject
 from ..bulk.report import LoadReport
+from ..bulk.sources import sources_of
 from ..codec import IMPLEMENTATION
 from . import show
 from .progress import LoadProgress
 
 #: The standard input as a file to load.
 STDIN = "-"
+#: Of files whose bytes are read as they lie.
+_TEXTS = (".csv", ".tsv", ".txt", ".tbl", ".jsonl", ".ndjson")
 
 
 def check_load(options: dict[str, Any], jobs: int, memory: str) -> None:
@@ -36,12 +39,14 @@ def run_load(
     as_json: bool,
 ) -> bool:
     """Loads the files and prints a line for each; whether rows were rejected. `means` are jobs and memory."""
-    for name in files:
-        if name != STDIN:
-            Path(name).stat()  # a missing file is found before anything is sent
-    source: Any = sys.stdin.buffer if files == [STDIN] else files
-    name = files[0] if len(files) == 1 else f"{len(files)} files"
-    with LoadProgress.of(name, _rows_of(files), _bytes_of(files), as_json) as progress:
+    source: Any = sys.stdin.buffer
+    paths: list[Path] = []
+    if files != [STDIN]:
+        source = paths = [Path(each) for each in sources_of(files, load_options(options).files)]
+        for path in paths:
+            path.stat()  # a missing file is found before anything is sent
+    name = files[0] if len(files) == 1 else f"{len(paths)} files"
+    with LoadProgress.of(name, _rows_of(paths), _bytes_of(paths), as_json) as progress:
         report = pgfast.load(dsn, table, source, columns, jobs=means[0], memory=means[1], progress=progress, **options)
     if report.ddl is not None and not as_json:
         print(report.ddl + ";", file=sys.stderr, flush=True)
@@ -70,9 +75,9 @@ def _tell_rejects(report: LoadReport, where: Path | None) -> None:
         print(f"pgfast: {reject.source}, {place}: {reject.sqlstate}: {reject.message}", file=sys.stderr)
 
 
-def _rows_of(files: list[str]) -> int | None:
+def _rows_of(files: list[Path]) -> int | None:
     """The number of rows where the files themselves say it: Parquet, with pyarrow at hand."""
-    if any(Path(name).suffix.lower() != ".parquet" for name in files):
+    if not files or any(path.suffix.lower() != ".parquet" for path in files):
         return None
     try:
         import pyarrow
@@ -80,16 +85,15 @@ def _rows_of(files: list[str]) -> int | None:
     except ImportError:
         return None  # the load itself will say that pyarrow is wanted
     try:
-        return sum([int(pyarrow.parquet.read_metadata(name).num_rows) for name in files])
+        return sum([int(pyarrow.parquet.read_metadata(path).num_rows) for path in files])
     except (pyarrow.ArrowException, OSError):
         return None  # the load itself will say what is wrong with the file
 
 
-def _bytes_of(files: list[str]) -> int | None:
+def _bytes_of(files: list[Path]) -> int | None:
     """The bytes that will be read, where that is what the files take on disk."""
-    paths = [Path(name) for name in files]
-    if all(path.suffix.lower() in (".csv", ".tsv", ".txt", ".tbl") and path.is_file() for path in paths):
-        return sum([path.stat().st_size for path in paths])
+    if files and all(path.suffix.lower() in _TEXTS for path in files):
+        return sum([path.stat().st_size for path in files])
     return None
 
 
