@@ -103,6 +103,9 @@ class _Load:
                 if session.dead is None:
                     yield from rollback(session)
                 raise
+            except BaseException:  # half a chunk without its line must not be committed
+                session.undo = "ROLLBACK"
+                raise
             yield from commit(session)
             part.went_on(chunk, rows)
         return totals

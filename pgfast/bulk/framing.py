@@ -18,9 +18,11 @@ _SAVEPOINT: Final = "pgfast_load"
 def atomically(session: Session, body: Operation[T], keep: bool = True) -> Operation[T]:
     """What the body gives back, done as a whole; undone again where it is not to be kept. Raises as the body does."""
     if session.transaction_status == "T":
+        interrupted = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}"
         yield from savepoint(session, _SAVEPOINT)
         undo, done = rollback_to(session, _SAVEPOINT), release(session, _SAVEPOINT)
     else:
+        interrupted = "ROLLBACK"
         yield from begin(session)
         undo, done = rollback(session), commit(session)
     try:
@@ -28,6 +30,9 @@ def atomically(session: Session, body: Operation[T], keep: bool = True) -> Opera
     except Exception:
         if session.dead is None:
             yield from undo
+        raise
+    except BaseException:  # nothing can be asked here any more: whoever brings the session to rest does it
+        session.undo = interrupted
         raise
     yield from (done if keep else undo)
     return made

@@ -146,7 +146,7 @@ class ChunkLoader:
             left = [row for row in _rows(part.spans, chunk.rows) if row not in errors]
             if self.strict:
                 raise self._placed(chunk, [row for row in left if row not in unsure], exc) from exc.__cause__
-            return self._divided(part, left, exc, errors)
+            return self._divided(part, left, frozenset(unsure), exc, errors)
         finally:
             if notices is not None:
                 notices.close()
@@ -173,12 +173,23 @@ class ChunkLoader:
             exc.args = (f"{exc.args[0]} ({where})", *exc.args[1:])
         return exc
 
-    def _divided(self, part: Part, rows: list[int], exc: DatabaseError, errors: dict[int, DatabaseError]) -> list[Part]:
-        """What to send instead of these rows, which the server has refused together."""
+    def _divided(
+        self,
+        part: Part,
+        rows: list[int],
+        unsure: frozenset[int],
+        exc: DatabaseError,
+        errors: dict[int, DatabaseError],
+    ) -> list[Part]:
+        """What to send instead of these rows, which the server has refused together, but for those that are `unsure`:
+        they had not been sent."""
         number = self.target.row_of(exc)
-        if number is not None and 0 < number <= len(rows):
-            errors[rows[number - 1]] = exc
-            halves = [rows[number:], rows[: number - 1]]
+        sent = [row for row in rows if row not in unsure] if unsure else rows
+        if number is not None and 0 < number <= len(sent):
+            bad = sent[number - 1]
+            errors[bad] = exc
+            at = rows.index(bad)
+            halves = [rows[at + 1 :], rows[:at]]
             if part.path == TEXT and self._can_skip and (exc.sqlstate or "")[:2] == "22":
                 return [Part(part.path, _spans([row for half in reversed(halves) for row in half]), True)]
         elif len(rows) == 1:

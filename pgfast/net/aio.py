@@ -332,7 +332,7 @@ class Link(asyncio.BufferedProtocol):
         if session.dead is not None or session.starting:
             self.close()
             return
-        if session.at_rest and not self.unsent and not session.out.size_bytes:
+        if session.at_rest and not self.unsent and not session.out.size_bytes and session.undo is None:
             return
         deadline = Deadline(sockets.GRACE_S)
         try:
@@ -352,7 +352,8 @@ class Link(asyncio.BufferedProtocol):
         A request that arrives between two statements of a pipeline is forgotten by the server (postgres.c,
         ProcessClientReadInterrupt), so it must be made again.
         """
-        await self.cancel(deadline)
+        if not self.session.at_rest:
+            await self.cancel(deadline)
         try:
             recovering = operations.recover(self.session, self.unsent, was_idle)
             await self._drive(recovering, deadline.sooner(sockets.CANCEL_AGAIN_S))

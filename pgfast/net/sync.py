@@ -249,7 +249,7 @@ class Link:
         if session.dead is not None or session.starting:
             self.close()
             return
-        if session.at_rest and not self.unsent and not session.out.size_bytes:
+        if session.at_rest and not self.unsent and not session.out.size_bytes and session.undo is None:
             return
         deadline = Deadline(sockets.GRACE_S)
         try:
@@ -269,7 +269,8 @@ class Link:
         A request that arrives between two statements of a pipeline is forgotten by the server (postgres.c,
         ProcessClientReadInterrupt), so it must be made again.
         """
-        self.cancel(deadline)
+        if not self.session.at_rest:
+            self.cancel(deadline)
         try:
             recovering = operations.recover(self.session, self.unsent, was_idle)
             self._drive(recovering, deadline.sooner(sockets.CANCEL_AGAIN_S))

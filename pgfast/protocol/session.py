@@ -199,6 +199,8 @@ class Session:
         self.protocol_version = (3, 0)
         self.walsender = False
         self.begin_sql = "BEGIN"
+        #: What undoes an operation that was interrupted between two statements; None where there is nothing to undo.
+        self.undo: str | None = None
         self.fresh = False
         self.failed_in = State.IDLE
         self.between_phases = False

@@ -80,8 +80,13 @@ def rollback_to(session: Session, name: str) -> Operation[None]:
 def recover(session: Session, unsent: list[Block], was_idle: bool) -> Operation[None]:
     """Bring an interrupted session to rest.
 
-    In autocommit mode a transaction that the interrupted operation began (`was_idle`) is rolled back.
+    In autocommit mode a transaction that the interrupted operation began (`was_idle`) is rolled back. So is the part of
+    one that `session.undo` undoes, where the transaction has not failed.
     """
     yield from settle(session, unsent)
+    if session.undo is not None and session.dead is None:
+        if session.transaction_status == "T":
+            yield from command(session, session.undo)
+        session.undo = None
     if session.autocommit and was_idle and session.dead is None:
         yield from rollback(session)
