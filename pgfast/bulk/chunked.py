@@ -14,10 +14,10 @@ from typing import Final
 from ..errors import InternalError
 from ..protocol.operations import Operation, Pull, command, commit, rollback
 from ..protocol.session import Session
-from .feed import Chunk, Feed, Place
+from .feed import ALL_ROWS, TEXT, Chunk, Feed, Place
 from .framing import atomically
 from .ledger import LedgerPart
-from .rejecting import ChunkLoader, Settled
+from .rejecting import ChunkLoader, Part, Settled
 from .rejects import Bin
 from .report import Meter
 from .staging import Conflict, Merged, Stage
@@ -161,7 +161,13 @@ class _Load:
         rejecting = self._plan.rejects is not None
         stage = yield from self._staged()
         loader = ChunkLoader(self._session, stage.target, self._source, self._meter, not rejecting)
+        meter_before = self._meter.rows, self._meter.size_bytes
         staged = yield from loader.load(chunk, made.left)
+        if self._plan.conflict is not None and not staged.in_order(chunk.rows):
+            # Which of two rows with one key counts goes by their order: all of them go in the way that takes all.
+            self._meter.rows, self._meter.size_bytes = meter_before
+            yield from stage.empty()
+            staged = yield from loader.load(chunk, [Part(TEXT, [(0, ALL_ROWS)])])
         for exc in staged.errors.values():
             stage.target.note_column(exc)
         merged: Merged = yield from stage.settle() if rejecting else stage.merge()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from ..errors import DatabaseError
@@ -39,6 +40,9 @@ FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::
     WITH ORDINALITY AS v(value, type, number)
 CROSS JOIN LATERAL pg_catalog.pg_input_error_info(v.value, v.type) AS i
 ORDER BY v.number"""
+#: Whether notices come: without them nobody would know which rows were left out.
+_NOTICES: Final = """
+SELECT pg_catalog.current_setting('client_min_messages') NOT IN ('warning', 'error', 'fatal', 'panic')"""
 _NUMBER: Final = re.compile(r"\d+")
 #: `... column "c": "value"`, the quotation marks being those of the server's language.
 _QUOTED: Final = re.compile(r"[\"»«„“]\s?(.*?)\s?[\"»«“”]\s?: [\"»«„“]\s?(.*?)\s?[\"»«“”]\Z", re.DOTALL)
@@ -68,6 +72,13 @@ class Settled:
             row for spans, unsure in self.sent for row in _rows(spans, rows) if row not in errors and row not in unsure
         ]
 
+    def in_order(self, rows: int) -> bool:
+        """Whether the rows were loaded in the order in which they stand."""
+        if len(self.sent) < 2:
+            return True
+        order = self.order(rows)
+        return all(before < after for before, after in pairwise(order))
+
 
 @dataclass(slots=True)
 class Part:
@@ -88,8 +99,8 @@ class ChunkLoader:
         self.target = target
         self.source = source
         self.meter = meter
-        #: COPY leaves rows out that it cannot read since 17, and says which.
-        self._can_skip = session.server_version >= 170000
+        #: COPY leaves rows out that it cannot read since 17, and says which, in notices; None: not asked yet.
+        self._can_skip: bool | None = None if session.server_version >= 170000 and not strict else False
 
     def load(self, chunk: Chunk, work: list[Part] | None = None, patience: int = ALL_ROWS) -> Operation[Settled]:
         """What became of the chunk, or of these parts of it.
@@ -99,6 +110,8 @@ class ChunkLoader:
         """
         made = Settled()
         left = self.whole(chunk) if work is None else work
+        if self._can_skip is None:
+            self._can_skip = (yield from fetch(self.session, _NOTICES, (), (bool,)))[0][0]
         while left:
             more = yield from self._attempt(chunk, left.pop(), made)
             left += more
@@ -161,7 +174,7 @@ class ChunkLoader:
         made.skipped += rows_sent - loaded
         made.size_bytes += meter.size_bytes - meter_before[1]
         made.sent.append((part.spans, frozenset(unsure)))
-        return [Part(TEXT, _spans(unsure), self._can_skip)] if unsure else []
+        return [Part(TEXT, _spans(unsure), bool(self._can_skip))] if unsure else []
 
     def _placed(self, chunk: Chunk, rows: list[int], exc: DatabaseError) -> DatabaseError:
         """The error of the server for some rows, with the place that the source knows where the server names one."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgfast import InterfaceError
+from pgfast import DataError, InterfaceError
 from pgfast.errors import CardinalityViolation, UndefinedColumn, UniqueViolation
 
 NAMES = ["id", "name"]
@@ -134,3 +134,27 @@ def test_a_failure_leaves_all_as_it_was(table: Any) -> None:
         with pytest.raises(CardinalityViolation), table.transaction():
             table.execute("INSERT INTO t VALUES (9), (9) ON CONFLICT (id) DO UPDATE SET name = 'x'")
     assert len(stored(table)) == 3
+
+
+@pytest.mark.parametrize("setting", [{}, {"on_error": "reject"}], ids=str)
+def test_values_left_to_the_server_do_not_change_which_row_is_the_last(
+    auto: Any, tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    auto.execute("CREATE TEMP TABLE days (id int PRIMARY KEY, day date, n int)")
+    source = tmp_path / "days.csv"
+    source.write_text("id,day,n\n1,yesterday,1\n2,today,1\n1,2020-01-01,2\n3,2020-01-01,3\n")
+    report = auto.load("days", source, on_conflict="update", **setting)
+    assert report.read == report.rows + report.skipped == 4
+    assert auto.execute("SELECT id, n FROM days ORDER BY id").fetchall() == [(1, 2), (2, 1), (3, 3)]
+    auto.execute("TRUNCATE days")
+    auto.load("days", source, on_conflict="ignore", **setting)
+    assert auto.execute("SELECT id, n FROM days ORDER BY id").fetchall() == [(1, 1), (2, 1), (3, 3)]
+
+
+def test_a_bad_value_that_is_left_to_the_server_ends_the_load(auto: Any, tmp_path: Path) -> None:
+    auto.execute("CREATE TEMP TABLE days (id int PRIMARY KEY, day date)")
+    source = tmp_path / "days.csv"
+    source.write_text("id,day\n1,yesterday\n2,noday\n3,today\n")
+    with pytest.raises(DataError):
+        auto.load("days", source, on_conflict="update")
+    assert auto.execute("SELECT count(*) FROM days").fetchone() == (0,)
