@@ -22,7 +22,7 @@ from .framing import atomically
 from .ledger import LedgerPart
 from .opening import opened, settled_target
 from .options import LoadOptions
-from .rejects import Bin
+from .rejects import Bin, check_apart
 from .replacing import beside, make_beside, make_likeness, swap
 from .report import LoadReport, Meter, joined
 from .resuming import Resumable
@@ -41,6 +41,7 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
     """
     options.check()
     sources = sources_of(source, options.files)
+    check_apart(options.rejects, sources)
     first = yield from opened(sources[0], options.files)  # before anything is asked of the server
     try:
         body = _Load(session, table, sources, first, options)

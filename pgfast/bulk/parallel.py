@@ -30,7 +30,7 @@ from .ledger import Ledger
 from .leftovers import clear_leftovers, mark, own_table, unmark
 from .opening import settled_target
 from .options import LoadOptions
-from .rejects import Bin
+from .rejects import Bin, check_apart
 from .replacing import make_beside, swap
 from .report import LoadReport, Meter, Progress
 from .resuming import Resumable
@@ -89,6 +89,7 @@ class ParallelLoad:
         self._infos = infos
         self._table = table
         self._sources = [each for source in sources for each in sources_of(source, options.files)]
+        check_apart(options.rejects, self._sources)
         self._options = options
         self._jobs = jobs
         self._crew = Crew("load")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
@@ -112,14 +113,26 @@ class _File:
         """Make the file empty; of a load that goes on, leave what is `kept` of the one before."""
         if self._path is None:
             return
+        self._path = self._path.resolve()  # a link stays one
+        if self._path.exists() and not self._path.is_file():  # a pipe, a device: neither replaced nor read
+            self._file = self._path.open("w", encoding="utf-8")
+            return
         lines: list[str] = []
         if kept is not None and self._path.exists():
-            lines = [line for line in _whole_lines(self._path) if kept(json.loads(line).get("chunk"))]
+            lines = [line for line in _whole_lines(self._path) if kept(self._chunk_of(line))]
         beside = self._path.with_name(self._path.name + ".new")
         with beside.open("w", encoding="utf-8") as file:
             file.writelines(lines)
         beside.replace(self._path)
         self._file = self._path.open("a", encoding="utf-8")
+
+    def _chunk_of(self, line: str) -> str | None:
+        """The chunk that a line of the load before is of."""
+        try:
+            chunk: str | None = json.loads(line).get("chunk")
+        except (ValueError, AttributeError) as exc:
+            raise InterfaceError(f"{self._path} is no file of rejects: a line of it is none") from exc
+        return chunk
 
     def write(self, rejects: list[Reject]) -> None:
         """Append these, and see that they are written."""
@@ -127,13 +140,32 @@ class _File:
         dump = json.dumps
         self._file.write("".join([dump(reject.as_json()) + "\n" for reject in rejects]))
         self._file.flush()
-        if self._path is not None:
+        if self._path is not None and self._path.is_file():
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close what was opened here."""
         if self._path is not None and self._file is not None:
             self._file.close()
+
+
+def check_apart(rejects: Rejects, sources: Sequence[Any]) -> None:
+    """Raise InterfaceError where the rejects would be written over a source."""
+    if not isinstance(rejects, (str, os.PathLike)) or not Path(rejects).exists():
+        return
+    there = os.stat(rejects)
+    for source in sources:
+        try:
+            found = os.stat(source if isinstance(source, (str, os.PathLike)) else source.fileno())
+        except (
+            OSError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ):  # rows, or a file in memory; one that is missing is told of elsewhere
+            continue
+        if stat.S_ISREG(there.st_mode) and os.path.samestat(there, found):
+            raise InterfaceError(f"rejects={os.fspath(rejects)!r} is a source of the load; name another file")
 
 
 def _whole_lines(path: Path) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +329,61 @@ def test_rows_left_to_the_server_do_not_shift_the_row_that_it_names(auto: Any, t
     report = auto.load("t", source, on_error="reject")
     assert [(reject.line, reject.record) for reject in report.rejects] == [(7, b"6,2020-01-01,-1")]
     assert ids(auto) == [1, 2, 3, 4, 5, 7, 8, 9]
+
+
+@pytest.mark.parametrize("level", ["error", "warning", "notice"])
+def test_rows_are_rejected_whether_notices_come_or_not(auto: Any, tmp_path: Path, level: str) -> None:
+    auto.execute("CREATE TEMP TABLE spans (id int, span int4range)")
+    auto.execute(f"SET client_min_messages = {level}")
+    source = tmp_path / "spans.csv"
+    source.write_text("id,span\n" + "".join([f'{row},"{"[1,2)" if row % 2 else "bad"}"\n' for row in range(20)]))
+    report = auto.load("spans", source, on_error="reject")
+    assert (report.read, report.rows, report.rejected, report.skipped) == (20, 10, 10, 0)
+    assert [reject.line for reject in report.rejects] == [row + 2 for row in range(0, 20, 2)]
+
+
+def test_a_file_of_rejects_that_is_the_source_is_refused(table: Any, tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text(HEADER + GOOD + "\n")
+    (tmp_path / "link.csv").symlink_to(source)
+    for rejects in (source, tmp_path / "link.csv"):
+        with pytest.raises(InterfaceError, match="source"):
+            table.load("t", source, rejects=rejects)
+        with pytest.raises(InterfaceError, match="source"), source.open("rb") as file:
+            table.load("t", file, rejects=rejects)
+    assert source.read_text() == HEADER + GOOD + "\n"
+
+
+def test_rejects_go_through_a_link_and_into_what_is_no_file(table: Any, tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").write_text("of the load before\n")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "there.jsonl")
+    table.load("t", [(None,) * 7], rejects=tmp_path / "link.jsonl")
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len(read_back(tmp_path / "there.jsonl")) == 1
+    os.mkfifo(tmp_path / "pipe")
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend((tmp_path / "pipe").read_text().splitlines()), daemon=True)
+    reader.start()
+    table.load("t", [(None,) * 7], rejects=tmp_path / "pipe")
+    reader.join(30)
+    assert [json.loads(line)["sqlstate"] for line in lines] == ["23502"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="a device of Linux")
+def test_rejects_that_cannot_be_written_end_the_load(table: Any) -> None:
+    with pytest.raises(OSError, match="space"):
+        table.load("t", [(None,) * 7], rejects="/dev/full")
+    assert Path("/dev/full").is_char_device()
+    assert ids(table) == []
+    report = table.load("t", [(None,) * 7], rejects="/dev/null")
+    assert report.rejected == 1
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_file_of_something_else_is_no_file_of_rejects_to_go_on_with(auto: Any, tmp_path: Path) -> None:
+    auto.execute("CREATE TEMP TABLE w (id int)")
+    (tmp_path / "notes.txt").write_text("dear diary\n")
+    with pytest.raises(InterfaceError, match="rejects"):
+        auto.load("w", [(1,)], resume="w", rejects=tmp_path / "notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "dear diary\n"
