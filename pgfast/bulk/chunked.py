@@ -17,7 +17,7 @@ from ..protocol.session import Session
 from .feed import ALL_ROWS, TEXT, Chunk, Feed, Place
 from .framing import atomically
 from .ledger import LedgerPart
-from .rejecting import ChunkLoader, Part, Settled
+from .rejecting import ChunkLoader, Part, Settled, refused
 from .rejects import Bin
 from .report import Meter
 from .staging import Conflict, Merged, Stage
@@ -153,8 +153,8 @@ class _Load:
         totals.size_bytes += self._meter.size_bytes - size_before
         if chunk.path not in totals.paths:
             totals.paths.append(chunk.path)
-        if self._plan.rejects is not None:
-            self._plan.rejects.add(self._direct.rejects(chunk, made.errors, name))
+        if self._plan.rejects is not None and made.errors:
+            self._plan.rejects.add(self._source, refused(chunk, made.errors), name)
 
     def _by_stage(self, chunk: Chunk, made: Settled) -> Operation[int]:
         """What is left of the chunk goes by the staging table; how many rows of the table were updated."""
@@ -168,13 +168,11 @@ class _Load:
             self._meter.rows, self._meter.size_bytes = meter_before
             yield from stage.empty()
             staged = yield from loader.load(chunk, [Part(TEXT, [(0, ALL_ROWS)])])
-        for exc in staged.errors.values():
-            stage.target.note_column(exc)
         merged: Merged = yield from stage.settle() if rejecting else stage.merge()
         made.errors.update(staged.errors)
         if merged.errors:
             order = staged.order(chunk.rows)
-            made.errors.update({order[place]: exc for place, exc in merged.errors.items()})
+            made.errors.update({order[place]: why for place, why in merged.errors.items()})
         taken = merged.inserted + merged.updated
         made.loaded += taken
         made.skipped += staged.loaded - taken - len(merged.errors or ())

@@ -9,6 +9,7 @@ Sources: docs, COPY, "CSV Format"; RFC 4180.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -52,9 +53,9 @@ class CsvChunk:
             "_counted",
             "_end",
             "_ends",
+            "_starts",
             "_judge",
             "_numbered",
-            "_origins",
             "_position",
             "_quotes",
             "_state",
@@ -92,12 +93,14 @@ class CsvChunk:
         self._states = states
         self._judge = judge
         self._width, self._quotes, self._end = form
-        self._ends: list[tuple[int, int]] | None = None
+        self._starts: array[int] | None = (
+            None  # of each record, once they are looked up, and its end without that of its line
+        )
+        self._ends: array[int] = array("q")
         self._state: CsvState | None = None
         self._way = path
         self._at = 0  # the row and the position that the state has reached
         self._position = 0
-        self._origins: dict[int, Origin] = {}
         self._counted = 0, 0  # bytes whose ends of lines have been counted, and how many there are
 
     @property
@@ -133,16 +136,19 @@ class CsvChunk:
     @property
     def rows(self) -> int:
         """How many records it holds."""
-        if self._ends is None and self._position == len(self.data):
+        if self._starts is None and self._position == len(self.data):
             return self._at  # all were written without a doubt
         return len(self._records)
 
     @property
-    def _records(self) -> list[tuple[int, int]]:
-        """Where each record begins and ends, without its end of line."""
-        if self._ends is None:
-            self._ends = list(self._found())
-        return self._ends
+    def _records(self) -> array[int]:
+        """Where each record begins."""
+        if self._starts is None:
+            self._starts = array("q")
+            for start, end in self._found():
+                self._starts.append(start)
+                self._ends.append(end)
+        return self._starts
 
     def _found(self) -> Iterator[tuple[int, int]]:
         data, quote = self._quotes.covered(self.data), self._quotes.quote
@@ -164,14 +170,14 @@ class CsvChunk:
 
     def write(self, out: BlockWriter, start: int, stop: int) -> int:
         """As Chunk says."""
-        if self._ends is not None and start >= len(self._ends):
+        if self._starts is not None and start >= len(self._starts):
             return start
         if self._state is None or self.path != self._way:
             self._state, self._way = self._states(self.path), self.path
         if start != self._at:
-            self._at, self._position = start, self._records[start][0] if start else 0
+            self._at, self._position = start, self._records[start] if start else 0
         whole = stop >= ALL_ROWS or stop >= len(self._records)
-        limit = len(self.data) if whole else self._records[stop][0]
+        limit = len(self.data) if whole else self._records[stop]
         try:
             self._position, count = encode_copy_csv(
                 out.buffer, self._state, self.data, self._position, limit, True, BLOCK_SIZE
@@ -190,7 +196,7 @@ class CsvChunk:
         """
         assert exc.fault is not None
         bad = start + exc.fault.at
-        begin, end = self._records[bad]
+        begin, end = self._records[bad], self._ends[bad]
         try:
             encode_copy_csv(
                 out.buffer, self._states(self.path, True), self.data[begin:end], 0, end - begin, True, 2**62
@@ -204,22 +210,15 @@ class CsvChunk:
 
     def record(self, row: int) -> bytes:
         """The bytes of a record."""
-        start, end = self._records[row]
-        return self.data[start:end]
+        return self.data[self._records[row] : self._ends[row]]
 
     def origin(self, row: int) -> Origin:
         """The record, and the line on which it begins."""
-        made = self._origins.get(row)
-        if made is None:
-            made = self._origins[row] = self._origin(row)
-        return made
-
-    def _origin(self, row: int) -> Origin:
-        start, end = self._records[row]
+        start = self._records[row]
         counted, lines = self._counted if self._counted[0] <= start else (0, 0)
         lines += self.data.count(_CR if self._end == _CR else _LF, counted, start)
         self._counted = start, lines
-        return Origin(self.first + row + 1 if self._numbered else None, self.line + lines + 1, self.data[start:end])
+        return Origin(self.first + row + 1 if self._numbered else None, self.line + lines + 1, self.record(row))
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from .. import const
 from ..codec import WriteBuffer
@@ -30,8 +30,7 @@ TEXT: Final = "text"
 SERVER_CSV: Final = "server csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a row of a chunk came from.
 
     Its number in the source (None: not known, of a part of a text) and, of a file, its line, both from 1; and the row

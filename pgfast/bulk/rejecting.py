@@ -13,6 +13,7 @@ Sources: docs, COPY; server: copyfrom.c (CopyFromErrorCallback, ON_ERROR), errco
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,8 +24,8 @@ from ..errors.base import Diagnostic
 from ..protocol.operations import Operation, copy_in, fetch, release, rollback_to, savepoint
 from ..protocol.session import Session
 from .chunks import blocks
-from .feed import ALL_ROWS, TEXT, Chunk, copy_options
-from .rejects import Reject, sqlstate_of
+from .feed import ALL_ROWS, TEXT, Chunk, Origin, copy_options
+from .rejects import Why, first_line, why_of
 from .report import Meter
 from .staging import ABOUT_ROWS
 from .target import Target
@@ -58,19 +59,19 @@ class Settled:
     loaded: int = 0
     skipped: int = 0
     size_bytes: int = 0
-    #: Of those that were refused the errors, by row.
-    errors: dict[int, DatabaseError] = field(default_factory=dict)
+    #: Why those were refused that were, by row.
+    errors: dict[int, Why] = field(default_factory=dict)
     #: What was not sent, because too much of the chunk had been refused one by one.
     left: list[Part] = field(default_factory=list)
     #: The rows that were sent, in this order, but for those with errors.
     sent: list[tuple[list[Span], frozenset[int]]] = field(default_factory=list)
 
-    def order(self, rows: int) -> list[int]:
+    def order(self, rows: int) -> array[int]:
         """The rows that were loaded, of a chunk of so many, in the order in which they were."""
-        errors = self.errors
-        return [
-            row for spans, unsure in self.sent for row in _rows(spans, rows) if row not in errors and row not in unsure
-        ]
+        errors, made = self.errors, array("q")
+        for spans, unsure in self.sent:
+            made.extend([row for row in _rows(spans, rows) if row not in errors and row not in unsure])
+        return made
 
     def in_order(self, rows: int) -> bool:
         """Whether the rows were loaded in the order in which they stand."""
@@ -125,13 +126,9 @@ class ChunkLoader:
         """All of a chunk as what is left of it."""
         return [Part(chunk.path, [(0, ALL_ROWS)])]
 
-    def rejects(self, chunk: Chunk, errors: dict[int, DatabaseError], name: str | None) -> list[Reject]:
-        """What is told of the rows of a chunk that were refused."""
-        return [self._reject(chunk, row, errors[row], name) for row in sorted(errors)]
-
     def _attempt(self, chunk: Chunk, part: Part, made: Settled) -> Operation[list[Part]]:
         """Send some rows; what is left to be sent of them, the last part first."""
-        session, meter, errors = self.session, self.meter, made.errors
+        session, meter, errors, target = self.session, self.meter, made.errors, self.target
         chunk.path = part.path
         unsure: list[int] = []
         meter_before = meter.rows, meter.size_bytes
@@ -144,13 +141,13 @@ class ChunkLoader:
             elif self.strict:
                 raise verdict
             else:
-                errors[row] = verdict
+                errors[row] = why_of(verdict, target.column_of(verdict))
 
         options = copy_options(part.path) + (", ON_ERROR ignore, LOG_VERBOSITY verbose" if part.server_skips else "")
         yield from savepoint(session, _SAVEPOINT)
         try:
             sent = blocks(chunk, part.spans, meter, refuse)
-            loaded = yield from copy_in(session, self.target.copy_sql(options), sent)
+            loaded = yield from copy_in(session, target.copy_sql(options), sent)
         except DatabaseError as exc:
             if session.dead is not None or not self._is_about_a_row(exc):
                 raise
@@ -167,7 +164,7 @@ class ChunkLoader:
         loaded = rows_sent if loaded < 0 else loaded
         if notices is not None and notices.numbers:
             sent_rows = [row for row in _rows(part.spans, chunk.rows) if row not in errors]
-            yield from self._explained(chunk, [sent_rows[number - 1] for number in notices.numbers], notices, errors)
+            yield from self._explained([sent_rows[number - 1] for number in notices.numbers], notices, errors)
             rows_sent -= len(notices.numbers)
         yield from release(session, _SAVEPOINT)
         made.loaded += loaded
@@ -192,7 +189,7 @@ class ChunkLoader:
         rows: list[int],
         unsure: frozenset[int],
         exc: DatabaseError,
-        errors: dict[int, DatabaseError],
+        errors: dict[int, Why],
     ) -> list[Part]:
         """What to send instead of these rows, which the server has refused together, but for those that are `unsure`:
         they had not been sent."""
@@ -200,13 +197,13 @@ class ChunkLoader:
         sent = [row for row in rows if row not in unsure] if unsure else rows
         if number is not None and 0 < number <= len(sent):
             bad = sent[number - 1]
-            errors[bad] = exc
+            errors[bad] = why_of(exc, self.target.column_of(exc))
             at = rows.index(bad)
             halves = [rows[at + 1 :], rows[:at]]
             if part.path == TEXT and self._can_skip and (exc.sqlstate or "")[:2] == "22":
                 return [Part(part.path, _spans([row for half in reversed(halves) for row in half]), True)]
         elif len(rows) == 1:
-            errors[rows[0]] = exc
+            errors[rows[0]] = why_of(exc, self.target.column_of(exc))
             halves = []
         else:
             halves = [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
@@ -218,32 +215,14 @@ class ChunkLoader:
             return False
         return kind in ABOUT_ROWS or self.target.row_of(exc) is not None
 
-    def _reject(self, chunk: Chunk, row: int, exc: DatabaseError, name: str | None) -> Reject:
-        origin = chunk.origin(row)
-        return Reject(
-            self.source,
-            origin.row,
-            origin.line,
-            origin.record,
-            self.target.column_of(exc),
-            sqlstate_of(exc),
-            str(exc).split("\n", 1)[0],
-            name,
-        )
-
-    def _explained(
-        self, chunk: Chunk, rows: list[int], notices: _Skipped, errors: dict[int, DatabaseError]
-    ) -> Operation[None]:
+    def _explained(self, rows: list[int], notices: _Skipped, errors: dict[int, Why]) -> Operation[None]:
         """Note why the server has left out these rows."""
         types = {column.name: column.type_name for column in self.target.columns}
         values = [value for _column, value in notices.values]
         wanted = [types.get(column or "", "text") for column, _value in notices.values]
         states = yield from fetch(self.session, _STATES, (values, wanted), ((str, type(None)), (str, type(None))))
         for row, (column, _value), diag, (state, said) in zip(rows, notices.values, notices.told, states, strict=True):
-            exc = DatabaseError(said or diag.message_primary or "")
-            exc.sqlstate = state or _INVALID_TEXT
-            exc.diag = Diagnostic(column_name=column, message_primary=said, sqlstate=state)
-            errors[row] = exc
+            errors[row] = column, state or _INVALID_TEXT, first_line(said or diag.message_primary or "")
 
 
 class _Skipped:
@@ -274,6 +253,12 @@ class _Skipped:
     def close(self) -> None:
         """Hand notices to whom they went before."""
         self._session.on_notice = self._before
+
+
+def refused(chunk: Chunk, errors: dict[int, Why]) -> Iterator[tuple[Origin, Why]]:
+    """The rows of a chunk that were refused, one after the other, and why."""
+    for row in sorted(errors):
+        yield chunk.origin(row), errors[row]
 
 
 def _rows(spans: Sequence[Span], count: int) -> Iterator[int]:

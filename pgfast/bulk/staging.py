@@ -12,16 +12,17 @@ Sources: docs, INSERT ("ON CONFLICT Clause"), PL/pgSQL ("Trapping Errors"); serv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import DatabaseError, InterfaceError
-from ..errors.base import Diagnostic
 from ..protocol.operations import Operation, command, fetch, identifier, release, rollback_to, savepoint
 from ..protocol.session import Session
 from ..types.discovery import qualified
 from .foreseen import Foreseen, Reason, foresee
+from .rejects import Why, first_line
 from .target import UNDEFINED_COLUMN, Target, coded_error
 
 _SAVEPOINT: Final = "pgfast_merge"
@@ -81,11 +82,11 @@ def conflict_of(
 
 @dataclass(slots=True)
 class Merged:
-    """What came of the rows in the staging table; `errors` are of those that the table refused, by their number."""
+    """What came of the rows in the staging table; `errors` says why the table has refused some, by their place."""
 
     inserted: int = 0
     updated: int = 0
-    errors: dict[int, DatabaseError] | None = None
+    errors: dict[int, Why] | None = None
 
 
 class Stage:
@@ -213,8 +214,7 @@ class Stage:
             unique = self._conflict is None
             self._foreseen = yield from foresee(session, self._target, unique)
             yield from command(session, self._functions(self._foreseen))
-        rows = yield from fetch(session, f"SELECT {_NUMBER} FROM {self._sql} ORDER BY {_NUMBER}", (), (int,))
-        places = {number: place for place, (number,) in enumerate(rows)}
+        places = yield from self._places()
         made = Merged(errors={})
         yield from self._sift(made, places)
         yield from self._run(made, places, _FIRST_RUN)
@@ -222,7 +222,25 @@ class Stage:
             yield from self._settle_suspects(made, places)
         return made
 
-    def _sift(self, made: Merged, places: dict[int, int]) -> Operation[None]:
+    def _places(self) -> Operation[Callable[[int], int]]:
+        """The place of a row among the staged ones by its number: there are gaps where a COPY had failed."""
+        runs = yield from fetch(
+            self._session,
+            f"SELECT min({_NUMBER}), min(place) - 1 FROM "
+            f"(SELECT {_NUMBER}, row_number() OVER (ORDER BY {_NUMBER}) AS place FROM {self._sql}) AS n "
+            f"GROUP BY {_NUMBER} OPERATOR(pg_catalog.-) place ORDER BY 1",
+            (),
+            (int, int),
+        )
+        firsts = [number for number, _place in runs]
+
+        def place_of(number: int) -> int:
+            first, place = runs[bisect_right(firsts, number) - 1]
+            return int(place + number - first)
+
+        return place_of
+
+    def _sift(self, made: Merged, places: Callable[[int], int]) -> Operation[None]:
         """Take the rows out of the staging table that are refused for certain, and set aside those that may be."""
         session, foreseen = self._session, self._foreseen
         assert foreseen is not None
@@ -243,7 +261,7 @@ class Stage:
             )
             yield from command(session, qualified(moved))
 
-    def _settle_suspects(self, made: Merged, places: dict[int, int]) -> Operation[None]:
+    def _settle_suspects(self, made: Merged, places: Callable[[int], int]) -> Operation[None]:
         """Those whose key may be there: it is, now that the others are in, or they go one by one."""
         assert self._foreseen is not None
         back = f"INSERT INTO {self._sql} OVERRIDING SYSTEM VALUE SELECT * FROM {_SUSPECTS}"
@@ -251,7 +269,7 @@ class Stage:
         yield from self._refused(made, places, self._foreseen.known)
         yield from self._run(made, places, 1)
 
-    def _refused(self, made: Merged, places: dict[int, int], reasons: tuple[Reason, ...]) -> Operation[None]:
+    def _refused(self, made: Merged, places: Callable[[int], int], reasons: tuple[Reason, ...]) -> Operation[None]:
         """Take the rows out of the staging table that are bad for one of the reasons, the first that holds."""
         if not reasons:
             return
@@ -275,22 +293,20 @@ class Stage:
             return
         yield from release(self._session, _SAVEPOINT)
         assert made.errors is not None
+        told = [(reason.column or None, reason.sqlstate, reason.message) for reason in reasons]
         for number, why in found:
-            reason = reasons[why]
-            made.errors[places[number]] = _error(
-                reason.sqlstate, reason.message, None, reason.column or None, reason.constraint or None
-            )
+            made.errors[places(number)] = told[why]
 
-    def _run(self, made: Merged, places: dict[int, int], width: int) -> Operation[None]:
+    def _run(self, made: Merged, places: Callable[[int], int], width: int) -> Operation[None]:
         """Insert what is in the staging table run by run, the first of so many rows; note errors and counts."""
         found = yield from fetch(self._session, f"SELECT * FROM {_SETTLE}({width})", (), _SETTLED)
         assert made.errors is not None
-        for number, state, message, detail, column, constraint, inserted, updated in found:
+        for number, state, message, column, inserted, updated in found:
             if number is None:
                 made.inserted += inserted
                 made.updated += updated
             else:
-                made.errors[places[number]] = _error(state, message, detail or None, column or None, constraint or None)
+                made.errors[places(number)] = column or None, state, first_line(message)
 
     def _functions(self, foreseen: Foreseen) -> str:
         """The table of suspects, and the function that inserts run by run.
@@ -318,7 +334,7 @@ CREATE UNIQUE INDEX ON {self._sql} ({_NUMBER});
 DROP TABLE IF EXISTS {_SUSPECTS};
 CREATE TEMPORARY TABLE {_SUSPECTS.partition(".")[2]} ON COMMIT DROP AS SELECT * FROM {self._sql} WITH NO DATA;
 CREATE OR REPLACE FUNCTION {_SETTLE}(width bigint, OUT number bigint, OUT state text, OUT message text,
-    OUT detail text, OUT of_column text, OUT of_constraint text, OUT inserted bigint, OUT updated bigint)
+    OUT of_column text, OUT inserted bigint, OUT updated bigint)
 RETURNS SETOF record LANGUAGE plpgsql SET enable_seqscan = off {plans} AS $pgfast$
 #variable_conflict use_variable
 DECLARE
@@ -332,8 +348,7 @@ BEGIN
             all_fresh := all_fresh + fresh_rows; all_old := all_old + old_rows;
             low := low + width; width := width * 2;
         EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
-                of_column = COLUMN_NAME, of_constraint = CONSTRAINT_NAME;
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, of_column = COLUMN_NAME;
             IF NOT ({about}) THEN
                 RAISE;
             END IF;
@@ -353,19 +368,10 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _error(state: str, message: str, detail: str | None, column: str | None, constraint: str | None) -> DatabaseError:
-    exc = DatabaseError(message if detail is None else f"{message}\nDETAIL:  {detail}")
-    exc.sqlstate = state
-    exc.diag = Diagnostic(
-        sqlstate=state, message_primary=message, message_detail=detail, column_name=column, constraint_name=constraint
-    )
-    return exc
-
-
 _FIRST_RUN: Final = 4096
 _TEXT: Final = (str, type(None))
 _COUNT: Final = (int, type(None))
-_SETTLED: Final[tuple[Any, ...]] = (_COUNT, _TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _COUNT, _COUNT)
+_SETTLED: Final[tuple[Any, ...]] = (_COUNT, _TEXT, _TEXT, _TEXT, _COUNT, _COUNT)
 
 #: Classes of errors that are about a row, whether or not the server says which.
 ABOUT_ROWS: Final = frozenset(("21", "22", "23", "38", "39", "44", "54", "P0"))

@@ -245,11 +245,6 @@ class Target:
         found = self._place().search(exc.diag.context) if exc.diag.context else None
         return exc.diag.column_name or (found["column"] if found is not None else None)
 
-    def note_column(self, exc: DatabaseError) -> None:
-        """Have a server's error tell its column by itself, for those who know this table by another name."""
-        if exc.fault is None and exc.diag.column_name is None and exc.diag.context is not None:
-            exc.diag = replace(exc.diag, column_name=self.column_of(exc))
-
     def _place(self) -> re.Pattern[str]:
         """`COPY t, line 2, column s: "value"` in any language that keeps the order."""
         table = re.escape(self.relation)
