@@ -51,6 +51,7 @@ class Ledger:
         self._chunks = f"{schema}.pgfast_chunks"
         self._schema = schema
         self._load = load
+        self._sources: set[str] = set()
 
     def open(self, target: str, manner: str, first: Operation[None]) -> Operation[bool]:
         """See that the load has its line; a new one begins with `first`, in the transaction that writes the line.
@@ -122,7 +123,15 @@ class Ledger:
         return {_name(*row[:3]) for row in rows}, sum(row[3] for row in rows)
 
     def spans(self, source: str, made: Callable[[], list[Span]]) -> Operation[list[Span]]:
-        """The parts of a source: as they were cut when the load began, or as they are made now."""
+        """The parts of a source: as they were cut when the load began, or as they are made now.
+
+        Raises InterfaceError for a source that is named twice: nobody could tell the lines of the two apart.
+        """
+        if source in self._sources:
+            raise InterfaceError(
+                f"{source} is named twice; load {self._load!r} knows its sources by their names, so name it once"
+            )
+        self._sources.add(source)
         session, parts = self._session, f"{self._schema}.pgfast_parts"
         yield from begin(session)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from ..errors import InterfaceError
 from ..protocol.operations import Operation, command, ensure_begin
@@ -17,7 +17,7 @@ from ..protocol.session import Session
 from .chunked import ChunkPlan, Totals, load_chunks
 from .create import create_table_sql
 from .deferring import Deferred, drop_deferred, restore
-from .feed import Feed, path_of
+from .feed import Divisible, Feed, Span, path_of
 from .framing import atomically
 from .ledger import LedgerPart
 from .opening import opened, settled_target
@@ -55,6 +55,10 @@ def load(session: Session, table: str, source: Any, options: LoadOptions) -> Ope
         return (yield from body.whole())
     finally:
         first.close()
+
+
+#: A source that is not cut.
+_WHOLE: Final = Span()
 
 
 class _Load:
@@ -171,12 +175,7 @@ class _Load:
                         if rejects is not None:
                             names, rejects.count = yield from resumable.ledger.rejected()
                             rejects.begin(names.__contains__)
-                    part = resumable.ledger.part(feed.name)
-                    yield from part.find()
-                    if done:
-                        reports.append(self._totals_report(feed, target, Totals(), part, perf_counter()))
-                    else:
-                        reports.append((yield from self._chunked(feed, _of(resumable.into, target), False, part)))
+                    reports.append((yield from self._parts(source, feed, target, resumable, done)))
                 finally:
                     feed.close()
         finally:
@@ -186,6 +185,29 @@ class _Load:
         if not done:
             yield from atomically(session, resumable.end())
         return self._told(reports)
+
+    def _parts(
+        self, source: Any, feed: Feed, target: Target, resumable: Resumable, done: bool
+    ) -> Operation[LoadReport]:
+        """Load one source: as a whole, or part by part where it was cut for several connections before."""
+        ledger, reports = resumable.ledger, []
+        for span in (yield from ledger.spans(feed.name, lambda: [_WHOLE])):
+            part = ledger.part(feed.name, span.start)
+            yield from part.find()
+            if done:
+                reports.append(self._totals_report(feed, target, Totals(), part, perf_counter()))
+                continue
+            mine = feed if span == _WHOLE else (yield from opened(source, self._options.files))
+            try:
+                if mine is not feed:
+                    yield from settled_target(self._session, self._table, mine, self._options.columns)
+                    assert isinstance(mine, Divisible), "it was cut"
+                    mine.take(span)
+                reports.append((yield from self._chunked(mine, _of(resumable.into, target), False, part)))
+            finally:
+                if mine is not feed:
+                    mine.close()
+        return replace(joined(reports), file=feed.name, sources=())
 
     def _chunked(self, feed: Feed, target: Target, emptying: bool, part: LedgerPart | None) -> Operation[LoadReport]:
         session, options = self._session, self._options

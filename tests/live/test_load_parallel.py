@@ -228,3 +228,31 @@ def test_parts_of_a_parquet_file_go_on_in_their_middle(conn: pgfast.Connection, 
     report = pgfast.load(dsn, "beside.t", path, **settings)
     assert 0 < report.resumed < ROWS and report.resumed + report.rows == ROWS
     assert totals(conn)[:2] == (ROWS, sum(range(ROWS)))
+
+
+@pytest.mark.parametrize("jobs", [(4, 1), (1, 4), (4, 2)], ids=str)
+def test_a_load_goes_on_over_another_number_of_connections(
+    conn: pgfast.Connection, dsn: str, path: Path, expected: Any, jobs: tuple[int, int]
+) -> None:
+    left = [8]
+
+    def told(_rows: int, _size: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OperationalError("broken off")
+
+    settings: dict[str, Any] = {"resume": "other", "chunk_bytes": 65536}
+    with pytest.raises(OperationalError):
+        pgfast.load(dsn, "beside.t", path, jobs=jobs[0], progress=told, **settings)
+    report = pgfast.load(dsn, "beside.t", path, jobs=jobs[1], **settings)
+    assert 0 < report.resumed < ROWS
+    assert report.resumed + report.rows == ROWS
+    assert totals(conn) == expected
+    again = conn.load("beside.t", path, **settings)
+    assert (again.rows, again.resumed, again.file) == (0, ROWS, str(path))
+
+
+def test_a_source_named_twice_cannot_be_told_apart(conn: pgfast.Connection, dsn: str, path: Path) -> None:
+    for jobs in (1, 2):
+        with pytest.raises(InterfaceError, match="named twice"):
+            pgfast.load(dsn, "beside.t", [path, path], jobs=jobs, resume="twice")
