@@ -20,10 +20,15 @@ from ..protocol.session import Session
 from ..types.discovery import qualified
 from .target import Target
 
-#: Whether what is stored is what is sent: no trigger before the row, no rule, no row security.
+#: Whether what is stored is what is sent: no trigger before the row, of the table or a partition, no rule, no row
+#: security.
 _PLAIN: Final = qualified("""
+WITH RECURSIVE part (oid) AS (
+    SELECT pg_catalog.to_regclass($1)::pg_catalog.oid
+    UNION
+    SELECT i.inhrelid FROM part p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid)
 SELECT NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN part p ON p.oid = t.tgrelid WHERE NOT t.tgisinternal
         AND (t.tgtype & 2) <> 0 AND (t.tgtype & 4) <> 0)
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid)
 FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)""")
@@ -34,6 +39,7 @@ WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND a.attnotnull 
 ORDER BY a.attnum""")
 
 #: CHECK and FOREIGN KEY constraints: their kind, name, columns, condition; the table and columns that are referenced.
+#: Of references those alone that are checked, and by equality as the columns have it, against rows that all may see.
 _CONSTRAINTS: Final = qualified("""
 SELECT c.contype::pg_catalog.text, c.conname::pg_catalog.text,
     ARRAY(SELECT a.attname::pg_catalog.text
@@ -47,8 +53,19 @@ SELECT c.contype::pg_catalog.text, c.conname::pg_catalog.text,
           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.place)
 FROM pg_catalog.pg_constraint c
 WHERE c.conrelid = pg_catalog.to_regclass($1) AND c.contype IN ('c', 'f') AND c.convalidated
+    AND (c.contype = 'c' OR (
+        pg_catalog.current_setting('session_replication_role') <> 'replica'
+        AND coalesce(pg_catalog.to_jsonb(c) ->> 'conperiod', 'false') = 'false'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.oid = c.confrelid AND r.relrowsecurity)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O')
+        AND NOT EXISTS (
+            SELECT FROM ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) AS k(mine, other)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.mine
+            JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.other
+            WHERE a.attcollation <> b.attcollation)))
 ORDER BY c.conname""")
 
+#: Unique indexes on columns alone, which take for equal what the columns do.
 _UNIQUE: Final = qualified("""
 SELECT x.relname::pg_catalog.text,
     ARRAY(SELECT a.attname::pg_catalog.text
@@ -57,7 +74,14 @@ SELECT x.relname::pg_catalog.text,
           WHERE k.place <= i.indnkeyatts ORDER BY k.place)
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisunique AND i.indisvalid
-    AND i.indpred IS NULL AND i.indexprs IS NULL
+    AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT i.indisexclusion
+    AND NOT EXISTS (
+        SELECT FROM ROWS FROM (pg_catalog.unnest(i.indkey::pg_catalog.int2[]),
+            pg_catalog.unnest(i.indclass::pg_catalog.oid[]),
+            pg_catalog.unnest(i.indcollation::pg_catalog.oid[])) AS k(number, opclass, collated)
+        JOIN pg_catalog.pg_opclass o ON o.oid = k.opclass
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+        WHERE NOT o.opcdefault OR k.collated <> a.attcollation)
 ORDER BY i.indexrelid""")
 
 _TEXT: Final = (str, type(None))
@@ -120,9 +144,16 @@ def foresee(session: Session, target: Target, unique: bool) -> Operation[Foresee
             if columns and loaded.issuperset(columns):
                 twice.append(tuple(columns))
                 said = f"duplicate key value violates unique constraint {_words(name)}"
-                there = f"{_given(columns)} AND EXISTS (SELECT FROM {target.sql} AS o WHERE {_same(columns, columns)})"
+                there = (
+                    f"{_given(columns)} AND EXISTS (SELECT FROM {alone(target)} AS o WHERE {_same(columns, columns)})"
+                )
                 known.append(Reason(there, "23505", said, constraint=name))
     return Foreseen((*refused, *orphaned), tuple(twice), tuple(known))
+
+
+def alone(target: Target) -> str:
+    """The table without those that inherit from it, which have keys of their own; a partitioned one is its parts."""
+    return target.sql if target.kind == "p" else f"ONLY {target.sql}"
 
 
 def _words(name: str) -> str:

@@ -15,15 +15,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import DatabaseError, InterfaceError
 from ..protocol.operations import Operation, command, fetch, identifier, release, rollback_to, savepoint
 from ..protocol.session import Session
 from ..types.discovery import qualified
-from .foreseen import Foreseen, Reason, foresee
+from .foreseen import Foreseen, Reason, alone, foresee
 from .rejects import Why, first_line
 from .target import UNDEFINED_COLUMN, Target, coded_error
+
+T = TypeVar("T")
 
 _SAVEPOINT: Final = "pgfast_merge"
 _STAGE: Final = "pgfast_stage"
@@ -32,7 +34,9 @@ _SETTLE: Final = "pg_temp.pgfast_settle"
 _NUMBER: Final = "pgfast_row"
 #: Whether a row that INSERT ... ON CONFLICT gives back was inserted: one that was updated had been locked before.
 _FRESH: Final = "(xmax OPERATOR(pg_catalog.=) 0)"
-_PARTITIONED: Final = "p"
+#: Kinds of tables that do not tell it: partitioned ones and views.
+_UNTOLD: Final = ("p", "v")
+_LATER: Final = qualified("c.place > 1")
 _TWICE: Final = "21000"  # ON CONFLICT DO UPDATE command cannot affect row a second time
 
 _PRIMARY_KEY: Final = qualified("""
@@ -139,7 +143,7 @@ class Stage:
 
     def _merge(self) -> Operation[Merged]:
         sql = self._insert("")
-        if self._updates and self._target.kind == _PARTITIONED:
+        if self._updates and self._target.kind in _UNTOLD:
             ((there,),) = yield from fetch(self._session, self._counted_there(""), (), (int,))
             tag = yield from command(self._session, sql)
             taken = int(tag.rsplit(" ", 1)[-1])
@@ -161,7 +165,7 @@ class Stage:
         assert self._conflict is not None
         same = " AND ".join([f"o.{identifier(name)} = s.{identifier(name)}" for name in self._conflict.key])
         there = f"EXISTS (SELECT FROM {self._target.sql} AS o WHERE {same})"
-        return qualified(f"SELECT count(*) FROM {self._sql} AS s{where or ' WHERE true'} AND {there}")
+        return f"SELECT pg_catalog.count(*) FROM {self._sql} AS s{where or ' WHERE true'} AND {there}"
 
     def _insert(self, where: str) -> str:
         columns = ", ".join([identifier(name) for name in self._target.names])
@@ -252,14 +256,15 @@ class Stage:
             same = " AND ".join([f"o.{name} = s.{name}" for name in names])
             listed = ", ".join(names)
             ranked = f"row_number() OVER (PARTITION BY {listed} ORDER BY {_NUMBER}) AS place"
-            there = f"EXISTS (SELECT FROM {self._target.sql} AS o WHERE {same})"
+            there = f"EXISTS (SELECT FROM {alone(self._target)} AS o WHERE {same})"
+            numbered = qualified(f"c.number = s.{_NUMBER}")
             moved = (
                 f"WITH counted AS (SELECT {_NUMBER} AS number, {ranked} FROM {self._sql}), "
-                f"gone AS (DELETE FROM {self._sql} AS s USING counted AS c WHERE c.number = s.{_NUMBER} AND {given} "
-                f"AND (c.place > 1 OR {there}) RETURNING s.*) "
+                f"gone AS (DELETE FROM {self._sql} AS s USING counted AS c WHERE {numbered} AND {given} "
+                f"AND ({_LATER} OR {there}) RETURNING s.*) "
                 f"INSERT INTO {_SUSPECTS} OVERRIDING SYSTEM VALUE SELECT * FROM gone"
             )
-            yield from command(session, qualified(moved))
+            yield from self._tried(command(session, moved))
 
     def _settle_suspects(self, made: Merged, places: Callable[[int], int]) -> Operation[None]:
         """Those whose key may be there: it is, now that the others are in, or they go one by one."""
@@ -274,28 +279,29 @@ class Stage:
         if not reasons:
             return
         cases = " ".join([f"WHEN {reason.condition} THEN {index}" for index, reason in enumerate(reasons)])
-        yield from savepoint(self._session, _SAVEPOINT)
-        try:
-            found = yield from fetch(
-                self._session,
-                f"WITH judged AS (SELECT s.{_NUMBER} AS number, CASE {cases} END AS why FROM {self._sql} AS s) "
-                f"DELETE FROM {self._sql} AS s USING judged AS j "
-                + qualified(f"WHERE j.number = s.{_NUMBER} AND j.why IS NOT NULL")
-                + " RETURNING j.number, j.why",
-                (),
-                (int, int),
-            )
-        except DatabaseError as exc:
-            # A condition that fails for a row fails when this is inserted too: the row is found there.
-            if self._session.dead is not None or not is_about_rows(exc):
-                raise
-            yield from rollback_to(self._session, _SAVEPOINT)
-            return
-        yield from release(self._session, _SAVEPOINT)
+        judged = f"WITH judged AS (SELECT s.{_NUMBER} AS number, CASE {cases} END AS why FROM {self._sql} AS s) "
+        judged += f"DELETE FROM {self._sql} AS s USING judged AS j "
+        judged += qualified(f"WHERE j.number = s.{_NUMBER} AND j.why IS NOT NULL") + " RETURNING j.number, j.why"
+        found = (yield from self._tried(fetch(self._session, judged, (), (int, int)))) or []
         assert made.errors is not None
         told = [(reason.column or None, reason.sqlstate, reason.message) for reason in reasons]
         for number, why in found:
             made.errors[places(number)] = told[why]
+
+    def _tried(self, statement: Operation[T]) -> Operation[T | None]:
+        """What a statement gives that only saves time; None where it fails for a row, or cannot be asked at all: a
+        table must not be read, or an operator is not found. The rows are then left to the server, one by one."""
+        session = self._session
+        yield from savepoint(session, _SAVEPOINT)
+        try:
+            found = yield from statement
+        except DatabaseError as exc:
+            if session.dead is not None or not (is_about_rows(exc) or (exc.sqlstate or "").startswith("42")):
+                raise
+            yield from rollback_to(session, _SAVEPOINT)
+            return None
+        yield from release(session, _SAVEPOINT)
+        return found
 
     def _run(self, made: Merged, places: Callable[[int], int], width: int) -> Operation[None]:
         """Insert what is in the staging table run by run, the first of so many rows; note errors and counts."""
@@ -313,9 +319,9 @@ class Stage:
 
         The function's last row has no number and tells how many rows it has written.
         """
-        counted = self._insert(f" AS s WHERE s.{_NUMBER} >= low AND s.{_NUMBER} < low + width")
-        if self._updates and self._target.kind == _PARTITIONED:
-            there = self._counted_there(f" WHERE s.{_NUMBER} >= low AND s.{_NUMBER} < low + width")
+        counted = self._insert(f" AS s WHERE s.{_NUMBER} >= pgfast.low AND s.{_NUMBER} < pgfast.low + pgfast.span")
+        if self._updates and self._target.kind in _UNTOLD:
+            there = self._counted_there(f" WHERE s.{_NUMBER} >= pgfast.low AND s.{_NUMBER} < pgfast.low + pgfast.span")
             take = f"old_rows := ({there}); {counted}; GET DIAGNOSTICS fresh_rows = ROW_COUNT; "
             take += "fresh_rows := fresh_rows - old_rows;"
         elif self._updates:
@@ -325,6 +331,9 @@ class Stage:
             )
         else:
             take = f"{counted}; GET DIAGNOSTICS fresh_rows = ROW_COUNT;"
+        tag = "$pgfast$"
+        while tag in take:  # a name may hold it
+            tag = f"{tag[:-1]}_$"
         plans = "SET plan_cache_mode = force_generic_plan" if self._session.server_version >= 120000 else ""
         about = " OR ".join([f"state LIKE '{kind}%'" for kind in sorted(ABOUT_ROWS)])
         # Row security says no by the same code as missing privileges do, which are about no row.
@@ -335,10 +344,11 @@ DROP TABLE IF EXISTS {_SUSPECTS};
 CREATE TEMPORARY TABLE {_SUSPECTS.partition(".")[2]} ON COMMIT DROP AS SELECT * FROM {self._sql} WITH NO DATA;
 CREATE OR REPLACE FUNCTION {_SETTLE}(width bigint, OUT number bigint, OUT state text, OUT message text,
     OUT of_column text, OUT inserted bigint, OUT updated bigint)
-RETURNS SETOF record LANGUAGE plpgsql SET enable_seqscan = off {plans} AS $pgfast$
-#variable_conflict use_variable
+RETURNS SETOF record LANGUAGE plpgsql SET enable_seqscan = off {plans} AS {tag}
+#variable_conflict use_column
+<<pgfast>>
 DECLARE
-    low bigint; high bigint; fresh_rows bigint := 0; old_rows bigint := 0;
+    low bigint; span bigint := width; high bigint; fresh_rows bigint := 0; old_rows bigint := 0;
     all_fresh bigint := 0; all_old bigint := 0;
 BEGIN
     SELECT min(s.{_NUMBER}), max(s.{_NUMBER}) INTO low, high FROM {self._sql} AS s;
@@ -346,22 +356,22 @@ BEGIN
         BEGIN
             {take}
             all_fresh := all_fresh + fresh_rows; all_old := all_old + old_rows;
-            low := low + width; width := width * 2;
+            low := low + span; span := span * 2;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, of_column = COLUMN_NAME;
             IF NOT ({about}) THEN
                 RAISE;
             END IF;
-            IF width = 1 THEN
+            IF span = 1 THEN
                 number := low; RETURN NEXT;
                 low := low + 1;
             ELSE
-                width := greatest(width / 4, 1);
+                span := greatest(span / 4, 1);
             END IF;
         END;
     END LOOP;
     number := NULL; inserted := all_fresh; updated := all_old; RETURN NEXT;
-END $pgfast$"""
+END {tag}"""
 
 
 def _quoted(text: str) -> str:
