@@ -89,6 +89,7 @@ WANTS: Final = (
     Want(15, "pgoutput: two_phase", "test_replication.py", "test_prepared_transactions_come_when"),
     Want(15, "numeric of negative scale", "test_columns.py", "", "numeric(3,-2)"),
     Want(15, "numeric of negative scale", "test_columns.py", "", "numeric(2,5)"),
+    Want(15, "NULLS NOT DISTINCT", "test_load_conflict.py", "test_nulls_that_are_one_key"),
     Want(15, "numeric of negative scale", "test_cursor.py", "test_the_description_tells_the_columns"),
     Want(15, "errors of cursors that go forwards only", "test_server_cursor.py", "test_a_cursor_may_be_told_to_go_for"),
     Want(16, "a strict xid", "test_load_csv.py", "test_every_kind_takes_what_the_server_takes", "xid"),

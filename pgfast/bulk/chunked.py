@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import InternalError
-from ..protocol.operations import Operation, Pull, command, commit, rollback
+from ..protocol.operations import Operation, Pull, command, commit, fetch, rollback
 from ..protocol.session import Session
 from .feed import ALL_ROWS, TEXT, Chunk, Feed, Place
 from .framing import atomically
@@ -23,6 +23,7 @@ from .report import Meter
 from .staging import Conflict, Merged, Stage
 from .target import Target
 
+_MAY_STAGE: Final = "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP')"
 #: Refusals by the server in one chunk after which the rest goes by the staging table.
 _PATIENCE: Final = 3
 
@@ -73,6 +74,7 @@ class _Load:
         self._direct = ChunkLoader(session, target, feed.name, meter, plan.rejects is None)
         self._stage: Stage | None = None
         self._stormy = False  # the chunk before had many bad rows
+        self._may_stage: bool | None = None  # whether the role may make temporary tables; None: not asked yet
         self.totals = Totals()
 
     def all_chunks(self) -> Operation[Totals]:
@@ -129,8 +131,11 @@ class _Load:
         """Load a chunk, and count."""
         rejecting = self._plan.rejects is not None
         size_before = self._meter.size_bytes
-        if self._plan.conflict is None and not self._stormy:
-            made = yield from self._direct.load(chunk, patience=_PATIENCE)
+        if self._may_stage is None and rejecting:
+            self._may_stage = (yield from fetch(self._session, _MAY_STAGE, (), (bool,)))[0][0]
+        if self._plan.conflict is None and (not self._stormy or self._may_stage is False):
+            patience = ALL_ROWS if self._may_stage is False else _PATIENCE
+            made = yield from self._direct.load(chunk, patience=patience)
         else:
             made = Settled(left=self._direct.whole(chunk))
         updated = 0

@@ -119,7 +119,7 @@ class _Load:
         """The table that is filled, and what was dropped before."""
         session, options, into = self._session, self._options, target
         if options.dry_run:
-            return (yield from make_likeness(session, target)), Deferred()
+            return (yield from make_likeness(session, target, options.on_conflict in ("ignore", "update"))), Deferred()
         if options.mode == "replace":
             into = beside(target, "new")
             yield from make_beside(session, target, into)

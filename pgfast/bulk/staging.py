@@ -48,6 +48,17 @@ WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisprimary
 ORDER BY k.number""")
 
 
+#: Whether a key takes one NULL for the other (NULLS NOT DISTINCT).
+_NULLS_ALIKE: Final = qualified("""
+SELECT EXISTS (SELECT FROM pg_catalog.pg_index i
+    WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisunique
+        AND pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct' = 'true'
+        AND ARRAY(SELECT a.attname::pg_catalog.text COLLATE pg_catalog."C"
+            FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, place)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+            WHERE k.place <= i.indnkeyatts ORDER BY 1) = $2::pg_catalog.text[])""")
+
+
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """What becomes of a row whose key is in the table: "ignore" leaves it out, "update" writes its values over.
@@ -188,7 +199,9 @@ class Stage:
         """Of rows with one key leave the last."""
         assert self._conflict is not None
         key = [identifier(name) for name in self._conflict.key]
-        whole = " AND ".join([f"{name} IS NOT NULL" for name in key])
+        asked = self._target.sql, sorted(self._conflict.key, key=str.encode)
+        ((alike,),) = yield from fetch(self._session, _NULLS_ALIKE, asked, (bool,))
+        whole = "true" if alike else " AND ".join([f"{name} IS NOT NULL" for name in key])
         numbered = (
             f"SELECT ctid AS place, row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY ctid DESC) AS number"
         )

@@ -158,3 +158,18 @@ def test_a_bad_value_that_is_left_to_the_server_ends_the_load(auto: Any, tmp_pat
     with pytest.raises(DataError):
         auto.load("days", source, on_conflict="update")
     assert auto.execute("SELECT count(*) FROM days").fetchone() == (0,)
+
+
+def test_nulls_that_are_one_key(auto: Any) -> None:
+    auto.execute("CREATE TEMP TABLE k (a int, b int, v int, UNIQUE NULLS NOT DISTINCT (b, a))")
+    rows = [(None, 1, 1), (1, 1, 1), (None, 1, 2), (None, None, 1), (None, None, 2)]
+    report = auto.load("k", rows, on_conflict="update", key=["a", "b"])
+    assert (report.inserted, report.updated, report.skipped) == (3, 0, 2)
+    assert auto.execute("SELECT * FROM k ORDER BY a, b").fetchall() == [(1, 1, 1), (None, 1, 2), (None, None, 2)]
+
+
+@pytest.mark.parametrize("setting", [{}, {"on_error": "reject"}], ids=str)
+def test_a_dry_run_goes_by_the_key_too(table: Any, setting: dict[str, Any]) -> None:
+    report = table.load("t", [(1, "x"), (3, "y"), (3, "z")], NAMES, on_conflict="update", dry_run=True, **setting)
+    assert report.read == report.rows + report.skipped == 3
+    assert len(stored(table)) == 2

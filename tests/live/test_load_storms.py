@@ -118,3 +118,22 @@ def test_a_view_takes_rows_with_keys_that_are_there(conn: Any) -> None:
     report = conn.load("v", [(1, 2), (2, 2)], on_conflict="update", key=["id"])
     assert (report.inserted, report.updated) == (1, 1)
     assert conn.execute("SELECT * FROM t ORDER BY id").fetchall() == [(1, 2), (2, 2)]
+
+
+def test_a_role_that_may_make_no_temporary_table(conn: Any) -> None:
+    conn.execute("CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n > 0))")
+    conn.execute("DROP ROLE IF EXISTS storm_loader")
+    conn.execute("CREATE ROLE storm_loader")
+    conn.execute("GRANT USAGE ON SCHEMA storms TO storm_loader")
+    conn.execute("GRANT INSERT ON t TO storm_loader")
+    ((database,),) = conn.execute("SELECT pg_catalog.quote_ident(current_database())").fetchall()
+    conn.execute(f"REVOKE TEMP ON DATABASE {database} FROM public")
+    try:
+        conn.execute("SET ROLE storm_loader")
+        rows = [row for number in range(50) for row in ((number, 1), (number + 100, 0))]
+        assert counts(conn.load("t", rows, **STORM)) == (50, 50)
+    finally:
+        conn.execute("RESET ROLE")
+        conn.execute(f"GRANT TEMP ON DATABASE {database} TO public")
+    conn.execute("DROP OWNED BY storm_loader")
+    conn.execute("DROP ROLE storm_loader")
