@@ -34,6 +34,7 @@ FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace
 WHERE i.indrelid = pg_catalog.to_regclass($1) AND NOT i.indisreplident AND NOT i.indisclustered AND i.indisvalid
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits p WHERE p.inhrelid = i.indexrelid)
 UNION ALL
 SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', pg_catalog.to_regclass($1), c.conname),
     pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', pg_catalog.to_regclass($1), c.conname,
@@ -59,7 +60,12 @@ def drop_deferred(session: Session, target: Target, unique: bool, load: str | No
 
     The definitions are written down under the name of the load, where it has one.
     """
+    # Another session may make them again: names are written with their schemas.
+    path = "SELECT pg_catalog.set_config('search_path', $1, true)"
+    ((before,),) = yield from fetch(session, "SELECT pg_catalog.current_setting('search_path')", (), (str,))
+    yield from fetch(session, path, ("pg_catalog",), (str,))
     found = yield from fetch(session, _DEFINED, (target.sql,), (str, str, bool))
+    yield from fetch(session, path, (before,), (str,))
     taken = [(drop, make) for drop, make, is_unique in found if unique or not is_unique]
     if load is not None:
         yield from command(session, _TABLE.format(schema=target.schema))

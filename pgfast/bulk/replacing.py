@@ -60,6 +60,14 @@ WHERE d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid IN
     AND d.deptype = 'n'
 ORDER BY 1""")
 
+#: How the table is stored, as CREATE TABLE has it.
+_STORED: Final = qualified("""
+SELECT CASE c.relpersistence WHEN 'u' THEN ' UNLOGGED' ELSE '' END,
+    coalesce((SELECT pg_catalog.format(' USING %I', m.amname) FROM pg_catalog.pg_am m WHERE m.oid = c.relam), ''),
+    coalesce((SELECT pg_catalog.format(' TABLESPACE %I', s.spcname) FROM pg_catalog.pg_tablespace s
+              WHERE s.oid = c.reltablespace), '')
+FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)""")
+
 #: Statements that give the new table ($2) what LIKE leaves out of the old one ($1).
 _CARRIED: Final = qualified("""
 SELECT pg_catalog.format('ALTER TABLE %s OWNER TO %I', $2::pg_catalog.text, r.rolname)
@@ -71,6 +79,12 @@ UNION ALL
 SELECT pg_catalog.format('COMMENT ON TABLE %s IS %L', $2, pg_catalog.obj_description(c.oid, 'pg_class'))
 FROM pg_catalog.pg_class c
 WHERE c.oid = pg_catalog.to_regclass($1) AND pg_catalog.obj_description(c.oid, 'pg_class') IS NOT NULL
+UNION ALL
+SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s', $2,
+    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(g.rolname) END)
+FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee
+WHERE c.oid = pg_catalog.to_regclass($2) AND a.grantee <> c.relowner
 UNION ALL
 SELECT pg_catalog.format('GRANT %s ON %s TO %s%s', a.privilege_type, $2,
     CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(g.rolname) END,
@@ -149,7 +163,8 @@ def make_beside(session: Session, old: Target, new: Target) -> Operation[None]:
             f"COPY {old.table}: the table cannot be replaced: {'; '.join([row[0] for row in found])}. "
             "Use mode='truncate'"
         )
-    yield from command(session, f"CREATE TABLE {new.sql} (LIKE {old.sql} INCLUDING ALL)")
+    ((kind, method, space),) = yield from fetch(session, _STORED, (old.sql,), (str, str, str))
+    yield from command(session, f"CREATE{kind} TABLE {new.sql} (LIKE {old.sql} INCLUDING ALL){method}{space}")
     for (sql,) in (yield from fetch(session, _CARRIED, (old.sql, new.sql), (str,))):
         yield from command(session, sql)
     triggers = yield from fetch(session, _TRIGGERS, (old.sql,), (str, str, str, str))
@@ -160,10 +175,10 @@ def make_beside(session: Session, old: Target, new: Target) -> Operation[None]:
             yield from command(session, f"ALTER TABLE {new.sql} {_ENABLED[enabled]} TRIGGER {identifier(name)}")
 
 
-def make_likeness(session: Session, target: Target) -> Operation[Target]:
+def make_likeness(session: Session, target: Target, keyed: bool) -> Operation[Target]:
     """A temporary table like the target, as the target of a load that is not kept: with its types, defaults, NOT NULL
-    and CHECK; without keys, references and triggers, which are about rows that are there."""
-    name, parts = "pgfast_likeness", _LIKENESS
+    and CHECK; without references and triggers, and without keys but where the load goes by one (`keyed`)."""
+    name, parts = "pgfast_likeness", _LIKENESS + (" INCLUDING INDEXES" if keyed else "")
     if session.server_version >= 120000:
         parts += " INCLUDING GENERATED"
     yield from command(session, f"CREATE TEMPORARY TABLE {name} (LIKE {target.sql} {parts}) ON COMMIT DROP")

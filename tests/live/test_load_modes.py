@@ -294,3 +294,44 @@ def test_a_mapping_is_for_names(table: Any) -> None:
     for columns in ({"a": "id"}, "id"):
         with pytest.raises(InterfaceError, match="columns"):
             table.load('modes."My t"', ROWS, columns)
+
+
+def test_a_replacement_has_no_privilege_that_the_old_table_had_not(table: Any) -> None:
+    table.execute("CREATE UNLOGGED TABLE modes.plain (id int)")
+    table.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA modes GRANT SELECT ON TABLES TO public")
+    try:
+        table.load("modes.plain", [(1,)], mode="replace")
+    finally:
+        table.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA modes REVOKE SELECT ON TABLES FROM public")
+    query = (
+        "SELECT relpersistence::text, relacl::text LIKE '%{=r/%' OR relacl::text LIKE '%,=r/%' FROM pg_class "
+        "WHERE oid = 'modes.plain'::regclass"
+    )
+    assert table.execute(query).fetchall() in ([("u", None)], [("u", False)])
+
+
+def test_definitions_are_written_down_with_their_schemas(table: Any, dsn: str) -> None:
+    table.execute("CREATE TABLE modes.elders (id int PRIMARY KEY)")
+    table.execute("CREATE TABLE modes.child (id int REFERENCES modes.elders)")
+    table.execute("SET search_path = modes")
+
+    def broken(_rows: int, _size: int) -> None:
+        raise OSError("broken off")
+
+    with pytest.raises(OSError, match="broken off"):
+        table.load("child", [(1,)], resume="child", defer_indexes=True, progress=broken)
+    assert table.execute("SHOW search_path").fetchone() == ("modes",)
+    table.execute("RESET search_path")
+    assert pgfast.restore_indexes(dsn, "modes.child", "child") == 1
+    query = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'modes.child'::regclass AND contype = 'f'"
+    assert table.execute(query).fetchone() == (1,)
+
+
+def test_indexes_of_a_partition_stay(table: Any) -> None:
+    table.execute("CREATE TABLE modes.whole (id int, n int) PARTITION BY RANGE (id)")
+    table.execute("CREATE TABLE modes.part PARTITION OF modes.whole FOR VALUES FROM (0) TO (9)")
+    table.execute("CREATE INDEX ON modes.whole (n)")
+    table.execute("CREATE INDEX ON modes.part (id)")
+    assert table.load("modes.part", [(1, 1)], defer_indexes=True).rows == 1
+    query = "SELECT count(*) FROM pg_index WHERE indrelid = 'modes.part'::regclass"
+    assert table.execute(query).fetchone() == (2,)
