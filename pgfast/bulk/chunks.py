@@ -25,7 +25,8 @@ Refuse: TypeAlias = Callable[[int, DatabaseError], None]
 
 #: Rows of Python objects that are written by one call.
 _SPAN: Final = 2048
-#: Rows of the first chunk at most, and bytes of one, which are not known yet.
+#: Rows of the first chunk at most; and bytes of a row where they are not known yet, or where it takes fewer: one that is
+#: left out because it is bad takes none, and Python's own objects take more.
 _FIRST_ROWS: Final = 4096
 _ROW_BYTES: Final = 64
 _DIGEST_BYTES: Final = 16
@@ -220,7 +221,7 @@ class Pace:
     def took(self, rows: int) -> None:
         """A chunk of so many rows has been written."""
         taken, self._before = self._meter.size_bytes - self._before, self._meter.size_bytes
-        self.rows = max(1, min(4 * self.rows, rows * self._size // max(taken, 1)))
+        self.rows = max(1, min(4 * self.rows, rows * self._size // max(taken, rows * _ROW_BYTES, 1)))
 
 
 def row_chunks(

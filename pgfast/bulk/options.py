@@ -21,8 +21,9 @@ _ON_CONFLICT: Final = ("error", "ignore", "update")
 #: Bytes of a chunk, as they are sent, and the least.
 CHUNK_BYTES: Final = 16 << 20
 _LEAST_CHUNK: Final = 1 << 16
-#: How many times the bytes of a chunk a connection has in memory: what was read, what is sent, what is ahead.
-_COPIES: Final = 6
+#: How many times the bytes of a chunk a connection may have in memory: rows as Python has them, or the bytes that were
+#: read and where each record lies; what is sent; and, where half of them are bad, why each was refused.
+_COPIES: Final = 12
 _UNITS: Final = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 

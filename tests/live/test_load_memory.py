@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+import pgfast
 
 #: Rows of about 10 kB: 200 MB, twice what a load may take.
 ROWS: Final = 20_000
@@ -144,3 +147,52 @@ def test_a_small_file_of_long_values_that_come_again_loads_in_flat_memory(dsn: s
         pq.write_table(pa.table({"id": pa.array(range(rows), pa.int32()), "pad": pads}), name, row_group_size=rows)
     assert path.stat().st_size < 10**6
     assert uneven_growth(dsn, "path", str(path)) < LIMIT_BYTES
+
+
+#: A load with rejects, within a budget: of a file or of rows that are made as they are wanted.
+BUDGETED: Final = """
+import json, sys
+import pgfast
+
+dsn, path, rows, every, settings = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), json.loads(sys.argv[5])
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+def made(count):
+    for number in range(count):
+        yield (number if number % every else "x", f"name of row {number}", number % 1000)
+
+jobs = settings.get("jobs", 1)
+first = {**settings, "resume": "first"} if jobs > 1 else settings
+pgfast.load(dsn, "budget", made(10) if not path else path + ".first", format=None if not path else "csv", **first)
+before = peak()
+report = pgfast.load(dsn, "budget", made(rows) if not path else path, **settings)
+bad = -(-rows // every)
+assert (report.read, report.rows, report.rejected) == (rows, rows - bad, bad), report
+print(peak() - before)
+"""
+BUDGET: Final = 24 << 20
+#: What is there besides the rows: buffers of sockets and files, of constant size, and what the allocator keeps.
+CONSTANT: Final = 8 << 20
+NARROW: Final = 500_000
+
+
+@pytest.mark.parametrize("every", [100, 2])
+@pytest.mark.parametrize("kind", ["csv", "csv by two", "rows"])
+def test_rejects_stay_within_the_budget(dsn: str, tmp_path: Path, kind: str, every: int) -> None:
+    path = tmp_path / "narrow.csv"
+    for file, count in ((path, NARROW), (Path(f"{path}.first"), 10)):
+        lines = [f"{row if row % every else 'x'},name of row {row},{row % 1000}\n" for row in range(count)]
+        file.write_text("id,name,amount\n" + "".join(lines))
+    settings: dict[str, Any] = {"memory": BUDGET, "rejects": str(tmp_path / "rejects.jsonl")}
+    if kind == "csv by two":
+        settings |= {"jobs": 2, "resume": "budget"}
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        conn.execute("DROP TABLE IF EXISTS budget, pgfast_chunks, pgfast_parts, pgfast_loads")
+        conn.execute("CREATE TABLE budget (id int, name text, amount int)")
+    program = [sys.executable, "-c", BUDGETED, dsn, "" if kind == "rows" else str(path), str(NARROW), str(every)]
+    done = subprocess.run([*program, json.dumps(settings)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < BUDGET + CONSTANT
