@@ -25,8 +25,8 @@ Refuse: TypeAlias = Callable[[int, DatabaseError], None]
 
 #: Rows of Python objects that are written by one call.
 _SPAN: Final = 2048
-#: Rows of the first chunk at most; and bytes of a row where they are not known yet, or where it takes fewer: one that is
-#: left out because it is bad takes none, and Python's own objects take more.
+#: Rows of the first chunk at most; and bytes of a row where they are not known yet, or where it takes fewer: one that
+#: is left out because it is bad takes none, and Python's own objects take more.
 _FIRST_ROWS: Final = 4096
 _ROW_BYTES: Final = 64
 _DIGEST_BYTES: Final = 16
