@@ -23,7 +23,9 @@ from .report import Meter
 from .staging import Conflict, Merged, Stage
 from .target import Target
 
-_MAY_STAGE: Final = "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP')"
+_MAY_STAGE: Final = """
+SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
+    coalesce(pg_catalog.row_security_active(pg_catalog.to_regclass($1)), false)"""
 #: Refusals by the server in one chunk after which the rest goes by the staging table.
 _PATIENCE: Final = 3
 
@@ -74,6 +76,7 @@ class _Load:
         self._direct = ChunkLoader(session, target, feed.name, meter, plan.rejects is None)
         self._stage: Stage | None = None
         self._stormy = False  # the chunk before had many bad rows
+        self._guarded = False  # the table has row security, with which COPY is refused
         self._may_stage: bool | None = None  # whether the role may make temporary tables; None: not asked yet
         self.totals = Totals()
 
@@ -132,7 +135,9 @@ class _Load:
         rejecting = self._plan.rejects is not None
         size_before = self._meter.size_bytes
         if self._may_stage is None and rejecting:
-            self._may_stage = (yield from fetch(self._session, _MAY_STAGE, (), (bool,)))[0][0]
+            asked = yield from fetch(self._session, _MAY_STAGE, (self._target.sql,), (bool, bool))
+            self._may_stage, self._stormy = asked[0][0], self._stormy or asked[0][1]
+            self._guarded = asked[0][1]
         if self._plan.conflict is None and (not self._stormy or self._may_stage is False):
             patience = ALL_ROWS if self._may_stage is False else _PATIENCE
             made = yield from self._direct.load(chunk, patience=patience)
@@ -147,7 +152,7 @@ class _Load:
                 f"COPY {self._target.table}: of {rows} rows {made.loaded} were loaded, {made.skipped} skipped and "
                 f"{len(made.errors)} refused; please report this"
             )
-        self._stormy = len(made.errors) > _PATIENCE and rejecting
+        self._stormy = self._guarded or (len(made.errors) > _PATIENCE and rejecting)
         totals.read += rows
         totals.loaded += made.loaded
         totals.skipped += made.skipped

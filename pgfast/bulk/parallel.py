@@ -99,7 +99,7 @@ class ParallelLoad:
         self._told: dict[int, tuple[int, int]] = {}
         self._rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
         self._ddl: str | None = None
-        self._kind = self._way = ""
+        self._kind = self._way = self._name = ""
 
     def run(self) -> LoadReport:
         """What the load did. Raises the first failure of any connection, after all of them have ended."""
@@ -118,6 +118,7 @@ class ParallelLoad:
             perf_counter() - started,
             self._kind,
             " and ".join(totals.paths) or self._way,
+            file=self._name,
             read=totals.read,
             rejected=totals.rejected,
             skipped=totals.skipped,
@@ -148,6 +149,7 @@ class ParallelLoad:
             finally:
                 feed.close()
             self._kind = self._kind or feed.kind
+            self._name = feed.name if len(self._sources) == 1 else ""
         assert first is not None
         return first
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -126,8 +127,8 @@ def sqlstate_of(exc: DatabaseError) -> str:
     """The error's SQLSTATE; of what the codec refused, the one that the server has for it."""
     if exc.fault is None:
         return exc.sqlstate or _DATA_EXCEPTION
-    if exc.fault.code == faults.FAULT_CSV_FIELD and "out of range" in str(exc):
-        return "22003"
+    if exc.fault.code == faults.FAULT_CSV_FIELD and "out of range" in (text := str(exc)):
+        return "22008" if re.search(r"\((?:date|time)", text) else "22003"
     return _SQLSTATES.get(exc.fault.code, _DATA_EXCEPTION)
 
 

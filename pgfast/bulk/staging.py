@@ -37,6 +37,7 @@ _FRESH: Final = "(xmax OPERATOR(pg_catalog.=) 0)"
 #: Kinds of tables that do not tell it: partitioned ones and views.
 _UNTOLD: Final = ("p", "v")
 _LATER: Final = qualified("c.place > 1")
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
 _TWICE: Final = "21000"  # ON CONFLICT DO UPDATE command cannot affect row a second time
 
 _PRIMARY_KEY: Final = qualified("""
@@ -218,8 +219,8 @@ class Stage:
         try:
             made = yield from self._merge()
         except DatabaseError as exc:
-            if session.dead is not None or not is_about_rows(exc):
-                raise
+            if session.dead is not None or not (is_about_rows(exc) or exc.sqlstate == _INSUFFICIENT_PRIVILEGE):
+                raise  # what row security says is told from missing privileges by the function
             yield from rollback_to(session, _SAVEPOINT)
             return (yield from self._settle())
         yield from release(session, _SAVEPOINT)

@@ -110,7 +110,7 @@ def _line(report: LoadReport, whole: LoadReport) -> str:
         beside.append(f"{report.resumed:,} were there before")
     more = f" ({', '.join(beside)}; {report.read:,} read)" if beside else ""
     return (
-        f"{report.file}: {report.rows:,} {what} into {report.table}{more} in {report.seconds:.2f} s, "
+        f"{report.file or report.source}: {report.rows:,} {what} into {report.table}{more} in {report.seconds:.2f} s, "
         f"{show.rate(report.rows, report.seconds)} rows/s, {show.rate(report.size_bytes / 1e6, report.seconds)} MB/s"
     )
 

@@ -247,6 +247,7 @@ def test_a_load_goes_on_over_another_number_of_connections(
     report = pgfast.load(dsn, "beside.t", path, jobs=jobs[1], **settings)
     assert 0 < report.resumed < ROWS
     assert report.resumed + report.rows == ROWS
+    assert report.file == str(path)
     assert totals(conn) == expected
     again = conn.load("beside.t", path, **settings)
     assert (again.rows, again.resumed, again.file) == (0, ROWS, str(path))

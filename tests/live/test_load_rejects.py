@@ -387,3 +387,11 @@ def test_a_file_of_something_else_is_no_file_of_rejects_to_go_on_with(auto: Any,
     with pytest.raises(InterfaceError, match="rejects"):
         auto.load("w", [(1,)], resume="w", rejects=tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "dear diary\n"
+
+
+def test_a_day_that_is_none_has_the_code_that_the_server_has_for_it(auto: Any, tmp_path: Path) -> None:
+    auto.execute("CREATE TEMP TABLE days (id int, day date)")
+    source = tmp_path / "days.csv"
+    source.write_text("id,day\n1,32.01.2020\n2,31.01.2020\n99999999999,31.01.2020\n")
+    report = auto.load("days", source, dates="dmy", on_error="reject")
+    assert [(reject.column, reject.sqlstate) for reject in report.rejects] == [("day", "22008"), ("id", "22003")]

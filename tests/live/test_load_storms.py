@@ -137,3 +137,21 @@ def test_a_role_that_may_make_no_temporary_table(conn: Any) -> None:
         conn.execute(f"GRANT TEMP ON DATABASE {database} TO public")
     conn.execute("DROP OWNED BY storm_loader")
     conn.execute("DROP ROLE storm_loader")
+
+
+def test_row_security_refuses_rows(conn: Any) -> None:
+    conn.execute("CREATE TABLE t (id int)")
+    conn.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    conn.execute("CREATE POLICY positive ON t USING (true) WITH CHECK (id > 0)")
+    conn.execute("DROP ROLE IF EXISTS storm_loader")
+    conn.execute("CREATE ROLE storm_loader")
+    conn.execute("GRANT USAGE ON SCHEMA storms TO storm_loader")
+    conn.execute("GRANT INSERT, SELECT ON t TO storm_loader")
+    conn.execute("SET ROLE storm_loader")
+    for setting in ({"on_error": "reject"}, STORM):
+        report = conn.load("t", [(1,), (-1,)] * 200, **setting)
+        assert counts(report) == (200, 200)
+        assert report.rejects[0].sqlstate == "42501"
+    conn.execute("RESET ROLE")
+    conn.execute("DROP OWNED BY storm_loader")
+    conn.execute("DROP ROLE storm_loader")
