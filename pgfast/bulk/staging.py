@@ -36,6 +36,11 @@ _NUMBER: Final = "pgfast_row"
 _FRESH: Final = "(xmax OPERATOR(pg_catalog.=) 0)"
 #: Kinds of tables that do not tell it: partitioned ones and views.
 _UNTOLD: Final = ("p", "v")
+#: The staged rows of a run, in the function that inserts run by run.
+_IN_RUN: Final = (
+    f"s.{_NUMBER} OPERATOR(pg_catalog.>=) pgfast.low AND s.{_NUMBER} OPERATOR(pg_catalog.<) "
+    "(pgfast.low OPERATOR(pg_catalog.+) pgfast.span)"
+)
 _LATER: Final = qualified("c.place > 1")
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 _TWICE: Final = "21000"  # ON CONFLICT DO UPDATE command cannot affect row a second time
@@ -333,11 +338,11 @@ class Stage:
 
         The function's last row has no number and tells how many rows it has written.
         """
-        counted = self._insert(f" AS s WHERE s.{_NUMBER} >= pgfast.low AND s.{_NUMBER} < pgfast.low + pgfast.span")
+        counted = self._insert(f" AS s WHERE {_IN_RUN}")
         if self._updates and self._target.kind in _UNTOLD:
-            there = self._counted_there(f" WHERE s.{_NUMBER} >= pgfast.low AND s.{_NUMBER} < pgfast.low + pgfast.span")
+            there = self._counted_there(f" WHERE {_IN_RUN}")
             take = f"old_rows := ({there}); {counted}; GET DIAGNOSTICS fresh_rows = ROW_COUNT; "
-            take += "fresh_rows := fresh_rows - old_rows;"
+            take += "fresh_rows := fresh_rows OPERATOR(pg_catalog.-) old_rows;"
         elif self._updates:
             take = (
                 f"WITH merged AS ({counted} RETURNING {_FRESH} AS fresh) SELECT count(*) FILTER (WHERE fresh), "
@@ -349,9 +354,11 @@ class Stage:
         while tag in take:  # a name may hold it
             tag = f"{tag[:-1]}_$"
         plans = "SET plan_cache_mode = force_generic_plan" if self._session.server_version >= 120000 else ""
-        about = " OR ".join([f"state LIKE '{kind}%'" for kind in sorted(ABOUT_ROWS)])
+        kinds = ",".join(sorted(ABOUT_ROWS))
+        about = f"pg_catalog.left(state, 2) OPERATOR(pg_catalog.=) ANY ('{{{kinds}}}'::pg_catalog.text[])"
         # Row security says no by the same code as missing privileges do, which are about no row.
-        about += f" OR state = '42501' AND pg_catalog.has_any_column_privilege({_quoted(self._target.sql)}, 'INSERT')"
+        allowed = f"pg_catalog.has_any_column_privilege({_quoted(self._target.sql)}, 'INSERT')"
+        about += f" OR state OPERATOR(pg_catalog.=) '{_INSUFFICIENT_PRIVILEGE}' AND {allowed}"
         return f"""
 CREATE UNIQUE INDEX ON {self._sql} ({_NUMBER});
 DROP TABLE IF EXISTS {_SUSPECTS};
@@ -365,22 +372,23 @@ DECLARE
     low bigint; span bigint := width; high bigint; fresh_rows bigint := 0; old_rows bigint := 0;
     all_fresh bigint := 0; all_old bigint := 0;
 BEGIN
-    SELECT min(s.{_NUMBER}), max(s.{_NUMBER}) INTO low, high FROM {self._sql} AS s;
-    WHILE low <= high LOOP
+    SELECT pg_catalog.min(s.{_NUMBER}), pg_catalog.max(s.{_NUMBER}) INTO low, high FROM {self._sql} AS s;
+    WHILE low OPERATOR(pg_catalog.<=) high LOOP
         BEGIN
             {take}
-            all_fresh := all_fresh + fresh_rows; all_old := all_old + old_rows;
-            low := low + span; span := span * 2;
+            all_fresh := all_fresh OPERATOR(pg_catalog.+) fresh_rows;
+            all_old := all_old OPERATOR(pg_catalog.+) old_rows;
+            low := low OPERATOR(pg_catalog.+) span; span := span OPERATOR(pg_catalog.*) 2;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, of_column = COLUMN_NAME;
             IF NOT ({about}) THEN
                 RAISE;
             END IF;
-            IF span = 1 THEN
+            IF span OPERATOR(pg_catalog.=) 1 THEN
                 number := low; RETURN NEXT;
-                low := low + 1;
+                low := low OPERATOR(pg_catalog.+) 1;
             ELSE
-                span := greatest(span / 4, 1);
+                span := pg_catalog.int8larger(span OPERATOR(pg_catalog./) 4, 1);
             END IF;
         END;
     END LOOP;

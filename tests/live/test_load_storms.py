@@ -155,3 +155,18 @@ def test_row_security_refuses_rows(conn: Any) -> None:
     conn.execute("RESET ROLE")
     conn.execute("DROP OWNED BY storm_loader")
     conn.execute("DROP ROLE storm_loader")
+
+
+def test_operators_of_others_are_not_asked(conn: Any) -> None:
+    conn.execute("CREATE TABLE t (id int PRIMARY KEY, n int)")
+    conn.execute("CREATE FUNCTION passed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'")
+    conn.execute("CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION passed()")
+    conn.execute(
+        "CREATE FUNCTION asked(bigint, bigint) RETURNS bool LANGUAGE plpgsql AS "
+        "'BEGIN RAISE EXCEPTION SQLSTATE ''57000'' USING MESSAGE = ''asked''; END'"
+    )
+    for name in ("=", "<", "<=", ">", ">=", "+", "-", "*", "/"):
+        conn.execute(f"CREATE OPERATOR {name} (FUNCTION = asked, LEFTARG = bigint, RIGHTARG = bigint)")
+    conn.execute("SET search_path = storms, pg_catalog")
+    rows = [row for number in range(100) for row in ((number, 1), (number, 2))]
+    assert counts(conn.load("t", rows, **STORM)) == (100, 100)
