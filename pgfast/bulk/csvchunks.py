@@ -208,17 +208,14 @@ class CsvChunk:
             raise fault(info.code, exc.fault.at, info.column, info.value) from None
         return bad + 1
 
-    def record(self, row: int) -> bytes:
-        """The bytes of a record."""
-        return self.data[self._records[row] : self._ends[row]]
-
     def origin(self, row: int) -> Origin:
         """The record, and the line on which it begins."""
-        start = self._records[row]
+        data, start = self.data, (self._starts or self._records)[row]
         counted, lines = self._counted if self._counted[0] <= start else (0, 0)
-        lines += self.data.count(_CR if self._end == _CR else _LF, counted, start)
+        lines += data.count(_CR if self._end == _CR else _LF, counted, start)
         self._counted = start, lines
-        return Origin(self.first + row + 1 if self._numbered else None, self.line + lines + 1, self.record(row))
+        number = self.first + row + 1 if self._numbered else None
+        return Origin(number, self.line + lines + 1, data[start : self._ends[row]])
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""
