@@ -175,9 +175,18 @@ class Link:
         return not self._waiting and not isinstance(exc, Exception)
 
     def break_off(self, exc: BaseException) -> None:
-        """Close the connection, of which it is not known what the server says next."""
-        self.session.die(OperationalError(f"an operation was interrupted by {type(exc).__name__} in the middle"))
-        self.close()
+        """Close the connection, of which it is not known what the server says next.
+
+        The server is asked to cancel what it may be doing: it would notice the end of the connection only when it next
+        says something.
+        """
+        try:
+            if not self.session.starting and self.session.dead is None:
+                with contextlib.suppress(Error, OSError):  # there may be nothing to cancel, and nobody to ask
+                    self.cancel(Deadline(sockets.GRACE_S))
+        finally:
+            self.session.die(OperationalError(f"an operation was interrupted by {type(exc).__name__} in the middle"))
+            self.close()
 
     def _drive(self, operation: Operation[T], deadline: Deadline, first: Step | None = None) -> T:
         """What the operation returns, which stands at `first` where it has been begun."""
