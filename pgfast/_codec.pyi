@@ -26,6 +26,7 @@ __all__ = [
     "encode_copy_csv",
     "encode_copy_rows",
     "encode_copy_text",
+    "survey_csv",
 ]
 
 IMPLEMENTATION: Final[str]

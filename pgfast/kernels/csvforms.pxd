@@ -87,7 +87,9 @@ cdef inline int unquote(Block* scratch, CsvField* field, uint8_t quote, uint8_t 
 cdef inline bint is_digit(uint8_t code) noexcept nogil:
     return 48 <= code <= 57
 
-cdef inline int lay_out_day(int form, const uint8_t* p, Py_ssize_t size, uint8_t* made, Py_ssize_t* used) noexcept nogil:
+cdef inline int lay_out_day(
+    int form, const uint8_t* p, Py_ssize_t size, uint8_t* made, Py_ssize_t* used
+) noexcept nogil:
     """The ten bytes of YYYY-MM-DD for a day at the beginning of the text and how many bytes it takes, or FAULT_CSV_DAY.
     """
     cdef Py_ssize_t starts[3]

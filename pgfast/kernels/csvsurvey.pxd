@@ -140,7 +140,10 @@ cdef inline int seen_as(Block* scratch, CsvField* field, bint comma, int days) n
     cdef int kind = 0
     if size == 0:
         return SEEN_TEXT
-    if spells(p, size, b"t", 1) or spells(p, size, b"f", 1) or spells(p, size, b"true", 4) or spells(p, size, b"false", 5):
+    if (
+        spells(p, size, b"t", 1) or spells(p, size, b"f", 1)
+        or spells(p, size, b"true", 4) or spells(p, size, b"false", 5)
+    ):
         return SEEN_BOOL
     other = field[0]
     if not comma or usual_form(scratch, &other, CSV_COMMA) == 0:

@@ -751,8 +751,8 @@ cdef inline int put_csv_row(
     return 0
 
 cdef inline int next_row(
-    CsvForm* form, const uint8_t* at, const uint8_t* end, bint final, CsvField* fields, const uint8_t** behind, bint* odd,
-    Py_ssize_t row, Fault* fault
+    CsvForm* form, const uint8_t* at, const uint8_t* end, bint final, CsvField* fields, const uint8_t** behind,
+    bint* odd, Py_ssize_t row, Fault* fault
 ) noexcept nogil:
     """0 with the fields of a record and where the next one begins; 1 for what is no row (the header, a blank line);
     INCOMPLETE, or the code that `fault` holds."""
