@@ -302,8 +302,9 @@ class ParallelLoad:
         progress = self._options.progress
         if progress is None:
             return None
-        mine = len(self._told)
-        self._told[mine] = (0, 0)
+        with self._lock:  # connections begin their parts at one time
+            mine = len(self._told)
+            self._told[mine] = (0, 0)
 
         def tell(rows: int, size_bytes: int) -> None:
             with self._lock:
