@@ -93,9 +93,8 @@ class CsvChunk:
         self._states = states
         self._judge = judge
         self._width, self._quotes, self._end = form
-        self._starts: array[int] | None = (
-            None  # of each record, once they are looked up, and its end without that of its line
-        )
+        # Of each record, once they are looked up, and its end without that of its line.
+        self._starts: array[int] | None = None
         self._ends: array[int] = array("q")
         self._state: CsvState | None = None
         self._way = path

@@ -169,9 +169,8 @@ class LedgerPart:
         self._source = source
         self._start = start
         self._mark: bytes | None = None
-        #: Where the part stands, and what has become of the rows before.
+        #: Where the part stands, and how many of the rows before are loaded.
         self.place = Place(start, 0)
-        self.loaded = self.rejected = self.skipped = 0
         self.resumed = 0
 
     def name(self, stop: int) -> str:
@@ -187,10 +186,9 @@ class LedgerPart:
             (self._load, self._source, self._start),
             (int, int, int, int, bytes),
         )
-        self.loaded, self.rejected, self.skipped = (sum(row[index] for row in rows) for index in (1, 2, 3))
-        self.resumed = self.loaded
+        self.resumed = sum([row[1] for row in rows])
         if rows:
-            self.place = Place(rows[-1][0], self.loaded + self.rejected + self.skipped)
+            self.place = Place(rows[-1][0], sum([sum(row[1:4]) for row in rows]))
             self._mark = rows[-1][4]
 
     def begin(self, chunk: Chunk) -> Operation[None]:

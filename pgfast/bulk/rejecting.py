@@ -55,10 +55,8 @@ Span = tuple[int, int]
 class Settled:
     """What became of a chunk."""
 
-    rows: int = 0
     loaded: int = 0
     skipped: int = 0
-    size_bytes: int = 0
     #: Why those were refused that were, by row.
     errors: dict[int, Why] = field(default_factory=dict)
     #: What was not sent, because too much of the chunk had been refused one by one.
@@ -169,7 +167,6 @@ class ChunkLoader:
         yield from release(session, _SAVEPOINT)
         made.loaded += loaded
         made.skipped += rows_sent - loaded
-        made.size_bytes += meter.size_bytes - meter_before[1]
         made.sent.append((part.spans, frozenset(unsure)))
         return [Part(TEXT, _spans(unsure), bool(self._can_skip))] if unsure else []
 

@@ -56,10 +56,10 @@ _SQLSTATES: Final = {
 class Reject:
     """A row that was not loaded.
 
-    `source` is the name of the file, or the kind of source; `row` (None: not known, of a file that
-    several connections load) and, in a file, `line` count from 1. `record` is the
-    row as it came: the bytes of a file, else a JSON value. `column` and `sqlstate` are what the error tells, the
-    `message` is the error's first line. `chunk` says of which part of a restartable load it is.
+    `source` is the name of the file, or the kind of source; `row` (None: not known, of a file that several connections
+    load) and, in a file, `line` count from 1. `record` is the row as it came: the bytes of a file, else a JSON value.
+    `column` and `sqlstate` are what the error tells, the `message` is the error's first line. `chunk` says of which
+    part of a restartable load it is.
     """
 
     source: str
@@ -202,13 +202,8 @@ def check_apart(rejects: Rejects, sources: Sequence[Any]) -> None:
     for source in sources:
         try:
             found = os.stat(source if isinstance(source, (str, os.PathLike)) else source.fileno())
-        except (
-            OSError,
-            AttributeError,
-            TypeError,
-            ValueError,
-        ):  # rows, or a file in memory; one that is missing is told of elsewhere
-            continue
+        except (OSError, AttributeError, TypeError, ValueError):
+            continue  # rows, or a file in memory; one that is missing is told of elsewhere
         if stat.S_ISREG(there.st_mode) and os.path.samestat(there, found):
             raise InterfaceError(f"rejects={os.fspath(rejects)!r} is a source of the load; name another file")
 
