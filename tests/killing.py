@@ -42,9 +42,9 @@ _PATIENCE_S: Final = 60.0
 PROGRAM: Final = """
 import json, sys
 import pgfast
-import pgfast.bulk.csvchunks
+import pgfast.bulk.textchunks
 
-pgfast.bulk.csvchunks._LEAST_PART = 1 << 14
+pgfast.bulk.textchunks._LEAST_PART = 1 << 14
 dsn, table, path, settings = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
 print("begun", flush=True)
 try:

@@ -17,18 +17,13 @@ from ..codec import CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, fault
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD
-from .chunks import digest
 from .csvfile import RECORD_LIMIT, Utf8File
 from .csvquotes import Quotes
 from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place, Span
+from .textchunks import MARK_BYTES, TextChunk, part_bytes, tail_of, text_blocks
 
-#: Bytes at the end of a chunk that must be found again by whoever goes on behind it.
-MARK_BYTES: Final = 4096
 #: Bytes at the beginning of a text by which is told how its lines end.
 _LOOKED_AT: Final = 1 << 16
-#: Bytes of the least part of a text, and of what is looked at together.
-_LEAST_PART: Final = 1 << 20
-_BLOCK: Final = 1 << 22
 _ENDLESS: Final = 2**62
 _WHOLE: Final = Span()
 _LF, _CR, _CRLF = b"\n", b"\r", b"\r\n"
@@ -44,27 +39,12 @@ class States(Protocol):
 Judge = Callable[[FaultInfo, Origin], "DatabaseError | None"]
 
 
-class CsvChunk:
+class CsvChunk(TextChunk):
     """Whole records, blank lines among them."""
 
     __slots__ = (
-        *(
-            "_at",
-            "_counted",
-            "_end",
-            "_ends",
-            "_starts",
-            "_judge",
-            "_numbered",
-            "_position",
-            "_quotes",
-            "_state",
-            "_states",
-            "_tail",
-            "_way",
-            "_width",
-        ),
-        *("data", "first", "line", "path", "stop"),
+        *("_at", "_counted", "_end", "_ends", "_judge", "_position", "_quotes", "_starts"),
+        *("_state", "_states", "_way", "_width"),
     )
 
     def __init__(
@@ -72,24 +52,15 @@ class CsvChunk:
         data: bytes,
         place: Place,
         line: int,
-        tail: bytes,
+        before: bytes,
         path: str,
         form: tuple[int, Quotes, bytes],
         numbered: bool,
         states: States,
         judge: Judge,
     ) -> None:
-        """`place`, `line` and `tail`: where it begins, how many lines come before it, and the last bytes of these.
-
-        `form`: fields of a record, the quotes, and the end of a line. `numbered`: the rows before are counted.
-        """
-        self.data = data
-        self.path = path
-        self.stop = place.position + len(data)
-        self.first = place.rows
-        self.line = line
-        self._tail = tail
-        self._numbered = numbered
+        """As of TextChunk. `form`: fields of a record, the quotes, and the end of a line."""
+        super().__init__(data, place, line, before, path, numbered)
         self._states = states
         self._judge = judge
         self._width, self._quotes, self._end = form
@@ -101,31 +72,6 @@ class CsvChunk:
         self._at = 0  # the row and the position that the state has reached
         self._position = 0
         self._counted = 0, 0  # bytes whose ends of lines have been counted, and how many there are
-
-    @property
-    def size_bytes(self) -> int:
-        """The bytes of the chunk."""
-        return len(self.data)
-
-    @property
-    def mark(self) -> bytes:
-        """What the last bytes are."""
-        return digest(self.tail)
-
-    @property
-    def before(self) -> bytes:
-        """What the last bytes before it are."""
-        return digest(self._tail)
-
-    @property
-    def tail(self) -> bytes:
-        """The last bytes of the source up to the end of the chunk."""
-        return (self._tail + self.data[-MARK_BYTES:])[-MARK_BYTES:]
-
-    @property
-    def place(self) -> Place:
-        """Where it ends."""
-        return Place(self.stop, self.first + self.rows)
 
     @property
     def lines(self) -> int:
@@ -213,8 +159,7 @@ class CsvChunk:
         counted, lines = self._counted if self._counted[0] <= start else (0, 0)
         lines += data.count(_CR if self._end == _CR else _LF, counted, start)
         self._counted = start, lines
-        number = self.first + row + 1 if self._numbered else None
-        return Origin(number, self.line + lines + 1, data[start : self._ends[row]])
+        return Origin(self._number(row), self.line + lines + 1, data[start : self._ends[row]])
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""
@@ -307,7 +252,7 @@ class Records:
             self._rest = self._rest[len(data) :]
             self.position += len(data)
             lines += data.count(mark)
-            tail = (tail + data[-MARK_BYTES:])[-MARK_BYTES:]
+            tail = tail_of(tail, data)
         return lines, tail
 
     def __iter__(self) -> Iterator[bytes]:
@@ -343,11 +288,11 @@ def cut_text(text: Utf8File, size_bytes: int, marks: Quotes, count: int) -> list
 
     All of it is read, since a quote at its beginning may make a difference for its end; quotes and lines are counted.
     """
-    step, quote = max(_LEAST_PART, size_bytes // count), marks.quote
+    step, quote = part_bytes(size_bytes, count), marks.quote
     made: list[Span] = []
     start = at = quotes = lines = line = 0
     mark = b""
-    while data := text.read(_BLOCK):
+    for data in text_blocks(text):
         mark = mark or (_CR if end_of_lines(data, marks) == _CR else _LF)
         begun = 0
         while begun < len(data):

@@ -7,51 +7,46 @@ chunk are read when they are written, some at a time, and kept as they came for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from ..codec import CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, fault
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD, FAULT_CSV_UTF8
-from .chunks import digest
-from .csvchunks import MARK_BYTES
 from .csvfile import RECORD_LIMIT, Utf8File
-from .feed import BlockWriter, Origin, Place
+from .feed import BlockWriter, Origin, Place, Span
 from .jsonvalues import BadLine, LineWriter
+from .textchunks import TextChunk, part_bytes, tail_of, text_blocks
 
 #: Lines that are read together.
-_SPAN: Final = 256
+_TOGETHER: Final = 256
+_ENDLESS: Final = 2**62
+_WHOLE: Final = Span()
 
 #: The error for a fault of a line, or for a bad one; None where the server shall read it.
 Judge = Callable[[FaultInfo, Origin, "BadLine | None"], "DatabaseError | None"]
 
 
-class JsonChunk:
+class JsonChunk(TextChunk):
     """Whole lines."""
 
-    __slots__ = (
-        *("_bad", "_data", "_judge", "_numbers", "_rows", "_state", "_states", "_tail", "_way", "_writer"),
-        *("first", "line", "lines", "path", "stop"),
-    )
+    __slots__ = ("_bad", "_judge", "_numbers", "_rows", "_state", "_states", "_way", "_writer", "lines")
 
     def __init__(
         self,
         data: bytes,
         place: Place,
         line: int,
-        tail: bytes,
+        before: bytes,
         path: str,
+        numbered: bool,
         writer: LineWriter,
         states: Callable[[str], CsvState],
         judge: Judge,
     ) -> None:
-        """`place`, `line` and `tail`: where it begins, how many lines come before it, and the last bytes of these."""
-        self.path = path
-        self.stop = place.position + len(data)
-        self.first = place.rows
-        self.line = line
-        self._data = data
-        self._tail = tail
+        """As of TextChunk."""
+        super().__init__(data, place, line, before, path, numbered)
         self._writer = writer
         self._states = states
         self._judge = judge
@@ -68,34 +63,9 @@ class JsonChunk:
         """How many rows it holds."""
         return len(self._rows)
 
-    @property
-    def size_bytes(self) -> int:
-        """The bytes of the chunk."""
-        return len(self._data)
-
-    @property
-    def tail(self) -> bytes:
-        """The last bytes of the source up to the end of the chunk."""
-        return (self._tail + self._data[-MARK_BYTES:])[-MARK_BYTES:]
-
-    @property
-    def mark(self) -> bytes:
-        """What the last bytes are."""
-        return digest(self.tail)
-
-    @property
-    def before(self) -> bytes:
-        """What the last bytes before it are."""
-        return digest(self._tail)
-
-    @property
-    def place(self) -> Place:
-        """Where it ends."""
-        return Place(self.stop, self.first + self.rows)
-
     def write(self, out: BlockWriter, start: int, stop: int) -> int:
         """As Chunk says."""
-        stop = min(stop, start + _SPAN, self.rows)
+        stop = min(stop, start + _TOGETHER, self.rows)
         if start >= stop:
             return start
         if self._state is None or self.path != self._way:
@@ -126,7 +96,7 @@ class JsonChunk:
     def origin(self, row: int) -> Origin:
         """The line."""
         data = self._rows[row]
-        return Origin(self.first + row + 1, self.line + self._numbers[row] + 1, data.removesuffix(b"\r"))
+        return Origin(self._number(row), self.line + self._numbers[row] + 1, data.removesuffix(b"\r"))
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""
@@ -137,14 +107,17 @@ class JsonChunk:
 class Lines:
     """The bytes of a text, cut at the ends of lines."""
 
-    __slots__ = ("_rest", "_size", "_text", "position")
+    __slots__ = ("_left", "_rest", "_size", "_text", "position")
 
-    def __init__(self, text: Utf8File, size_bytes: int) -> None:
+    def __init__(self, text: Utf8File, size_bytes: int, span: Span = _WHOLE) -> None:
         """`size_bytes`: how long a cut should be. `position` is where the next one begins."""
         self._text = text
         self._size = size_bytes
+        self._left = _ENDLESS if span.stop is None else span.stop - span.start
         self._rest = b""
-        self.position = 0
+        if span.start:
+            text.go_to(span.start)
+        self.position = span.start
 
     def skip_to(self, position: int) -> tuple[int, bytes]:
         """How many lines end before a position where a line begins, and the last bytes before it.
@@ -153,12 +126,12 @@ class Lines:
         """
         lines, tail = 0, b""
         while self.position < position:
-            data = self._text.read(min(self._size, position - self.position))
+            data = self._read(min(self._size, position - self.position))
             if not data:
                 raise DataError(f"the text ends at byte {self.position}, before byte {position} where the load goes on")
             self.position += len(data)
             lines += data.count(b"\n")
-            tail = (tail + data[-MARK_BYTES:])[-MARK_BYTES:]
+            tail = tail_of(tail, data)
         return lines, tail
 
     def __iter__(self) -> Iterator[bytes]:
@@ -167,7 +140,7 @@ class Lines:
         Raises DataError for a line that is longer than any.
         """
         parts, gathered = [self._rest], len(self._rest)
-        while data := self._text.read(self._size):
+        while data := self._read(self._size):
             parts.append(data)
             gathered += len(data)
             edge = data.rfind(b"\n") + 1
@@ -183,3 +156,30 @@ class Lines:
         if rest := b"".join(parts):
             self.position += len(rest)
             yield rest
+
+    def _read(self, size_bytes: int) -> bytes:
+        data = self._text.read(min(size_bytes, self._left))
+        self._left -= len(data)
+        return data
+
+
+def cut_lines(text: Utf8File, size_bytes: int, count: int) -> list[Span]:
+    """About `count` parts of a text of so many bytes, each beginning with a line, whose lines are counted."""
+    step = part_bytes(size_bytes, count)
+    made: list[Span] = []
+    start = at = lines = line = 0
+    for data in text_blocks(text):
+        begun = 0
+        # Behind the byte `due` the next end of a line ends the part.
+        while (due := max(begun, start + step - at)) < len(data) and (end := data.find(b"\n", due)) >= 0:
+            line += data.count(b"\n", begun, end + 1)
+            begun = end + 1
+            made.append(Span(start, at + begun, lines))
+            start, lines = at + begun, line
+        line += data.count(b"\n", begun)
+        at += len(data)
+    if at > start or not made:
+        made.append(Span(start, None, lines))
+    else:
+        made[-1] = replace(made[-1], stop=None)
+    return made

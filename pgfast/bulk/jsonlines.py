@@ -22,9 +22,9 @@ from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_UTF8
 from .csvdialect import Dialect, dialect_of
 from .csvfile import Utf8File
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
-from .feed import ALL_ROWS, BINARY, TEXT, BlockWriter, Origin, Place, Reread, copy_options
+from .feed import ALL_ROWS, BINARY, TEXT, BlockWriter, Origin, Place, Reread, Span, copy_options
 from .files import File
-from .jsonchunks import JsonChunk, Lines
+from .jsonchunks import JsonChunk, Lines, cut_lines
 from .jsonvalues import BadLine, LineWriter, pairs_of
 from .report import Meter
 from .sources import FileOptions
@@ -51,6 +51,7 @@ class JsonLinesFeed:
         self._way = BINARY
         self._closed = True
         self._writer = LineWriter((), True)
+        self._span = Span()
 
     @property
     def name(self) -> str:
@@ -131,13 +132,29 @@ class JsonLinesFeed:
         return self._chunks(size_bytes, place)
 
     def _chunks(self, size_bytes: int, place: Place, strict: bool = False) -> Iterator[JsonChunk]:
+        span, numbered = self._span, not self._span.start
         with Utf8File(self._file, self._dialect, lenient=True) as text:
-            lines = Lines(text, size_bytes)
+            lines = Lines(text, size_bytes, span)
+            if place.position < span.start:
+                place = Place(span.start)
             line, tail = lines.skip_to(place.position)
+            line += span.line
+            way, writer = self._way, self._writer
             for data in lines:
-                chunk = JsonChunk(data, place, line, tail, self._way, self._writer, self._state, self._judged)
+                chunk = JsonChunk(data, place, line, tail, way, numbered, writer, self._state, self._judged)
                 yield chunk
                 place, line, tail = chunk.place, line + chunk.lines, chunk.tail
+
+    def spans(self, count: int) -> list[Span]:
+        """Parts of about the same size, of a file that is UTF-8 as it lies; else the whole."""
+        if not self._file.plain or not self._dialect.utf8:
+            return [Span()]
+        with Utf8File(self._file, self._dialect) as text:
+            return cut_lines(text, self._file.size_bytes or 0, count)
+
+    def take(self, span: Span) -> None:
+        """Give the lines of this part alone."""
+        self._span = span
 
     def _state(self, path: str) -> CsvState:
         make = kernel_column if path == BINARY else text_column

@@ -46,8 +46,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgfast.bulk.csvchunks._LEAST_PART", 1 << 14)
-    monkeypatch.setattr("pgfast.bulk.csvchunks._BLOCK", 1 << 15)
+    monkeypatch.setattr("pgfast.bulk.textchunks._LEAST_PART", 1 << 14)
+    monkeypatch.setattr("pgfast.bulk.textchunks._BLOCK", 1 << 15)
 
 
 def totals(conn: pgfast.Connection) -> Any:
