@@ -19,9 +19,10 @@ from ..errors import DatabaseError, DataError, InterfaceError, OperationalError
 from ..protocol.operations import Operation, begin, command, commit, fetch, rollback
 from ..protocol.session import Session
 from .feed import Chunk, Place, Span
+from .framing import atomically
 
 #: Of two sessions that make a table at once one is told that it is there (docs: Error Codes).
-_MADE_ALREADY: Final = ("42P07", "23505", "42710")
+MADE_ALREADY: Final = ("42P07", "23505", "42710")
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS {schema}.pgfast_loads (
     load text PRIMARY KEY, target text NOT NULL, manner text NOT NULL,
@@ -60,32 +61,28 @@ class Ledger:
 
         Raises InterfaceError for a load of this name into another table or in another manner.
         """
-        session = self._session
         yield from self._made()
-        yield from begin(session)
-        try:
-            yield from take_lock(session, f"{self._loads} {self._load}")
-            rows = yield from fetch(
-                session,
-                f"SELECT target, manner, ended IS NOT NULL FROM {self._loads} WHERE load = $1",
-                (self._load,),
-                (str, str, bool),
+        return (yield from atomically(self._session, self._open(target, manner, first)))
+
+    def _open(self, target: str, manner: str, first: Operation[None]) -> Operation[bool]:
+        session = self._session
+        yield from take_lock(session, f"{self._loads} {self._load}")
+        rows = yield from fetch(
+            session,
+            f"SELECT target, manner, ended IS NOT NULL FROM {self._loads} WHERE load = $1",
+            (self._load,),
+            (str, str, bool),
+        )
+        if not rows:
+            yield from first
+            values = (self._load, target, manner)
+            inserted = f"INSERT INTO {self._loads} (load, target, manner) VALUES ($1, $2, $3) RETURNING load"
+            yield from fetch(session, inserted, values, (str,))
+        elif rows[0][:2] != (target, manner):
+            raise InterfaceError(
+                f"load {self._load!r} was begun into {rows[0][0]} with {rows[0][1]}; it cannot go on into {target} "
+                f"with {manner}"
             )
-            if not rows:
-                yield from first
-                values = (self._load, target, manner)
-                inserted = f"INSERT INTO {self._loads} (load, target, manner) VALUES ($1, $2, $3) RETURNING load"
-                yield from fetch(session, inserted, values, (str,))
-            elif rows[0][:2] != (target, manner):
-                raise InterfaceError(
-                    f"load {self._load!r} was begun into {rows[0][0]} with {rows[0][1]}; it cannot go on into {target} "
-                    f"with {manner}"
-                )
-        except Exception:
-            if session.dead is None:
-                yield from rollback(session)
-            raise
-        yield from commit(session)
         return bool(rows and rows[0][2])
 
     def _made(self) -> Operation[None]:
@@ -94,9 +91,10 @@ class Ledger:
         if there:
             return
         try:
-            yield from command(self._session, _TABLES.format(schema=self._schema))
+            made = command(self._session, _TABLES.format(schema=self._schema))
+            yield from atomically(self._session, made)
         except DatabaseError as exc:
-            if exc.sqlstate not in _MADE_ALREADY:
+            if exc.sqlstate not in MADE_ALREADY:
                 raise
 
     def rejected(self) -> Operation[tuple[set[str | None], int]]:

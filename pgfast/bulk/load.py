@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -25,10 +26,10 @@ from .options import LoadOptions
 from .rejects import Bin, check_apart
 from .replacing import beside, make_beside, make_likeness, swap
 from .report import LoadReport, Meter, joined
-from .resuming import Resumable
+from .resuming import Resumable, begun
 from .sources import sources_of
 from .staging import conflict_of
-from .target import Target, is_there
+from .target import Target
 from .whole import copy_whole
 
 
@@ -111,9 +112,12 @@ class _Load:
 
     def _make(self) -> Operation[None]:
         """Make the table for the sources."""
-        whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
-        self._ddl = create_table_sql(self._table, whole, self._options.files)
+        self._ddl = self._statement()
         yield from command(self._session, self._ddl)
+
+    def _statement(self) -> str:
+        whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
+        return create_table_sql(self._table, whole, self._options.files)
 
     def _begin(self, target: Target) -> Operation[tuple[Target, Deferred]]:
         """The table that is filled, and what was dropped before."""
@@ -157,8 +161,6 @@ class _Load:
     def resumed(self) -> Operation[LoadReport]:
         """The load as one that commits its chunks, from where the ledger says it stands."""
         session, options, rejects = self._session, self._options, self._rejects
-        if options.create and not (yield from is_there(session, self._table)):
-            yield from self._make()
         resumable: Resumable | None = None
         first: Target | None = None
         reports: list[LoadReport] = []
@@ -167,11 +169,13 @@ class _Load:
             for number, source in enumerate(self._sources):
                 feed = self._first if number == 0 else (yield from opened(source, options.files))
                 try:
-                    target = yield from settled_target(session, self._table, feed, options.columns, first)
-                    first = first or target
-                    if resumable is None:
-                        resumable = Resumable(session, target, options)
-                        done = yield from resumable.open()
+                    settled = partial(settled_target, session, self._table, feed, options.columns, first)
+                    if resumable is not None:
+                        target = yield from settled()
+                    else:
+                        made = yield from begun(session, self._table, options, self._statement, settled)
+                        resumable, done, self._ddl = made
+                        first = target = resumable.target
                         if rejects is not None:
                             names, rejects.count = yield from resumable.ledger.rejected()
                             rejects.begin(names.__contains__)

@@ -6,6 +6,7 @@ Law of this file: what the source names decides, then what the caller names, the
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -42,15 +43,22 @@ async def _first_of(rows: AsyncIterator[Any]) -> AsyncIterator[tuple[Any]]:
 
 
 def settled_target(
-    session: Session, table: str, feed: Feed, columns: Columns | None, like: Target | None = None
+    session: Session,
+    table: str,
+    feed: Feed,
+    columns: Columns | None,
+    like: Target | None = None,
+    named: str | None = None,
 ) -> Operation[Target]:
     """The table and the columns of it that are filled, with the feed settled on them.
 
-    `like` is that of the first of several sources: what it fills the others fill too, by their own names.
+    `like` is that of the first of several sources: what it fills the others fill too, by their own names. `named` is
+    what errors call the table, where that is not `table`.
 
     Raises UndefinedTable and UndefinedColumn, and what the feed's columns do not allow.
     """
-    target = _chosen((yield from describe(session, table)), feed, columns)
+    described = yield from describe(session, table)
+    target = _chosen(described if named is None else replace(described, table=named), feed, columns)
     if like is not None and not isinstance(feed, Sparse):
         _compare(target, like, feed.name)
     feed.prepare(target, session.parameters.get("TimeZone"))

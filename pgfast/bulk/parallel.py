@@ -19,7 +19,7 @@ from ..connections.crew import Crew
 from ..connections.sync import Connection
 from ..errors import Error, InterfaceError
 from ..net.conninfo import ConnInfo
-from ..protocol.operations import Operation, command
+from ..protocol.operations import Operation, command, identifier
 from ..protocol.session import Session
 from .chunked import ChunkPlan, Totals, load_chunks
 from .create import create_table_sql
@@ -33,9 +33,9 @@ from .options import LoadOptions
 from .rejects import Bin, check_apart
 from .replacing import make_beside, swap
 from .report import LoadReport, Meter, Progress
-from .resuming import Resumable
+from .resuming import begun
 from .sources import open_columns, sources_of
-from .target import Target, is_there
+from .target import Target
 
 #: Parts for each connection: none waits long for the last one.
 _PARTS: Final = 4
@@ -99,6 +99,7 @@ class ParallelLoad:
         self._told: dict[int, tuple[int, int]] = {}
         self._rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
         self._ddl: str | None = None
+        self._described = table  # where the columns are looked up
         self._kind = self._way = self._name = ""
 
     def run(self) -> LoadReport:
@@ -106,9 +107,8 @@ class ParallelLoad:
         started = perf_counter()
         with self._crew.connected(self._infos) as connection:
             session = connection._session
-            target = connection._run(self._target(session))
-            report = self._resumed if self._options.resume is not None else self._whole
-            report(connection, session, target)
+            load = self._resumed if self._options.resume is not None else self._whole
+            target = load(connection, session)
         totals = self._counts.totals
         return LoadReport(
             self._table,
@@ -134,12 +134,13 @@ class ParallelLoad:
             raise InterfaceError("several jobs load what can be read from several places: files, arrays, Arrow tables")
         return feed
 
+    def _statement(self) -> str:
+        """How the table is made."""
+        whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
+        return create_table_sql(self._table, whole, self._options.files)
+
     def _target(self, session: Session) -> Operation[Target]:
-        """The table, made first where that is wanted; all sources have been looked at then."""
-        if self._options.create and not (self._options.resume and (yield from is_there(session, self._table))):
-            whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
-            self._ddl = create_table_sql(self._table, whole, self._options.files)
-            yield from command(session, self._ddl)
+        """The table; all sources have been looked at then."""
         first: Target | None = None
         for number in range(len(self._sources)):
             feed = self._feed(number)
@@ -155,48 +156,64 @@ class ParallelLoad:
 
     # ---------------------------------------------------------------- as one
 
-    def _whole(self, connection: Connection[Any], session: Session, target: Target) -> None:
-        """Into a table of its own, and from there into the target."""
+    def _whole(self, connection: Connection[Any], session: Session) -> Target:
+        """Into a table of its own, and from there into the target, or to its name."""
         options = self._options
         fresh = options.mode == "replace" or options.create
-        into = target if options.create else connection._run(own_table(session, target))
+        if options.create:
+            target, into = connection._run(atomically(session, self._made(session)))
+            self._described = into.sql
+        else:
+            target = connection._run(self._target(session))
+            into = connection._run(own_table(session, target))
         try:
-            deferred = connection._run(atomically(session, self._begin(session, target, into, fresh)))
+            deferred = connection._run(atomically(session, self._begin(session, target, into)))
             self._cut(None)
             self._crew.work(self._jobs, lambda: self._work(into, None))
             connection._run(atomically(session, self._end(session, target, into, fresh, deferred)))
         except BaseException:
             self._crew.stop()
-            self._drop(connection, session, into, into is not target)
+            self._drop(connection, session, into)
             raise
+        return target
 
-    def _drop(self, connection: Connection[Any], session: Session, into: Target, own: bool) -> None:
-        """Drop the table of a load that has failed: over another connection where it is the load's own and this one is
-        lost."""
+    def _made(self, session: Session) -> Operation[tuple[Target, Target]]:
+        """The table that is wanted, and the one that will be it: made as the first and seen by others as the second
+        alone."""
+        self._ddl = self._statement()
+        yield from command(session, self._ddl)
+        target = yield from self._target(session)
+        into = yield from own_table(session, target)
+        yield from clear_leftovers(session, target)
+        yield from mark(session, target, target)
+        yield from command(session, f"ALTER TABLE {target.sql} RENAME TO {identifier(into.relation)}")
+        return target, into
+
+    def _drop(self, connection: Connection[Any], session: Session, into: Target) -> None:
+        """Drop the table of a load that has failed: over another connection where this one is lost."""
         drop = f"SET lock_timeout = '{_DROP_S}s'; DROP TABLE IF EXISTS {into.sql}"
         # What has failed before is what the caller is told; the next load into the target finds a table that is left.
         with contextlib.suppress(Error, OSError):
             connection._run(command(session, drop))
             return
-        if own:
-            with contextlib.suppress(Error, OSError), Connection._open(self._infos, True, None) as other:
-                other._run(command(other._session, drop))
+        with contextlib.suppress(Error, OSError), Connection._open(self._infos, True, None) as other:
+            other._run(command(other._session, drop))
 
-    def _begin(self, session: Session, target: Target, into: Target, fresh: bool) -> Operation[tuple[str, ...]]:
+    def _begin(self, session: Session, target: Target, into: Target) -> Operation[tuple[str, ...]]:
         options = self._options
-        if into is not target:
-            yield from clear_leftovers(session, target)
+        if options.create:  # it is there, and has no indexes
+            return ()
+        yield from clear_leftovers(session, target)
         if options.mode == "replace":
             yield from make_beside(session, target, into)
-        elif not fresh:
+        else:
             columns = ", ".join(target.quoted)
             yield from command(
                 session,
                 f"CREATE UNLOGGED TABLE {into.sql} AS SELECT {columns} FROM {target.sql} WITH NO DATA",
             )
-        if into is not target:
-            yield from mark(session, target, into)
-        if options.defer_indexes and fresh:
+        yield from mark(session, target, into)
+        if options.defer_indexes and options.mode == "replace":
             return (yield from drop_deferred(session, into, True, None)).definitions
         return ()
 
@@ -220,22 +237,25 @@ class ParallelLoad:
             totals.loaded, totals.skipped = taken, totals.skipped + totals.loaded - taken
             yield from restore(session, () if dropped is None else dropped.definitions)
             yield from command(session, f"DROP TABLE {into.sql}")
-        if options.mode == "replace":
+        if options.create:
+            yield from unmark(session, target, into)
+            yield from command(session, f"ALTER TABLE {into.sql} RENAME TO {identifier(target.relation)}")
+        elif options.mode == "replace":
             yield from unmark(session, target, into)
             yield from swap(session, target, into)
 
     # ---------------------------------------------------------------- chunk by chunk
 
-    def _resumed(self, connection: Connection[Any], session: Session, target: Target) -> None:
+    def _resumed(self, connection: Connection[Any], session: Session) -> Target:
         """Into the target, or the table that will take its place, a chunk and its line in the ledger at a time."""
         options = self._options
         assert options.resume is not None
-        resumable = Resumable(session, target, options)
+        made = connection._run(begun(session, self._table, options, self._statement, lambda: self._target(session)))
+        resumable, done, self._ddl = made
         ledger = resumable.ledger
-        done = connection._run(resumable.open())
         self._cut(lambda name, made: connection._run(ledger.spans(name, made)))
         if done:
-            return
+            return resumable.target
         rejects = self._rejects
         try:
             if rejects is not None:
@@ -249,6 +269,7 @@ class ParallelLoad:
             if rejects is not None:
                 rejects.close()
         connection._run(atomically(session, resumable.end()))
+        return resumable.target
 
     # ---------------------------------------------------------------- the parts
 
@@ -281,7 +302,8 @@ class ParallelLoad:
         """Load a part."""
         feed = self._feed(part.source)
         try:
-            target = yield from settled_target(session, self._table, feed, self._options.columns)
+            columns = self._options.columns
+            target = yield from settled_target(session, self._described, feed, columns, named=self._table)
             if isinstance(feed, Divisible):
                 feed.take(part.span)
             mine = replace(target, sql=into.sql, relation=into.relation)

@@ -29,13 +29,14 @@ import sys
 import pgfast
 
 dsn, path, jobs, mode = sys.argv[1:]
+table, how = ("ended.made", {"create": True}) if mode == "create" else ("ended.t", {"mode": mode})
 said = []
 
 def tell(rows, size_bytes):
     if not said:
         said.append(print("loading", flush=True))
 
-pgfast.load(dsn, "ended.t", path, jobs=int(jobs), mode=mode, progress=tell, memory="8MB")
+pgfast.load(dsn, table, path, jobs=int(jobs), progress=tell, memory="8MB", **how)
 """
 ROWS: Final = 400_000
 
@@ -95,8 +96,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def gone(conn: pgfast.Connection) -> bool:
+    """Whether the server has noticed that the client is."""
+    alive = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgfast-ended'"
+    return conn.execute(alive).fetchone() == (True,)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
-@pytest.mark.parametrize("mode", ["append", "truncate", "replace"])
+@pytest.mark.parametrize("mode", ["append", "truncate", "replace", "create"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupted_load_leaves_the_table_as_it_was(
     conn: pgfast.Connection, dsn: str, path: Path, jobs: int, mode: str
@@ -106,27 +113,60 @@ def test_an_interrupted_load_leaves_the_table_as_it_was(
     said = process.communicate(timeout=60)[1]
     assert process.returncode != 0 and "KeyboardInterrupt" in said
     assert conn.execute("SELECT * FROM ended.t").fetchall() == [(-1, "old")]
-    assert tables(conn) == ["t"]
+    assert tables(conn) == ["t"]  # and none was made
 
 
-@pytest.mark.parametrize("mode", ["append", "replace"])
-def test_the_next_load_drops_what_a_killed_one_left(
-    conn: pgfast.Connection, dsn: str, path: Path, tmp_path: Path, mode: str
+@pytest.mark.parametrize("mode", ["append", "truncate", "replace", "create"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_killed_load_leaves_the_table_as_it_was_and_the_next_one_drops_what_is_left(
+    conn: pgfast.Connection, dsn: str, path: Path, tmp_path: Path, mode: str, jobs: int
 ) -> None:
-    process = begun(dsn, path, 2, mode)
+    process = begun(dsn, path, jobs, mode)
     process.kill()
     process.communicate()
-    alive = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgfast-ended'"
-    until(lambda: conn.execute(alive).fetchone() == (True,))
+    until(lambda: gone(conn))
     assert conn.execute("SELECT * FROM ended.t").fetchall() == [(-1, "old")]
-    left = tables(conn)
-    assert len(left) == 2
-    conn.execute("CREATE TABLE ended.t_load_00000000 (users int)")
+    assert conn.execute("SELECT to_regclass('ended.made')").fetchone() == (None,)
+    assert len(tables(conn)) == jobs  # with several jobs the table that was filled first
+    table, how = ("made", {"create": True}) if mode == "create" else ("t", {"mode": mode})
+    conn.execute(f"CREATE TABLE ended.{table}_load_00000000 (users int)")
     small = tmp_path / "small.csv"
     small.write_text("id,name\n1,a\n2,b\n")
-    pgfast.load(dsn, "ended.t", small, jobs=2, mode=mode)
-    assert tables(conn) == ["t", "t_load_00000000"]
-    assert conn.execute("SELECT obj_description('ended.t'::regclass)").fetchone() == ("its own",)
+    pgfast.load(dsn, f"ended.{table}", small, jobs=2, **how)
+    assert tables(conn) == sorted({"t", table, f"{table}_load_00000000"})
+    comments = "SELECT obj_description('ended.t'::regclass), obj_description(to_regclass('ended.made'))"
+    assert conn.execute(comments).fetchone() == ("its own", None)
+    assert conn.execute(f"SELECT count(*)::int FROM ended.{table}").fetchone() == (3 if mode == "append" else 2,)
+
+
+def test_a_table_that_is_made_is_seen_when_it_is_full(
+    conn: pgfast.Connection, dsn: str, path: Path, tmp_path: Path
+) -> None:
+    seen: list[Any] = []
+
+    def look(_rows: int, _size: int) -> None:
+        seen.append(conn.execute("SELECT to_regclass('ended.made')").fetchone())
+
+    report = pgfast.load(dsn, "ended.made", path, jobs=2, create=True, progress=look, memory="8MB")
+    assert set(seen) == {(None,)} and report.rows == ROWS and report.table == "ended.made"
+    assert report.ddl is not None and report.ddl.startswith('CREATE TABLE "ended"."made"')
+    assert conn.execute("SELECT count(*)::int FROM ended.made").fetchone() == (ROWS,)
+    with pytest.raises(pgfast.errors.DuplicateTable):
+        pgfast.load(dsn, "ended.made", path, jobs=2, create=True)
+    assert tables(conn) == ["made", "t"]
+
+
+def test_a_table_that_somebody_else_makes_meanwhile_stays_his(conn: pgfast.Connection, dsn: str, path: Path) -> None:
+    made: list[Any] = []
+
+    def make(_rows: int, _size: int) -> None:
+        if not made:
+            made.append(conn.execute("CREATE TABLE ended.made (his int)"))
+
+    with pytest.raises(pgfast.errors.DuplicateTable):
+        pgfast.load(dsn, "ended.made", path, jobs=2, create=True, progress=make, memory="8MB")
+    assert conn.execute("SELECT * FROM ended.made").fetchall() == []
+    assert tables(conn) == ["made", "t"]
 
 
 def test_the_table_of_a_load_under_way_is_left_alone(

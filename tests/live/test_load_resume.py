@@ -162,6 +162,23 @@ def test_emptied_once(table: Any, tmp_path: Path) -> None:
     assert count(table) == whole(1000)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_table_is_made_together_with_the_load(table: Any, dsn: str, tmp_path: Path, jobs: int) -> None:
+    path = csv_file(tmp_path / "t.csv", 1000)
+    settings: dict[str, Any] = {"create": True, "resume": "c", "chunk_bytes": CHUNK, "jobs": jobs}
+    with pytest.raises(pgfast.errors.DuplicateTable, match="load 'c' has not made it"):
+        pgfast.load(dsn, "resumed.t", path, **settings)
+    table.execute("INSERT INTO resumed.t VALUES (-1, 'old')")
+    with pytest.raises(pgfast.errors.DuplicateTable):
+        pgfast.load(dsn, "resumed.t", path, **settings)
+    assert count(table)[0] == 1
+    with pytest.raises(Broken):
+        pgfast.load(dsn, "resumed.made", path, progress=breaking(3), **settings)
+    report = pgfast.load(dsn, "resumed.made", path, **settings)
+    assert report.resumed + report.rows == 1000 and report.resumed > 0
+    assert table.execute("SELECT count(*)::int FROM resumed.made").fetchone() == (1000,)
+
+
 def test_with_keys_that_are_there(table: Any, tmp_path: Path) -> None:
     table.execute("INSERT INTO resumed.t SELECT n, 'old' FROM generate_series(0, 999, 2) n")
     path = csv_file(tmp_path / "t.csv", 1000)
