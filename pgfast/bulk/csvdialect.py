@@ -1,8 +1,8 @@
 """The dialect of a CSV file: as it is said, and what of it the file itself shows.
 
 Law of this file: nothing is guessed that could be otherwise. An encoding is told by a byte order mark alone, else it is
-UTF-8; a delimiter is looked for only where none is said, and taken only where the first records agree on it. What was
-taken is told.
+UTF-8; a delimiter is looked for only where none is said, by counting, never by what values look like, and of two that
+divide the first records as well none is taken but the comma. What was taken is told, and why.
 
 Sources: docs, COPY, "CSV Format"; RFC 4180; the Unicode standard, "Byte Order Mark".
 """
@@ -10,9 +10,11 @@ Sources: docs, COPY, "CSV Format"; RFC 4180; the Unicode standard, "Byte Order M
 from __future__ import annotations
 
 import codecs
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from .. import const
 from ..errors import DataError, InterfaceError
@@ -28,11 +30,13 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: What may stand between fields where nobody says it and the first record has no comma.
-_DELIMITERS: Final = ";\t|"
-#: Bytes and records by which a delimiter is told.
+#: What may stand between fields where nobody says it.
+_DELIMITERS: Final = ",;\t|"
+#: Bytes and records by which a delimiter is told; and bytes where not even one record is as short.
 _LOOKED_AT: Final = 1 << 16
+_AT_MOST: Final = 1 << 20
 _AGREEING: Final = 32
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _DAYS: Final = {"iso": const.CSV_USUAL, "dmy": const.CSV_DMY, "mdy": const.CSV_MDY, "ymd": const.CSV_YMD}
 _NUMBERS: Final = (const.KIND_NUMERIC, const.KIND_FLOAT4, const.KIND_FLOAT8)
 _DATES: Final = (const.KIND_DATE, const.KIND_TIMESTAMP, const.KIND_TIMESTAMPTZ)
@@ -129,10 +133,10 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
         options.skip_lines,
         options.ragged == "fill",
     )
-    if options.delimiter is None and file.suffix != ".tsv":
-        made = replace(made, delimiter=_delimiter(file, made))
-        if made.delimiter != ",":
-            found.append("delimiter by its first records")
+    if options.delimiter is None and file.suffix == ".tsv":
+        found.append("delimiter by its name")
+    elif options.delimiter is None:
+        made = replace(made, delimiter=_delimiter(file, made, found))
     if made.delimiter in (made.quote, made.escape):
         raise InterfaceError("delimiter and quote must be different characters, and so must delimiter and escape")
     return replace(made, found=tuple(found))
@@ -170,24 +174,98 @@ def _encoding(file: File, wanted: str | None, found: list[str]) -> str:
     return "utf-8"
 
 
-def _delimiter(file: File, dialect: Dialect) -> str:
-    """The comma where the first record has one outside of quotes, else what divides the first records alike."""
-    quotes, lines, record, inside = dialect.quotes, [], "", False
-    head = file.head(_LOOKED_AT)
-    text = head.decode(dialect.reading_encoding, "replace")
-    whole = text.splitlines(keepends=True)
-    if len(head) == _LOOKED_AT:
-        whole.pop()  # which is cut short
-    for line in whole[dialect.skip_lines :]:
-        record += line
-        inside = quotes.open_behind(line, inside)
-        if not inside:
-            lines.append(quotes.outside(record.rstrip("\r\n")))
-            record = ""
-            if len(lines) == _AGREEING or "," in lines[0]:
-                break
-    lines = [line for line in lines if line]
-    if not lines or "," in lines[0]:
+class _Vote(NamedTuple):
+    """How many of the first records a delimiter divides into as many fields, how often it stands in each, and which it
+    is."""
+
+    alike: int
+    times: int
+    mark: str
+
+
+def _delimiter(file: File, dialect: Dialect, found: list[str]) -> str:
+    """What divides most of the first records into as many fields as the first one; the reason goes to `found`.
+
+    Without a header the first record is one of many, and as many fields are those that most of the divided ones have;
+    where short records are filled up, those that have less are alike too. Of several the one that divides the most
+    records is taken, of these the one that makes the most fields; then the comma. A comma in the header needs no
+    others, all else at least half of the records; else the comma it is, and a record one field.
+
+    Raises DataError where two others do as well.
+    """
+    lines = _first_records(file, dialect)
+    if not lines:
         return ","
-    agreed = [mark for mark in _DELIMITERS if lines[0].count(mark) and len({line.count(mark) for line in lines}) == 1]
-    return agreed[0] if len(agreed) == 1 else ","
+    votes = sorted(_votes(lines, dialect), reverse=True)
+    if not votes:
+        found.append("no delimiter in its first records, which are one field each")
+        return ","
+    best = votes[0]
+    alike = [vote.mark for vote in votes if vote[:2] == best[:2]]
+    if best.alike * 2 < len(lines) and alike != [","]:
+        found.append(f"no delimiter divides half of its first {len(lines)} records alike")
+        return ","
+    if "," in alike:
+        if others := " and ".join([repr(mark) for mark in alike if mark != ","]):
+            found.append(f"though {others} would divide its first records as well")
+        elif len(votes) > 1 or best.alike < len(lines):
+            found.append(_by(best, lines))
+        return ","
+    if len(alike) > 1:
+        raise DataError(
+            f"{file.name}: its first records may be divided by any of {', '.join(map(repr, alike))}; say which is the "
+            "delimiter: delimiter=';'"
+        )
+    found.append(_by(best, lines))
+    return best.mark
+
+
+def _by(vote: _Vote, lines: Sequence[str]) -> str:
+    if vote.alike == len(lines):
+        return "delimiter by its first records"
+    return f"delimiter by {vote.alike} of its first {len(lines)} records"
+
+
+def _votes(lines: Sequence[str], dialect: Dialect) -> list[_Vote]:
+    """Of each delimiter that may be one, how well it divides the records."""
+    made = []
+    for mark in _DELIMITERS:
+        counts = [line.count(mark) for line in lines]
+        if dialect.header:
+            usual = counts[0]
+        else:
+            ((usual, _times),) = Counter([count for count in counts if count]).most_common(1) or [(0, 0)]
+        if usual:
+            alike = sum(0 < count <= usual if dialect.fill else count == usual for count in counts)
+            made.append(_Vote(alike, usual, mark))
+    return made
+
+
+def _first_records(file: File, dialect: Dialect) -> list[str]:
+    """The first records that are no blank lines, without what is in quotes and the ends of their lines."""
+    for size_bytes in (_LOOKED_AT, _AT_MOST):
+        head = file.head(size_bytes)
+        cut = len(head) == size_bytes
+        found = _records_in(head.decode(dialect.reading_encoding, "replace"), cut, dialect)
+        if found or not cut:
+            break
+    return found
+
+
+def _records_in(text: str, cut: bool, dialect: Dialect) -> list[str]:
+    quotes, made, record, inside = dialect.quotes, list[str](), "", False
+    for number, line in enumerate(_LINE.finditer(text)):
+        if number < dialect.skip_lines:
+            continue
+        record += line[0]
+        inside = quotes.open_behind(line[0], inside)
+        if inside:
+            continue
+        if cut and line.end() == len(text):
+            break
+        if bare := record.rstrip("\r\n"):
+            made.append(quotes.outside(bare))
+        record = ""
+        if len(made) == _AGREEING:
+            break
+    return made

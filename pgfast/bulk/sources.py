@@ -42,12 +42,13 @@ class FileOptions:
     `format` is "csv", "jsonl" (an object of JSON on each line), "parquet" or "arrow" (Arrow IPC and Feather), None to
     tell by content and name; the rest is for CSV, as COPY's options of the same names, and `encoding` for JSON lines.
 
-    `delimiter` None is a tab for .tsv files, else a comma where the first record has one, else what divides the first
-    records alike. `null` is a text that means NULL, or several, or by column which ones (the others have the empty
-    text); in quotes they are values. `encoding` None is told by a byte order mark, else UTF-8. `escape` None is the
-    quote. `decimal` "," stands for the point in numbers with a fraction; `dates` is the order of a day's parts: "iso"
-    (YYYY-MM-DD), "dmy", "mdy" or "ymd", between points, strokes or hyphens. `skip_lines` come before the header;
-    `ragged` "fill" takes fields that a record lacks at its end for NULL.
+    `delimiter` None is a tab for .tsv files, else the one of comma, semicolon, tab and stroke by which most of the
+    first records have as many fields as the header. `null` is a text that means NULL, or several, or by column
+    which ones (the others have the empty text); in quotes they are values. `encoding` None is told by a byte order
+    mark, else UTF-8. `escape` None is the quote. `decimal` "," stands for the point in numbers with a fraction;
+    `dates` is the order of a day's parts: "iso" (YYYY-MM-DD), "dmy", "mdy" or "ymd", between points, strokes or
+    hyphens. `skip_lines` come before the header; `ragged` "fill" takes fields that a record lacks at its end for
+    NULL.
     """
 
     format: str | None = None

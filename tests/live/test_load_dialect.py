@@ -11,6 +11,9 @@ import pytest
 
 import pgfast
 from pgfast import DataError, InterfaceError
+from pgfast.bulk.csvdialect import Dialect, dialect_of
+from pgfast.bulk.files import File
+from pgfast.bulk.sources import FileOptions
 
 
 @pytest.fixture
@@ -170,28 +173,90 @@ def test_short_records_are_filled_only_where_that_is_said(
     assert conn.execute("SELECT a, b, c FROM t WHERE a > 6").fetchall() == [(7, None, None), (8, "z", None)]
 
 
+def told(source: Any, **settings: Any) -> Dialect:
+    return dialect_of(File(source), FileOptions(**settings))
+
+
+ALIKE = "delimiter by its first records"
+NONE = "no delimiter in its first records, which are one field each"
+
+
 @pytest.mark.parametrize(
-    ("text", "delimiter"),
+    ("text", "delimiter", "why"),
     [
-        ("a;b\n1;x\n", ";"),
-        ("a|b\n1|x\n", "|"),
-        ("a\tb\n1\tx\n", "\t"),
-        ('"a,x";b\n1;x,y,z\n', ";"),
-        ('a;b\n1;"x;y"\n', ";"),
-        ("a,b;c\n1,x;y\n", ","),
-        ("a\n1;2\n", ","),
-        ("a;b\n1;2\n3\n", ","),
-        ("a;b|c\n1;2|3\n", ","),
-        ("", ","),
+        ("a;b\n1;x\n", ";", ALIKE),
+        ("a|b\n1|x\n", "|", ALIKE),
+        ("a\tb\n1\tx\n", "\t", ALIKE),
+        ('"a,x";b\n1;x,y,z\n', ";", ALIKE),
+        ('a;b\n1;"x;y"\n', ";", ALIKE),
+        ('a;b\n1;"x;\n;y"\n2;y\n', ";", ALIKE),
+        ("a;b\n1;x\u2028y\n", ";", ALIKE),
+        ("a;b;c\n1,5;2,5;x\n7;8;y\n", ";", ALIKE),
+        ("a, net;b;c\n1,5;2,5;x\n7;8;y\n", ";", ALIKE),
+        ("a, net;b;c\n1,5;2;x\n7,5;8;y\n", ";", ALIKE),
+        ("a;b\n1;2\n3\n", ";", "delimiter by 2 of its first 3 records"),
+        ("a;b\n3\n", ";", "delimiter by 1 of its first 2 records"),
+        ("a;b;c\n1;2;3\n3\n4;5\n5;6;7;8\n7;8;9\n", ";", "delimiter by 3 of its first 6 records"),
+        ("a|b\n\n1|x;y\n2\n\n3|x\n", "|", "delimiter by 3 of its first 4 records"),
+        ("a,b\n1,x\n", ",", ""),
+        ("a,b;c\n1,x;y\n", ",", "though ';' would divide its first records as well"),
+        ("a,b;c\n1,x\n", ",", ALIKE),
+        ("a,b\n1\n2\n3,x,y\n", ",", "delimiter by 1 of its first 4 records"),
+        ("a\n1;2\n", ",", NONE),
+        ("a\n1\n", ",", NONE),
+        ('"a;b"\n"1;2"\n', ",", NONE),
+        ("a; b\n1\n2\n", ",", "no delimiter divides half of its first 3 records alike"),
+        ("", ",", ""),
+        ("\n\n", ",", ""),
     ],
 )
-def test_a_delimiter_is_taken_only_where_the_first_records_agree(tmp_path: Path, text: str, delimiter: str) -> None:
-    from pgfast.bulk.csvdialect import dialect_of
-    from pgfast.bulk.files import File
-    from pgfast.bulk.sources import FileOptions
-
+def test_a_delimiter_is_what_divides_most_of_the_first_records(
+    tmp_path: Path, text: str, delimiter: str, why: str
+) -> None:
     for source in (written(tmp_path, text), io.BytesIO(text.encode())):
-        assert dialect_of(File(source), FileOptions()).delimiter == delimiter
+        found = told(source)
+        assert (found.delimiter, ", ".join(found.found)) == (delimiter, why)
+
+
+def test_a_delimiter_without_a_header_is_that_of_most_records(tmp_path: Path) -> None:
+    found = told(written(tmp_path, "1\n2;3\n4;5\n6;7;8\n"), header=False)
+    assert (found.delimiter, found.found) == (";", ("delimiter by 2 of its first 4 records",))
+    found = told(written(tmp_path, "1\n2;3\n4;5\n6;7;8\n"), header=False, ragged="fill")
+    assert (found.delimiter, found.found) == (";", ("delimiter by 2 of its first 4 records",))
+    found = told(written(tmp_path, "a;b;c\n1\n2;3\n4;5\n"), ragged="fill")
+    assert (found.delimiter, found.found) == (";", ("delimiter by 3 of its first 4 records",))
+    assert told(written(tmp_path, "1\n2\n"), header=False).found == (NONE,)
+
+
+def test_of_two_delimiters_that_do_as_well_none_is_guessed(tmp_path: Path) -> None:
+    path = written(tmp_path, "a;b|c\n1;2|3\n")
+    with pytest.raises(DataError, match=r"may be divided by any of '\|', ';'; say which"):
+        told(path)
+    assert told(path, delimiter="|").found == ()
+    assert told(written(tmp_path, "a;b\n", "a.tsv")).found == ("delimiter by its name",)
+
+
+def test_a_delimiter_is_looked_for_behind_what_is_long(tmp_path: Path) -> None:
+    names = ";".join(f"{'n' * 50}{number}" for number in range(1600))
+    assert told(written(tmp_path, f"{names}\n{'1;' * 1599}1\n")).delimiter == ";"
+    assert told(written(tmp_path, "a;b\n" + "1;2\n" * 5 + '3;"' + "x,\n" * 100_000 + '"\n')).delimiter == ";"
+    # Lines before the header count whichever way they end, and a carriage return alone ends one.
+    found = told(written(tmp_path, "by, me\r,,,\n\ra;b\r1;2\r"), skip_lines=3)
+    assert (found.delimiter, found.found) == (";", (ALIKE,))
+
+
+def test_a_short_record_does_not_make_a_table_of_one_column(
+    conn: pgfast.Connection, tmp_path: Path, way: dict[str, Any]
+) -> None:
+    path = written(tmp_path, "Ort;Preis\nBern;1,50\nUlm\nGenf;2,75\n")
+    ways: list[dict[str, Any]] = [{}, {"decimal": ","}]
+    for settings in ways:
+        conn.execute("DROP TABLE IF EXISTS public.prices")
+        report = conn.load("public.prices", path, create=True, ragged="fill", **settings, **way)
+        assert (report.rows, len(report.columns)) == (3, 2)
+        assert "delimiter ';'" in report.dialect and "delimiter by 3 of its first 4 records" in report.dialect
+    assert report.ddl is not None and '"Preis" numeric' in report.ddl
+    conn.execute("DROP TABLE public.prices")
 
 
 def test_the_report_says_what_the_file_has_shown(conn: pgfast.Connection, tmp_path: Path, way: dict[str, Any]) -> None:
