@@ -61,7 +61,8 @@ For files: `format` is "csv", "jsonl", "parquet" or "arrow" (default: by content
 records have as many fields as the header. `null` is the text that means NULL where no quote is around it, or a list of
 them, or a mapping of columns to theirs; `encoding` None is told by a byte order mark, else UTF-8. `decimal` ","
 is a decimal comma; `dates` is the order of a day's parts, "iso", "dmy", "mdy" or "ymd", with points, strokes or hyphens
-between them. So many `skip_lines` come before the header; `ragged="fill"` takes fields that a record lacks at its end for NULL.
+between them. So many `skip_lines` come before the header; `ragged="fill"` takes fields that a record lacks at its end
+for NULL.
 
 `mode` "truncate" empties the table first, in the same transaction, and its rows are written frozen (COPY's FREEZE: they
 need no later visit of VACUUM) where the server allows it; "replace" loads beside the table and swaps the two at the
