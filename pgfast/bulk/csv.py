@@ -20,21 +20,25 @@ Sources: docs, COPY, "CSV Format"; server: copyfromparse.c (CopyReadLineText, Co
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timezone
 from typing import ClassVar, Final
 
+from .. import const
 from ..codec import IMPLEMENTATION, CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, InterfaceError, reason
 from ..errors.base import FaultInfo
-from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8
+from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8, shorten
 from .csvchunks import CsvChunk, Records, cut_text
 from .csvdialect import ENCODINGS, Dialect, dialect_of
-from .csvfile import RECORD_LIMIT, UnreadableRecord, Utf8File, first_record, records
+from .csvfile import RECORD_LIMIT, Record, UnreadableRecord, Utf8File, first_record, records
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
 from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, Span, copy_options
 from .files import File
+from .rejects import Why
 from .report import Meter
 from .sources import FileOptions
 from .target import Target
@@ -135,6 +139,7 @@ class CsvFeed:
         self._span = Span()
         self._states: dict[str, CsvState] = {}  # of chunks, by the way they go
         self._way = BINARY
+        self._rewritten: dict[str, int] = {}  # columns whose fields are written otherwise than the server writes them
         self._after: str | None = None  # the way that is left when the server has refused the file as it is
 
     @property
@@ -172,6 +177,11 @@ class CsvFeed:
         for column in self._dialect.column_nulls:
             if column not in known:
                 raise InterfaceError(f"null= names {column!r}, which is no column of {self._file.label}")
+        self._rewritten = {
+            column.name: (self.names or target.keys).index(column.key)
+            for column in target.columns
+            if self._dialect.form_of(column.info.kind) != const.CSV_USUAL
+        }
         sure = target.binary and all(surely_read(column) for column in target.columns)
         self._way = BINARY if sure else TEXT
         if SERVER_FIRST and self._is_in_order:
@@ -271,6 +281,7 @@ class CsvFeed:
             for data in records:
                 numbered = not self._span.start
                 chunk = CsvChunk(data, place, line, tail, self._way, form, numbered, self._chunk_state, self._judged)
+                chunk.amend = self._amended if self._rewritten else None
                 yield chunk
                 place, line, tail = chunk.place, line + chunk.lines, chunk.tail
 
@@ -322,6 +333,9 @@ class CsvFeed:
             if mistake is None:
                 self._way = TEXT
                 return Reread()
+            field = self._rewritten.get(self._target.names[column])
+            if field is not None:
+                mistake = _as_written(mistake, self._record(row).fields, field)
             return self._wrong(mistake, row, column)
         made = self._wrong(self._said(info), row, column)
         made.fault = info
@@ -346,9 +360,35 @@ class CsvFeed:
             said = "a quoted field is not closed"
         else:
             said = self._said(info)
+        said = self._with_original(said, origin.record, None if column is None else self._target.names[column])
         made = self._wrong(said, None if origin.row is None else origin.row - 1, column, origin.line)
         made.fault = info
         return made
+
+    def _amended(self, origin: Origin, why: Why) -> Why:
+        """Why a record was refused, with what stands in it where the server was sent something else."""
+        column, sqlstate, said = why
+        return column, sqlstate, self._with_original(said, origin.record, column)
+
+    def _with_original(self, said: str, record: bytes, column: str | None) -> str:
+        """What is said of a field, with its text in the file where it is another one."""
+        field = self._rewritten.get(column or "")
+        if field is None:
+            return said
+        dialect = replace(self._dialect, encoding="utf-8", skip_lines=0)
+        try:
+            (found,) = records(io.BytesIO(record), dialect)
+        except (UnreadableRecord, ValueError):  # it is no record, and `said` is about that
+            return said
+        return _as_written(said, found.fields, field)
+
+    def place_of(self, row: int, column: str | None, said: str) -> str:
+        """What is said of a row of the data, with its line, and what stands there where the server was sent something
+        else."""
+        record = self._record(row)
+        field = self._rewritten.get(column or "")
+        said = said if field is None else _as_written(said, record.fields, field)
+        return f"{said} (line {record.line} of {self._file.label})"
 
     def _misread(self, row: int) -> Exception:
         """What to raise where a record is not surely one."""
@@ -375,21 +415,30 @@ class CsvFeed:
         return self._target.error(f"{text} (line {where} of {self._file.label})", row, column)
 
     def _line(self, row: int) -> int:
-        """The line on which a row of the data ends; a blank line is one only in a file of one column.
+        """The line on which a row of the data ends. Raises UnreadableRecord where an earlier quote is not closed."""
+        return self._record(row).line
+
+    def _record(self, row: int) -> Record:
+        """A row of the data, read again; a blank line is one only in a file of one column.
 
         Raises UnreadableRecord where an earlier quote is not closed.
         """
-        left, line = row + int(self._dialect.header), 0
-        for record in records(self._file.open(), self._dialect):
-            line = record.line
-            if record.fields or self._width == 1:
+        left, found = row + int(self._dialect.header), Record(0, [])
+        for found in records(self._file.open(), self._dialect):
+            if found.fields or self._width == 1:
                 left -= 1
                 if left < 0:
                     break
-        return line
+        return found
 
     def _undecodable(self, exc: UnicodeDecodeError) -> DataError:
         return DataError(f"COPY {self._target.table}: {self._file.label}: {exc}")
 
     def close(self) -> None:
         """Nothing is open between blocks."""
+
+
+def _as_written(said: str, fields: list[str], field: int) -> str:
+    """What is said of a field, with its text in the file where it is another one."""
+    written = fields[field] if field < len(fields) else ""
+    return said if written in said else f"{said} (in the file: {shorten(written)})"

@@ -183,5 +183,17 @@ class JsonLinesFeed:
         made.fault = info
         return made
 
+    def place_of(self, row: int, _column: str | None, said: str) -> str:
+        """What is said of a row, with its line."""
+        line = 0
+        with Utf8File(self._file, self._dialect, lenient=True) as text:
+            for part in Lines(text, _PART):
+                for each in part.removesuffix(b"\n").split(b"\n"):
+                    line += 1
+                    row -= bool(each and not each.isspace())
+                    if row < 0:
+                        return f"{said} (line {line} of {self._file.label})"
+        return said
+
     def close(self) -> None:
         """Nothing is open between blocks."""

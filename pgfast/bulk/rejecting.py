@@ -29,6 +29,7 @@ from .rejects import Why, first_line, why_of
 from .report import Meter
 from .staging import ABOUT_ROWS
 from .target import Target
+from .textchunks import TextChunk
 
 _SAVEPOINT: Final = "pgfast_chunk"
 #: Classes that never are: the connection, the transaction, the server's resources and administrators.
@@ -177,7 +178,16 @@ class ChunkLoader:
             origin = chunk.origin(rows[number - 1])
             where = f"line {origin.line} of {self.source}" if origin.line is not None else f"row {origin.row}"
             self.target.located(exc, "row")
-            exc.args = (f"{exc.args[0]} ({where})", *exc.args[1:])
+            amend = chunk.amend if isinstance(chunk, TextChunk) else None
+            said, *rest = str(exc.args[0]).split("\n", 1)
+            # The server counts the rows of one COPY, which need not be the first one of the source.
+            counted = f"COPY {self.target.table}, row {number}"
+            if said.startswith(counted):
+                row = "" if origin.row is None else f", row {origin.row}"
+                said = f"COPY {self.target.table}{row}{said.removeprefix(counted)}"
+            if amend is not None:
+                said = amend(origin, (self.target.column_of(exc), "", said))[2]
+            exc.args = ("\n".join([f"{said} ({where})", *rest]), *exc.args[1:])
         return exc
 
     def _divided(
@@ -254,8 +264,10 @@ class _Skipped:
 
 def refused(chunk: Chunk, errors: dict[int, Why]) -> Iterator[tuple[Origin, Why]]:
     """The rows of a chunk that were refused, one after the other, and why."""
+    amend = chunk.amend if isinstance(chunk, TextChunk) else None
     for row in sorted(errors):
-        yield chunk.origin(row), errors[row]
+        origin = chunk.origin(row)
+        yield origin, errors[row] if amend is None else amend(origin, errors[row])
 
 
 def _rows(spans: Sequence[Span], count: int) -> Iterator[int]:

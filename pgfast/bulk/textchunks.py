@@ -7,12 +7,16 @@ only the last bytes are known. Nothing here knows what a record is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 from .chunks import digest
 from .csvfile import Utf8File
-from .feed import Place
+from .feed import Origin, Place
+from .rejects import Why
+
+#: Why a row was refused, with what stands in the source where the server was sent something else.
+Amend: TypeAlias = Callable[[Origin, Why], Why]
 
 #: Bytes at the end of a chunk that must be found again by whoever goes on behind it.
 MARK_BYTES: Final = 4096
@@ -38,9 +42,12 @@ def text_blocks(text: Utf8File) -> Iterator[bytes]:
 
 
 class TextChunk(ABC):
-    """Some bytes of a text: the records in them are what makes a chunk of it."""
+    """Some bytes of a text: the records in them are what makes a chunk of it.
 
-    __slots__ = ("_before", "_numbered", "data", "first", "line", "path", "stop")
+    `amend` is set where the server is sent values otherwise than they are written.
+    """
+
+    __slots__ = ("_before", "_numbered", "amend", "data", "first", "line", "path", "stop")
 
     def __init__(self, data: bytes, place: Place, line: int, before: bytes, path: str, numbered: bool) -> None:
         """`place`, `line` and `before`: where it begins, how many lines come before it, and the last bytes of these.
@@ -54,6 +61,7 @@ class TextChunk(ABC):
         self.line = line
         self._before = before
         self._numbered = numbered
+        self.amend: Amend | None = None
 
     @property
     @abstractmethod

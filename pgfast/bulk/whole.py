@@ -12,7 +12,7 @@ by the caller alone. (docs: COPY, FREEZE; server: copyfrom.c)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from ..errors import DatabaseError, DataError
 from ..protocol.operations import Operation, command, copy_in, fetch
@@ -25,6 +25,17 @@ from .target import Target
 _ORDINARY: Final = "r"
 #: Cursors hold snapshots, and with those the server does not freeze. The nameless one is this query's own.
 _NO_CURSORS: Final = "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE name <> '')"
+
+
+@runtime_checkable
+class Placing(Feed, Protocol):
+    """A feed of a file, in which a row can be found again.
+
+    `place_of` gives back what is said of a row (from 0) and its column with the line of the file; and with what stands
+    there, where the server was sent it written otherwise.
+    """
+
+    def place_of(self, row: int, column: str | None, said: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,13 @@ def copy_whole(
             if session.dead is None and not bare and isinstance(feed, Retrying) and feed.refused(exc):
                 continue
             # The server counts the lines of a file that it reads itself, and rows in all else.
-            target.located(exc, "line" if path_of(feed.copy_options()) == SERVER_CSV else "row")
+            by_server = path_of(feed.copy_options()) == SERVER_CSV
+            target.located(exc, "line" if by_server else "row")
+            row = target.row_of(exc)
+            if isinstance(feed, Placing) and row is not None and not by_server and session.dead is None:
+                said, *rest = str(exc.args[0]).split("\n", 1)
+                said = feed.place_of(row - 1, target.column_of(exc), said)
+                exc.args = ("\n".join([said, *rest]), *exc.args[1:])
             raise
         loaded = rows if rows >= 0 else meter.rows
         # The rows of a file that the server reads are not counted here, unless somebody is told of them.

@@ -140,6 +140,42 @@ def test_days_in_another_order_are_refused(conn: pgfast.Connection, tmp_path: Pa
     assert [str(day) for (day,) in stored(conn)] == ["2003-02-01"]
 
 
+@pytest.mark.parametrize(
+    ("column", "text", "told"),
+    [
+        ("d date", "30.2.2003", "2003-02-30"),
+        ("d timestamptz", "1.13.2003 10:00", "2003-13-01 10:00"),
+        ("d timestamptz", "1.2.2003 Nowhere", "2003-02-01 Nowhere"),
+        ("d numeric(4,2)", "12345,5", "overflow"),
+        ("d float8", "1,5e", "1.5e"),
+        ("d float4", "1,5e99", "1.5e99"),
+    ],
+)
+@pytest.mark.parametrize("other", ["o text", "o point"], ids=["binary", "text"])
+def test_what_stands_in_the_file_is_told_of_a_value_that_was_written_otherwise(
+    conn: pgfast.Connection, tmp_path: Path, column: str, text: str, told: str, other: str
+) -> None:
+    conn.execute(f"CREATE TEMP TABLE t ({other}, {column})")
+    path = written(tmp_path, f'o;d\n;\n;"{text}"\n')
+    settings: dict[str, Any] = {"decimal": ",", "dates": "dmy"}
+    for source, name in ((path, "a.csv"), (io.BytesIO(path.read_bytes()), "<BytesIO>")):
+        with pytest.raises(
+            DataError, match=rf"row 2, column d .*{told}.*\(in the file: '{text}'\) \(line 3 of {name}\)"
+        ):
+            conn.load("t", source, format="csv", **settings)
+    report = conn.load("t", path, on_error="reject", **settings)
+    assert told in report.rejects[0].message and f"(in the file: '{text}')" in report.rejects[0].message
+    assert (report.rejects[0].record, report.rejects[0].line) == (f';"{text}"'.encode(), 3)
+
+
+def test_a_value_that_goes_as_it_is_written_is_told_once(conn: pgfast.Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TEMP TABLE t (d date, n numeric(4,2), i int, p point)")
+    path = written(tmp_path, "d;n;i;p\n2003-02-30x;;;\n;x;;\n;;y;\n;;;z\n")
+    report = conn.load("t", path, decimal=",", dates="dmy", on_error="reject")
+    assert len(report.rejects) == 4
+    assert not [reject for reject in report.rejects if "in the file" in reject.message]
+
+
 def test_lines_before_the_header_are_skipped(conn: pgfast.Connection, tmp_path: Path, way: dict[str, Any]) -> None:
     conn.execute("CREATE TEMP TABLE t (a int, b text)")
     for end in ("\n", "\r\n", "\r"):

@@ -231,3 +231,11 @@ def test_the_format_is_said_or_told_by_the_name(tmp_path: Path) -> None:
     with pytest.raises(InterfaceError, match="format 'xml' is not known"):
         file_format(File(path), "xml")
     assert file_format(File(path), "jsonl") == "jsonl"
+
+
+def test_the_line_of_what_the_server_refuses_is_told(dsn: str, tmp_path: Path) -> None:
+    path = written(tmp_path, '{"v": "(1,2)"}', "", " \r", '{"v": "x"}', '{"v": null}')
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        conn.execute("CREATE TEMP TABLE t (v point)")
+        with pytest.raises(DataError, match=r'row 2, column v \(point\): .*"x" \(line 4 of a\.jsonl\)'):
+            conn.load("t", path)
