@@ -59,7 +59,8 @@ class ArrowFeed:
         """The rows from a place on, in chunks."""
         assert self._plan is not None, "prepare comes before chunks"
         assert self._target is not None
-        return column_chunks(self._target, map(self._plan.columns, self._reader), meter, size_bytes, place.rows)
+        batches = map(self._plan.columns, self._reader)
+        return column_chunks(self._target, batches, meter, size_bytes, place, self.name)
 
     def close(self) -> None:
         """Release the source."""

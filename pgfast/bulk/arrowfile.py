@@ -121,7 +121,7 @@ class ArrowFileFeed:
                 break
             first, before = first + 1, before + rows
         batches = map(self._plan.columns, self._batches(first))
-        return column_chunks(self._target, batches, meter, size_bytes, place.rows - before, before)
+        return column_chunks(self._target, batches, meter, size_bytes, place, self.name, before)
 
     def _batches(self, first: int) -> Iterator[ArrowBatch]:
         if self._begun and not self._random:

@@ -97,7 +97,7 @@ class _Load:
         while (chunk := (yield Pull(chunks))) is not None:
             before = totals.read, totals.loaded, totals.rejected, totals.skipped
             try:
-                yield from part.begin(chunk)
+                yield from part.begin()
                 self._stage = None  # it went with the transaction before
                 yield from self._prepare()
                 yield from self._settled(chunk, part.name(chunk.stop))

@@ -6,6 +6,7 @@ left out, and the rows about it go on in the same COPY. What is counted here are
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from ..codec import Plan, encode_copy_columns, encode_copy_rows, encode_copy_text
 from ..errors import DatabaseError
 from .arrays import ColumnBatch
-from .feed import BINARY, BLOCK_SIZE, BlockWriter, Chunk, Origin
+from .feed import BINARY, BLOCK_SIZE, BlockWriter, Chunk, Origin, Place
 from .missing import row_without_missing, spec_without_missing
 from .report import Meter
 from .target import Target
@@ -30,11 +31,6 @@ _SPAN: Final = 2048
 _FIRST_ROWS: Final = 4096
 _ROW_BYTES: Final = 64
 _DIGEST_BYTES: Final = 16
-
-
-def digest(data: bytes | memoryview) -> bytes:
-    """What stands for some bytes in a mark."""
-    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
 def blocks(chunk: Chunk, spans: Sequence[tuple[int, int]], meter: Meter, refuse: Refuse) -> Iterator[memoryview]:
@@ -64,16 +60,15 @@ def blocks(chunk: Chunk, spans: Sequence[tuple[int, int]], meter: Meter, refuse:
 class RowsChunk:
     """Rows in memory: tuples, lists and mappings, which nobody changes any more."""
 
-    __slots__ = ("_first", "_last", "_plan", "_rows", "_target", "_text", "path", "size_bytes", "stop")
+    __slots__ = ("_first", "_plan", "_rows", "_target", "_text", "path", "size_bytes", "stop")
 
-    def __init__(self, target: Target, path: str, rows: list[Any], first: int, last: Any) -> None:
-        """`first` is how many rows of the source came before these, `last` the last one of them."""
+    def __init__(self, target: Target, path: str, rows: list[Any], first: int) -> None:
+        """`first` is how many rows of the source came before these."""
         self.path = path
         self.stop = first + len(rows)
         self.size_bytes = 0
         self._first = first
         self._rows = rows
-        self._last = last
         self._target = target
         specs = [spec_without_missing(spec) for spec in target.specs()] if path == BINARY else []
         self._plan = Plan(specs, target.keys) if path == BINARY else None
@@ -88,11 +83,6 @@ class RowsChunk:
     def mark(self) -> bytes:
         """What the last row looks like."""
         return _row_digest(self._rows[-1])
-
-    @property
-    def before(self) -> bytes:
-        """What the row before looks like."""
-        return _row_digest(self._last)
 
     def write(self, out: BlockWriter, start: int, stop: int) -> int:
         """As Chunk says."""
@@ -128,17 +118,19 @@ class ObjectBatch(ColumnBatch, Protocol):
 class ColumnsChunk:
     """Rows of a batch of columns."""
 
-    __slots__ = ("_batch", "_first", "_last", "_offset", "_target", "_text", "path", "rows", "size_bytes", "stop")
+    __slots__ = ("_batch", "_first", "_offset", "_so_far", "_target", "_text", "path", "rows", "size_bytes", "stop")
 
-    def __init__(self, target: Target, batch: ObjectBatch, offset: int, rows: int, first: int, last: Any) -> None:
-        """So many rows of the batch, from row `offset` on; `first` rows of the source came before, `last` is what the
-        batch before ended with."""
+    def __init__(
+        self, target: Target, batch: ObjectBatch, offset: int, rows: int, first: int, so_far: Callable[[], bytes]
+    ) -> None:
+        """So many rows of the batch, from row `offset` on; `first` rows of the source came before, `so_far` stands for
+        what was read of it."""
         self.path = batch.path
         self.rows = rows
         self.stop = first + rows
         self.size_bytes = 0
         self._batch = batch
-        self._last = last
+        self._so_far = so_far
         self._offset = offset
         self._target = target
         self._first = first
@@ -146,13 +138,8 @@ class ColumnsChunk:
 
     @property
     def mark(self) -> bytes:
-        """What the last row looks like."""
-        return _row_digest(self._batch.record(self._offset + self.rows - 1))
-
-    @property
-    def before(self) -> bytes:
-        """What the row before looks like."""
-        return _row_digest(self._batch.record(self._offset - 1) if self._offset else self._last)
+        """What the last row looks like, and what stands for the source up to here."""
+        return _row_digest(self._batch.record(self._offset + self.rows - 1), self._so_far())
 
     def write(self, out: BlockWriter, start: int, stop: int) -> int:
         """As Chunk says."""
@@ -183,28 +170,36 @@ def column_chunks(
     batches: Iterator[ObjectBatch],
     meter: Meter,
     size_bytes: int,
-    skip: int,
+    place: Place,
+    source: str,
     before: int = 0,
     until: int | None = None,
+    so_far: Callable[[], bytes] = bytes,
 ) -> Iterator[ColumnsChunk]:
-    """The rows of batches in chunks of about `size_bytes`, as their rows turn out to take; `skip` rows are left out.
+    """The rows of batches from a place on, in chunks of about `size_bytes`, as their rows turn out to take.
 
-    `before` is how many rows of the source come before the first batch, `until` the row of the source to stop at.
+    `before` is how many rows of the source come before the first batch, `until` the row of the source to stop at, and
+    `so_far` stands for what was read of it when it is called. Raises DataError where the rows before the place are not
+    what they were.
     """
-    pace, last = Pace(meter, size_bytes), None
+    pace, skip = Pace(meter, size_bytes), place.position - before
+    known = deque(sorted(stop for stop in place.marks or () if stop > before))
     for batch in batches:
         at = min(skip, batch.rows)
+        while known and known[0] <= before + at:
+            stop = known.popleft()
+            place.check(stop, _row_digest(batch.record(stop - before - 1), so_far()), source)
         skip -= at
         while at < batch.rows:
             rows = min(pace.rows, batch.rows - at, batch.rows if until is None else until - before - at)
             if rows <= 0:
                 return
-            yield ColumnsChunk(target, batch, at, rows, before + at, last)
+            yield ColumnsChunk(target, batch, at, rows, before + at, so_far)
             pace.took(rows)
             at += rows
-        if batch.rows:
-            last = batch.record(batch.rows - 1)
         before += batch.rows
+    if skip > 0:
+        raise place.short(before, source)
 
 
 class Pace:
@@ -225,40 +220,53 @@ class Pace:
 
 
 def row_chunks(
-    target: Target, path: str, rows: Iterator[Any], meter: Meter, size_bytes: int, skip: int
+    target: Target, path: str, rows: Iterator[Any], meter: Meter, size_bytes: int, place: Place, source: str
 ) -> Iterator[RowsChunk]:
-    """The rows of an iterator in chunks; `skip` of them are read and left out."""
-    pace, at, last = Pace(meter, size_bytes), 0, None
-    for row in islice(rows, skip):
-        at, last = at + 1, kept(row)
+    """The rows of an iterator in chunks; those before the place are read, compared and left out."""
+    pace, at = Pace(meter, size_bytes), 0
+    for row in islice(rows, place.rows):
+        at += 1
+        _compare(place, at, row, source)
+    if at < place.rows:
+        raise place.short(at, source)
     while gathered := [kept(row) for row in islice(rows, pace.rows)]:
-        yield RowsChunk(target, path, gathered, at, last)
-        at, last = at + len(gathered), gathered[-1]
+        yield RowsChunk(target, path, gathered, at)
+        at += len(gathered)
         pace.took(len(gathered))
 
 
+def _compare(place: Place, at: int, row: Any, source: str) -> None:
+    """Raise DataError where the row before position `at` is not what the ledger has."""
+    if place.marks is not None and at in place.marks:
+        place.check(at, _row_digest(kept(row)), source)
+
+
 async def pulled_chunks(
-    target: Target, path: str, rows: AsyncIterator[Any], meter: Meter, size_bytes: int, skip: int
+    target: Target, path: str, rows: AsyncIterator[Any], meter: Meter, size_bytes: int, place: Place, source: str
 ) -> AsyncIterator[RowsChunk]:
     """As `row_chunks`, of an asynchronous iterator."""
-    pace, at, last = Pace(meter, size_bytes), 0, None
+    pace, at = Pace(meter, size_bytes), 0
     gathered: list[Any] = []
     async for row in rows:
-        if at < skip:
-            at, last = at + 1, kept(row)
+        if at < place.rows:
+            at += 1
+            _compare(place, at, row, source)
             continue
         gathered.append(kept(row))
         if len(gathered) >= pace.rows:
-            yield RowsChunk(target, path, gathered, at, last)
-            at, last = at + len(gathered), gathered[-1]
+            yield RowsChunk(target, path, gathered, at)
+            at += len(gathered)
             pace.took(len(gathered))
             gathered = []
+    if at < place.rows:
+        raise place.short(at, source)
     if gathered:
-        yield RowsChunk(target, path, gathered, at, last)
+        yield RowsChunk(target, path, gathered, at)
 
 
-def _row_digest(row: Any) -> bytes:
-    return digest(repr(row).encode("utf-8", "backslashreplace"))
+def _row_digest(row: Any, so_far: bytes = b"") -> bytes:
+    """What stands for a row, and for the source up to it."""
+    return blake2b(repr(row).encode("utf-8", "backslashreplace") + so_far, digest_size=_DIGEST_BYTES).digest()
 
 
 def kept(row: Any) -> Any:

@@ -268,22 +268,25 @@ class CsvFeed:
         with Utf8File(self._file, dialect, lenient=True) as text:
             records = Records(text, self._quotes, size_bytes, self._span)
             form = self._width, self._quotes, records.end_of_line
-            line, tail = self._span.line + dialect.skip_lines, b""
+            line, asked = self._span.line + dialect.skip_lines, place.marks is not None
+            checksum: int | None = 0
             if place.position > self._span.start:
-                lines, tail = records.skip_to(place.position)
+                lines, checksum = records.skip_to(place, self.name)
                 line += lines
             elif self._span.start:
                 place = Place(self._span.start)
             elif dialect.header:
-                lines, tail = records.skip_record()
+                lines, checksum = records.skip_record()
                 line += lines
                 place = Place(records.position)
+            checksum = checksum if asked else None
+            numbered, state, judged = not self._span.start, self._chunk_state, self._judged
             for data in records:
-                numbered = not self._span.start
-                chunk = CsvChunk(data, place, line, tail, self._way, form, numbered, self._chunk_state, self._judged)
+                chunk = CsvChunk(data, place, line, checksum, self._way, form, numbered, state, judged)
                 chunk.amend = self._amended if self._rewritten else None
                 yield chunk
-                place, line, tail = chunk.place, line + chunk.lines, chunk.tail
+                place, line, checksum = chunk.place, line + chunk.lines, chunk.checksum
+            self._span.check(records.position, self.name)
 
     def spans(self, count: int) -> list[Span]:
         """Parts of about the same size, of a file that is UTF-8 as it lies, with the usual quotes; else the whole."""

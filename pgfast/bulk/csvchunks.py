@@ -12,15 +12,16 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
+from zlib import crc32
 
 from ..codec import CsvState, encode_copy_csv
-from ..errors import DatabaseError, DataError, fault
+from ..errors import DatabaseError, fault
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD
 from .csvfile import RECORD_LIMIT, Utf8File
 from .csvquotes import Quotes
 from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place, Span
-from .textchunks import MARK_BYTES, TextChunk, part_bytes, tail_of, text_blocks
+from .textchunks import TextChunk, mark_of, part_bytes, text_blocks
 
 #: Bytes at the beginning of a text by which is told how its lines end.
 _LOOKED_AT: Final = 1 << 16
@@ -52,7 +53,7 @@ class CsvChunk(TextChunk):
         data: bytes,
         place: Place,
         line: int,
-        before: bytes,
+        before: int | None,
         path: str,
         form: tuple[int, Quotes, bytes],
         numbered: bool,
@@ -132,6 +133,7 @@ class CsvChunk(TextChunk):
                 return self._write_apart(out, start, exc)
             raise
         self._at = start + count
+        self.sum_up(self._position)
         return self._at
 
     def _write_apart(self, out: BlockWriter, start: int, exc: DatabaseError) -> int:
@@ -217,8 +219,8 @@ class Records:
         self._rest = self._read(min(size_bytes, _LOOKED_AT))
         self.end_of_line = end_of_lines(self._rest, quotes)
 
-    def skip_record(self) -> tuple[int, bytes]:
-        """How many lines the first record takes, which is left out, and its last bytes."""
+    def skip_record(self) -> tuple[int, int]:
+        """How many lines the first record takes, which is left out, and its checksum."""
         mark, end, seen, quotes = _CR if self.end_of_line == _CR else _LF, -1, 0, 0
         while True:
             covered = self._quotes.covered(self._rest)
@@ -234,26 +236,27 @@ class Records:
                 end = len(self._rest) - 1
                 break
         self.position += end + 1
-        lines, tail = self._rest.count(mark, 0, end + 1), self._rest[max(0, end + 1 - MARK_BYTES) : end + 1]
+        lines, checksum = self._rest.count(mark, 0, end + 1), crc32(self._rest[: end + 1])
         self._rest = self._rest[end + 1 :]
-        return lines, tail
+        return lines, checksum
 
-    def skip_to(self, position: int) -> tuple[int, bytes]:
-        """How many lines end before a position where a record begins, and the last bytes before it.
+    def skip_to(self, place: Place, source: str) -> tuple[int, int]:
+        """How many lines end before a place where a record begins, and the checksum of what comes before it.
 
-        Raises DataError where the text ends before.
+        Raises DataError where that is not what it was.
         """
-        mark, lines, tail = _CR if self.end_of_line == _CR else _LF, 0, b""
-        while self.position < position:
-            wanted = min(self._size, position - self.position)
+        mark, lines, checksum = _CR if self.end_of_line == _CR else _LF, 0, 0
+        while self.position < place.position:
+            wanted = min(self._size, place.position - self.position)
             data = self._rest[:wanted] or self._read(wanted)
             if not data:
-                raise DataError(f"the text ends at byte {self.position}, before byte {position} where the load goes on")
+                raise place.short(self.position, source)
             self._rest = self._rest[len(data) :]
             self.position += len(data)
             lines += data.count(mark)
-            tail = tail_of(tail, data)
-        return lines, tail
+            checksum = crc32(data, checksum)
+        place.check(place.position, mark_of(checksum), source)
+        return lines, checksum
 
     def __iter__(self) -> Iterator[bytes]:
         """Whole records, about `size_bytes` of them together; the last bytes are a record, whatever they are."""

@@ -6,13 +6,13 @@ about COPY_BLOCK_SIZE, so that memory stays flat however much comes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from .. import const
 from ..codec import WriteBuffer
-from ..errors import DatabaseError
+from ..errors import DatabaseError, DataError
 from .report import Meter
 from .target import Target
 
@@ -44,10 +44,31 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a source a load stands: the position as of Chunk.stop, and how many rows lie before it."""
+    """Where in a source a load stands: the position as of Chunk.stop, and how many rows lie before it.
+
+    `marks` are those of the chunks before it, by their stop, where the load keeps a ledger (None: it keeps none, and
+    nobody asks for marks); `load` is its name.
+    """
 
     position: int = 0
     rows: int = 0
+    marks: Mapping[int, bytes] | None = None
+    load: str = ""
+
+    def check(self, position: int, mark: bytes, source: str) -> None:
+        """Raise DataError where the ledger knows another mark for the position."""
+        if self.marks is not None and self.marks.get(position, mark) != mark:
+            raise DataError(
+                f"{source} has changed before position {position}, up to which load {self.load!r} has loaded it "
+                "already; load it under another name"
+            )
+
+    def short(self, position: int, source: str) -> DataError:
+        """The error for a source that ends before the place."""
+        return DataError(
+            f"{source} has changed: it ends at position {position}, and load {self.load!r} has loaded it up to "
+            f"{self.position} already; load it under another name"
+        )
 
 
 #: The end of a span of all rows that a chunk has.
@@ -57,8 +78,8 @@ ALL_ROWS: Final = 2**62
 class Chunk(Protocol):
     """Some rows of a source, one after another.
 
-    `stop` is the position behind them in the source: bytes of a text, else rows. `mark` stands for what lies before it,
-    `before` for what lies before the chunk: a later reading must find the same. `path` is the way the rows go now.
+    `stop` is the position behind them in the source: bytes of a text, else rows. `mark` stands for what lies before
+    it: a later reading must find the same. `path` is the way the rows go now.
 
     `write` appends rows from `start` to the open COPY until `stop` or until the block is full, and gives back the row
     reached, `start` where there are no more. On a fault of the codec the rows before the faulty one are written, and
@@ -75,8 +96,6 @@ class Chunk(Protocol):
     def size_bytes(self) -> int: ...
     @property
     def mark(self) -> bytes: ...
-    @property
-    def before(self) -> bytes: ...
     def write(self, out: BlockWriter, start: int, stop: int) -> int: ...
     def origin(self, row: int) -> Origin: ...
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None: ...
@@ -92,7 +111,7 @@ class Feed(Protocol):
     than once. `names` are the columns it brings by name, None where its rows go by position. `prepare` settles it on a
     target before COPY begins, and says in which way the values go (BINARY, TEXT or SERVER_CSV); `copy_options` are
     COPY's for that way. `blocks` may be called again after it raised Reread. `chunks` are the same rows in pieces that
-    can be sent again, from a place on.
+    can be sent again, from a place on; what lies before it they compare with the marks of the place.
     """
 
     kind: ClassVar[str]
@@ -128,6 +147,11 @@ class Span:
     start: int = 0
     stop: int | None = None
     line: int = 0
+
+    def check(self, reached: int, source: str) -> None:
+        """Raise DataError where the source ends within the part."""
+        if self.stop is not None and reached < self.stop:
+            raise DataError(f"{source} has changed: it was cut into parts when it was longer than {reached}")
 
 
 @runtime_checkable

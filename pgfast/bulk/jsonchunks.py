@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
+from zlib import crc32
 
 from ..codec import CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, fault
@@ -17,7 +18,7 @@ from ..errors.faults import FAULT_CSV_RECORD, FAULT_CSV_UTF8
 from .csvfile import RECORD_LIMIT, Utf8File
 from .feed import BlockWriter, Origin, Place, Span
 from .jsonvalues import BadLine, LineWriter
-from .textchunks import TextChunk, part_bytes, tail_of, text_blocks
+from .textchunks import TextChunk, mark_of, part_bytes, text_blocks
 
 #: Lines that are read together.
 _TOGETHER: Final = 256
@@ -38,7 +39,7 @@ class JsonChunk(TextChunk):
         data: bytes,
         place: Place,
         line: int,
-        before: bytes,
+        before: int | None,
         path: str,
         numbered: bool,
         writer: LineWriter,
@@ -119,20 +120,21 @@ class Lines:
             text.go_to(span.start)
         self.position = span.start
 
-    def skip_to(self, position: int) -> tuple[int, bytes]:
-        """How many lines end before a position where a line begins, and the last bytes before it.
+    def skip_to(self, place: Place, source: str) -> tuple[int, int]:
+        """How many lines end before a place where a line begins, and the checksum of what comes before it.
 
-        Raises DataError where the text ends before.
+        Raises DataError where that is not what it was.
         """
-        lines, tail = 0, b""
-        while self.position < position:
-            data = self._read(min(self._size, position - self.position))
+        lines, checksum = 0, 0
+        while self.position < place.position:
+            data = self._read(min(self._size, place.position - self.position))
             if not data:
-                raise DataError(f"the text ends at byte {self.position}, before byte {position} where the load goes on")
+                raise place.short(self.position, source)
             self.position += len(data)
             lines += data.count(b"\n")
-            tail = tail_of(tail, data)
-        return lines, tail
+            checksum = crc32(data, checksum)
+        place.check(place.position, mark_of(checksum), source)
+        return lines, checksum
 
     def __iter__(self) -> Iterator[bytes]:
         """Whole lines, about `size_bytes` of them together; the last bytes are a line, whatever they are.

@@ -135,15 +135,18 @@ class JsonLinesFeed:
         span, numbered = self._span, not self._span.start
         with Utf8File(self._file, self._dialect, lenient=True) as text:
             lines = Lines(text, size_bytes, span)
+            asked = place.marks is not None
             if place.position < span.start:
                 place = Place(span.start)
-            line, tail = lines.skip_to(place.position)
+            line, skipped = lines.skip_to(place, self.name)
             line += span.line
+            checksum = skipped if asked else None
             way, writer = self._way, self._writer
             for data in lines:
-                chunk = JsonChunk(data, place, line, tail, way, numbered, writer, self._state, self._judged)
+                chunk = JsonChunk(data, place, line, checksum, way, numbered, writer, self._state, self._judged)
                 yield chunk
-                place, line, tail = chunk.place, line + chunk.lines, chunk.tail
+                place, line, checksum = chunk.place, line + chunk.lines, chunk.checksum
+            span.check(lines.position, self.name)
 
     def spans(self, count: int) -> list[Span]:
         """Parts of about the same size, of a file that is UTF-8 as it lies; else the whole."""

@@ -3,7 +3,7 @@
 Law of this file: a chunk's line is written by the transaction that loads the chunk, so that whatever was killed, and
 when, the ledger says of every row whether it is there. Each such transaction first takes a lock and looks where the
 part stands: of two that load the same part at once one is told. A source is known by its name and by what lies before
-the position where the load goes on; where that is no longer the same, the load is refused.
+the position where the load goes on; whoever reads it compares that with the marks that stand here.
 
 Three tables in the schema of the target: pgfast_loads, a line for each load, pgfast_chunks, a line for each chunk, and
 pgfast_parts, which says how sources were cut for several connections.
@@ -12,10 +12,11 @@ pgfast_parts, which says how sources were cut for several connections.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
-from ..errors import DatabaseError, DataError, InterfaceError, OperationalError
+from ..errors import DatabaseError, InterfaceError, OperationalError
 from ..protocol.operations import Operation, begin, command, commit, fetch, rollback
 from ..protocol.session import Session
 from .feed import Chunk, Place, Span
@@ -166,9 +167,8 @@ class LedgerPart:
         self._load = load
         self._source = source
         self._start = start
-        self._mark: bytes | None = None
         #: Where the part stands, and how many of the rows before are loaded.
-        self.place = Place(start, 0)
+        self.place = Place(start, 0, {}, load)
         self.resumed = 0
 
     def name(self, stop: int) -> str:
@@ -186,21 +186,16 @@ class LedgerPart:
         )
         self.resumed = sum([row[1] for row in rows])
         if rows:
-            self.place = Place(rows[-1][0], sum([sum(row[1:4]) for row in rows]))
-            self._mark = rows[-1][4]
+            marks = {row[0]: row[4] for row in rows}
+            self.place = Place(rows[-1][0], sum([sum(row[1:4]) for row in rows]), marks, self._load)
 
-    def begin(self, chunk: Chunk) -> Operation[None]:
+    def begin(self) -> Operation[None]:
         """Begin the transaction of a chunk, the only one of this part.
 
-        Raises OperationalError where another session is at the part, DataError where the source is another one.
+        Raises OperationalError where another session is at the part.
         """
         session = self._session
         yield from begin(session)
-        if self._mark is not None and chunk.before != self._mark:
-            raise DataError(
-                f"{self._source} has changed before position {self.place.position}, up to which load {self._load!r} "
-                "has loaded it already; load it under another name"
-            )
         everybodys = f"{self._chunks} {self._load}"
         yield from take_lock(session, f"{everybodys} {self._source} {self._start}", everybodys)
         ((stop,),) = yield from fetch(
@@ -224,8 +219,7 @@ class LedgerPart:
 
     def went_on(self, chunk: Chunk, rows: int) -> None:
         """The chunk, of so many rows, is committed."""
-        self.place = Place(chunk.stop, self.place.rows + rows)
-        self._mark = chunk.mark
+        self.place = replace(self.place, position=chunk.stop, rows=self.place.rows + rows)
 
 
 def mark_of(load: str) -> str:

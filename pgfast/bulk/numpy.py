@@ -191,7 +191,7 @@ class NumpyFeed:
     def chunks(self, meter: Meter, size_bytes: int, place: Place) -> Iterator[Chunk]:
         """The rows from a place on, in chunks."""
         assert self._target is not None, "prepare comes before chunks"
-        return column_chunks(self._target, iter([self._batch]), meter, size_bytes, place.rows)
+        return column_chunks(self._target, iter([self._batch]), meter, size_bytes, place, self.name)
 
     def close(self) -> None:
         """Nothing: the memory is the caller's."""

@@ -7,9 +7,12 @@ nothing of long values that come again and again; so the batches themselves are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
-from typing import Any, ClassVar, Final
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Final
+from zlib import crc32
 
 from ..arrow import ArrowBatch, ArrowReader
 from ..arrow.cdata import ArrowSchema, move
@@ -61,6 +64,7 @@ class ParquetFeed:
         self._span = Span()
         self._batch_rows = _FIRST_ROWS
         self._wanted: list[str] = []
+        self._group = 0  # the row group that is being read
 
     @property
     def name(self) -> str:
@@ -97,13 +101,21 @@ class ParquetFeed:
         """The rows from a place on, in chunks; row groups before it are not read."""
         assert self._plan is not None, "prepare comes before chunks"
         assert self._target is not None
-        group, before, first = 0, 0, max(place.position, self._span.start)
-        metadata = self._file.metadata
-        while group < metadata.num_row_groups and before + metadata.row_group(group).num_rows < first:
+        group, before = 0, 0
+        metadata, asked = self._file.metadata, place.marks is not None
+        self._span.check(metadata.num_rows, self.name)
+        if place.position < self._span.start:
+            place = replace(place, position=self._span.start)
+        while group < metadata.num_row_groups and before + metadata.row_group(group).num_rows < place.position:
             before += metadata.row_group(group).num_rows
             group += 1
         batches = map(self._plan.columns, self._batches(group))
-        return column_chunks(self._target, batches, meter, size_bytes, first - before, before, self._span.stop)
+        so_far = (
+            Checksums(self._path, metadata, self._wanted, self._span.start, lambda: self._group) if asked else bytes
+        )
+        return column_chunks(
+            self._target, batches, meter, size_bytes, place, self.name, before, self._span.stop, so_far
+        )
 
     def spans(self, count: int) -> list[Span]:
         """Row groups together, about as many rows in each part."""
@@ -123,6 +135,7 @@ class ParquetFeed:
     def _batches(self, first: int = 0) -> Iterator[ArrowBatch]:
         try:
             for group in range(first, self._file.metadata.num_row_groups):
+                self._group = group
                 done, again = 0, True
                 while again:
                     again = False
@@ -162,6 +175,44 @@ class ParquetFeed:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+class Checksums:
+    """What stands for the columns of a Parquet file that are loaded, up to the row group that is being read: CRC-32 of
+    their bytes as they lie in the file, which are compressed and so cost little."""
+
+    def __init__(
+        self, path: Path, metadata: Any, wanted: Sequence[str], first_row: int, group: Callable[[], int]
+    ) -> None:
+        """`first_row` is the one that the part begins with, which begins a row group."""
+        self._path = path
+        self._metadata = metadata
+        self._wanted = frozenset(wanted)
+        self._group = group
+        self._next, self._checksum, before = 0, 0, 0
+        while before < first_row:
+            before += metadata.row_group(self._next).num_rows
+            self._next += 1
+
+    def __call__(self) -> bytes:
+        """The checksum."""
+        if self._next <= self._group():
+            with self._path.open("rb") as file:
+                while self._next <= self._group():
+                    self._add(file, self._metadata.row_group(self._next))
+                    self._next += 1
+        return self._checksum.to_bytes(4, "big")
+
+    def _add(self, file: BinaryIO, group: Any) -> None:
+        for number in range(group.num_columns):
+            column = group.column(number)
+            if column.path_in_schema.partition(".")[0] in self._wanted:
+                start = column.dictionary_page_offset
+                file.seek(start if start is not None else column.data_page_offset)
+                left = column.total_compressed_size
+                while left > 0 and (data := file.read(min(left, _BUFFER_SIZE))):
+                    self._checksum = crc32(data, self._checksum)
+                    left -= len(data)
 
 
 def _is_the_systems(exc: Exception) -> bool:

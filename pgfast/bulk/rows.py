@@ -241,8 +241,9 @@ class RowFeed:
         assert self._target is not None, "prepare comes before chunks"
         if isinstance(self._rest, AsyncIterator):
             rows = _all_of(self._first, self._rest)
-            return pulled_chunks(self._target, self._path, rows, meter, size_bytes, place.rows)
-        return row_chunks(self._target, self._path, chain(self._first, self._rest), meter, size_bytes, place.rows)
+            return pulled_chunks(self._target, self._path, rows, meter, size_bytes, place, self.name)
+        every = chain(self._first, self._rest)
+        return row_chunks(self._target, self._path, every, meter, size_bytes, place, self.name)
 
     def close(self) -> None:
         """Nothing: the iterator is the caller's."""

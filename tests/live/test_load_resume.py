@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +148,119 @@ def test_what_comes_later_may_be_mended_what_came_before_may_not(table: Any, tmp
     with pytest.raises(DataError, match="has changed before position"):
         table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
     path.write_text(mended[:2000])
-    with pytest.raises(DataError, match="the text ends at byte 2000, before byte"):
+    with pytest.raises(DataError, match="has changed: it ends at position 2000, and load 'm' has loaded it up to"):
         table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
     path.write_text(mended)
     table.load("resumed.t", path, resume="m", chunk_bytes=CHUNK)
     assert count(table) == whole(1000)
+
+
+FILES: dict[str, dict[str, Any]] = {
+    "t.csv": {},
+    "t.jsonl": {},
+    "t.csv.gz": {},
+    "t.parquet": {},
+    "of parts.csv": {"jobs": 2},
+    "of parts.parquet": {"jobs": 2},
+}
+
+
+def written(path: Path, rows: int, changed: int = -1) -> None:
+    """A file of so many rows, one of which has another letter; all such files are as long."""
+    names = [f"row {row:05} {'y' if row == changed else 'x'}" + "-" * 40 for row in range(rows)]
+    if path.suffix == ".parquet":
+        plain: dict[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+        frame = pa.table({"id": range(rows), "name": names})
+        pyarrow.parquet.write_table(frame, path, row_group_size=1000, **plain)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps({"id": row, "name": name}) + "\n" for row, name in enumerate(names)))
+    else:
+        text = "id,name\n" + "".join(f"{row},{name}\n" for row, name in enumerate(names))
+        path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_has_changed_anywhere_before_is_refused(
+    table: Any, dsn: str, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgfast.bulk.textchunks._LEAST_PART", 1 << 14)
+    path, rows = tmp_path / name, 6000
+    settings: dict[str, Any] = {"resume": "w", "chunk_bytes": 1 << 14, "jobs": 1, **FILES[name]}
+    written(path, rows)
+    size = path.stat().st_size
+    with pytest.raises(Broken):
+        pgfast.load(dsn, "resumed.t", path, progress=breaking(12), **settings)
+    loaded = count(table)[0]
+    assert 0 < loaded < rows
+    written(path, rows, changed=1)
+    assert name == "t.csv.gz" or path.stat().st_size == size
+    with pytest.raises(DataError, match="has changed before position .* load 'w' has loaded it already"):
+        pgfast.load(dsn, "resumed.t", path, **settings)
+    written(path, 1 if "parts" not in name else 2)
+    with pytest.raises((DataError, InterfaceError), match="has changed"):
+        pgfast.load(dsn, "resumed.t", path, **settings)
+    if name.startswith("of parts"):  # the others may have gone on until one was refused
+        loaded = count(table)[0]
+    assert count(table)[:2] == (loaded, loaded)
+    written(path, rows)
+    report = pgfast.load(dsn, "resumed.t", path, **settings)
+    assert (report.resumed, report.rows) == (loaded, rows - loaded)
+    assert count(table) == whole(rows)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "of parts.csv"])
+def test_a_text_that_has_grown_goes_on(
+    table: Any, dsn: str, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgfast.bulk.textchunks._LEAST_PART", 1 << 14)
+    path = tmp_path / name
+    settings: dict[str, Any] = {"resume": "w", "chunk_bytes": 1 << 14, "jobs": 1, **FILES[name]}
+    written(path, 3000)
+    with pytest.raises(Broken):
+        pgfast.load(dsn, "resumed.t", path, progress=breaking(5), **settings)
+    written(path, 5000)
+    pgfast.load(dsn, "resumed.t", path, **settings)
+    assert count(table) == whole(5000)
+
+
+@pytest.mark.parametrize("made", ["rows", "async", "arrow", "columns"])
+def test_rows_that_come_otherwise_are_refused(table: Any, dsn: str, made: str) -> None:
+    """Of sources in memory the last row of each chunk is compared: rows that are lost or added shift them all."""
+    names = [f"row {row}" for row in range(3000)]
+
+    def source(ids: list[int]) -> Any:
+        columns: dict[str, list[Any]] = {"id": ids, "name": [names[row] for row in ids]}
+        if made == "arrow":
+            return pa.table(columns)
+        return columns if made == "columns" else zip(columns["id"], columns["name"], strict=True)
+
+    async def asynchronously(ids: list[int], **settings: Any) -> Any:
+        async def rows() -> AsyncIterator[Any]:
+            for row in source(ids):
+                yield row
+
+        async with await pgfast.AsyncConnection.connect(dsn, autocommit=True) as conn:
+            return await conn.load("resumed.t", rows(), **settings)
+
+    def load(ids: list[int], **settings: Any) -> Any:
+        settings.update(resume="w", chunk_bytes=4096)
+        if made == "async":
+            return asyncio.run(asynchronously(ids, **settings))
+        return table.load("resumed.t", source(ids), **settings)
+
+    every = list(range(3000))
+    with pytest.raises(Broken):
+        load(every, progress=breaking(9))
+    loaded = count(table)[0]
+    assert 500 < loaded < 3000
+    with pytest.raises(DataError, match="has changed before position"):
+        load(every[:20] + every[21:])
+    with pytest.raises(
+        DataError, match=f"it ends at position {loaded - 10}, and load 'w' has loaded it up to {loaded}"
+    ):
+        load(every[: loaded - 10])
+    assert load(every).resumed == loaded
+    assert count(table) == whole(3000)
 
 
 def test_emptied_once(table: Any, tmp_path: Path) -> None:
