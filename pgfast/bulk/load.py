@@ -177,6 +177,7 @@ class _Load:
                         resumable, done, self._ddl = made
                         first = target = resumable.target
                         if rejects is not None:
+                            rejects.hold()
                             names, rejects.count = yield from resumable.ledger.rejected()
                             rejects.begin(names.__contains__)
                     reports.append((yield from self._parts(source, feed, target, resumable, done)))

@@ -259,6 +259,7 @@ class ParallelLoad:
         rejects = self._rejects
         try:
             if rejects is not None:
+                rejects.hold()
                 names, rejects.count = connection._run(ledger.rejected())
                 rejects.begin(names.__contains__)
             self._crew.work(self._jobs, lambda: self._work(resumable.into, options.resume))

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -22,6 +22,7 @@ from typing import IO, Any, Final, TypeAlias
 
 from ..errors import DatabaseError, DataError, InterfaceError, faults
 from .feed import Origin
+from .holding import Hold
 
 #: Where rejects go: a file by its path, an open one, or a function that is called with each.
 Rejects: TypeAlias = "str | os.PathLike[str] | IO[str] | Callable[[Reject], None] | None"
@@ -144,6 +145,7 @@ class _File:
     def __init__(self, target: str | os.PathLike[str] | IO[str]) -> None:
         self._path = Path(os.fspath(target)) if isinstance(target, (str, os.PathLike)) else None
         self._file: IO[str] | None = None
+        self._hold: Hold | None = None
         if self._path is None:
             if not hasattr(target, "write"):
                 raise InterfaceError(
@@ -151,17 +153,24 @@ class _File:
                 )
             self._file = target  # type: ignore[assignment]  # just seen
 
+    def hold(self) -> None:
+        """See that nobody else writes the file. Raises InterfaceError where another load does."""
+        if self._path is not None and self._hold is None:
+            self._path = self._path.resolve()  # a link stays one
+            if self._path.is_file() or not self._path.exists():  # a pipe, a device: neither replaced nor read
+                self._hold = Hold(self._path)
+
     def begin(self, kept: Callable[[str | None], bool] | None) -> None:
         """Make the file empty; of a load that goes on, leave what is `kept` of the one before."""
+        self.hold()
         if self._path is None:
             return
-        self._path = self._path.resolve()  # a link stays one
-        if self._path.exists() and not self._path.is_file():  # a pipe, a device: neither replaced nor read
+        if self._hold is None:
             self._file = self._path.open("w", encoding="utf-8")
             return
-        lines: list[str] = []
+        lines: Iterable[str] = ()
         if kept is not None and self._path.exists():
-            lines = [line for line in _whole_lines(self._path) if kept(self._chunk_of(line))]
+            lines = (line for line in _whole_lines(self._path) if kept(self._chunk_of(line)))
         beside = self._path.with_name(self._path.name + ".new")
         with beside.open("w", encoding="utf-8") as file:
             file.writelines(lines)
@@ -192,6 +201,9 @@ class _File:
         """Close what was opened here."""
         if self._path is not None and self._file is not None:
             self._file.close()
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
 
 
 def check_apart(rejects: Rejects, sources: Sequence[Any]) -> None:
@@ -226,10 +238,18 @@ class Bin:
     _file: _File | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)  # of several connections that load side by side
 
-    def begin(self, kept: Callable[[str | None], bool] | None = None) -> None:
-        """Open the file, where there is one; `kept` tells by their chunk which rejects of an earlier run stay."""
+    def hold(self) -> None:
+        """See that nobody else writes the file, where there is one; whoever wants to know which rejects of an earlier
+        run stay must hold it first. Raises InterfaceError where another load writes it."""
         if self.target is not None and not callable(self.target):
             self._file = _File(self.target)
+            self._file.hold()
+
+    def begin(self, kept: Callable[[str | None], bool] | None = None) -> None:
+        """Open the file, where there is one; `kept` tells by their chunk which rejects of an earlier run stay."""
+        if self._file is None:
+            self.hold()
+        if self._file is not None:
             self._file.begin(kept)
 
     def add(self, source: str, found: Iterator[tuple[Origin, Why]], chunk: str | None) -> None:

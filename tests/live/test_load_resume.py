@@ -327,3 +327,29 @@ def test_two_at_once(table: Any, face: Any, dsn: str, tmp_path: Path, monkeypatc
 
     table.load("resumed.t", path, resume="two", chunk_bytes=CHUNK, progress=told)
     assert refused and count(other) == whole(1000)
+
+
+@pytest.mark.parametrize("settings", [{}, {"resume": "first"}, {"resume": "first", "jobs": 2}], ids=str)
+def test_a_rejects_file_is_written_by_one_load_at_a_time(
+    table: Any, dsn: str, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    bad = frozenset((5, 700))
+    path, rejects = csv_file(tmp_path / "t.csv", 1000, bad), tmp_path / "r.jsonl"
+    table.execute("CREATE TABLE resumed.other (LIKE resumed.t)")
+    refused: list[str] = []
+
+    def another(_rows: int, _size: int) -> None:
+        if not refused:
+            for name in (None, "second"):
+                with pytest.raises(InterfaceError, match="another load is writing .*r.jsonl") as caught:
+                    pgfast.load(dsn, "resumed.other", path, rejects=rejects, resume=name)
+                refused.append(str(caught.value))
+
+    pgfast.load(dsn, "resumed.t", path, rejects=rejects, progress=another, chunk_bytes=CHUNK, **settings)
+    assert len(refused) == 2
+    assert sorted(json.loads(line)["record"][:1] for line in rejects.read_text().splitlines()) == ["x", "x"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["r.jsonl", "t.csv"]
+    (tmp_path / "r.jsonl.lock").write_text("")  # of a client that was killed
+    pgfast.load(dsn, "resumed.other", path, rejects=rejects)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["r.jsonl", "t.csv"]
+    assert len(rejects.read_text().splitlines()) == 2
