@@ -182,6 +182,16 @@ def test_load_reads_csv_in_other_shapes(dsn: str, conn: pgfast.Connection, table
     assert stored(conn, table) == [(1, Decimal("1.25"), None), (2, None, "x")]
 
 
+def test_load_shows_what_was_not_plain_of_a_file(dsn: str, table: str, tmp_path: Path) -> None:
+    path, warning = tmp_path / "a.csv", "a.csv: delimiter by 2 of its first 3 records"
+    path.write_text("a;b\n1;x\n2\n")
+    options = ["load", str(path), "--to", dsn, "--table", table, "--ragged", "fill"]
+    assert f"pgfast: {warning}\n" in run(*options, "--create").stderr
+    found = json.loads(succeeded(*options, "--json"))
+    assert found["warnings"] == [warning]
+    assert found["dialect"].startswith("delimiter ';'")
+
+
 def test_load_sets_bad_rows_aside_and_says_why(dsn: str, conn: pgfast.Connection, table: str, tmp_path: Path) -> None:
     conn.execute(f"create table {table} (id int8 primary key, price numeric(12,2), name text)")
     path, rejects = tmp_path / "a.csv", tmp_path / "rejects.jsonl"

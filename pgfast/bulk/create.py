@@ -7,8 +7,9 @@ the one that loses nothing.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from ..arrow import ArrowField, ArrowReader, Family, arrow_type, is_arrow
 from ..arrow.cdata import ArrowSchema, move
@@ -45,17 +46,31 @@ _FAMILIES: Final = {
 _EXTENSIONS: Final = {"arrow.uuid": "uuid", "arrow.json": "jsonb"}
 
 
+class Made(NamedTuple):
+    """A CREATE TABLE statement, and what is to be told of how it came about."""
+
+    sql: str
+    warnings: tuple[str, ...]
+
+
 def create_table_sql(table: str, source: Any, options: FileOptions | None = None) -> str:
     """A CREATE TABLE statement for `table` with columns that hold what the source has.
 
     `source` is the path of a file, a pattern, a directory, a list of paths, or anything with `__arrow_c_schema__`,
     `__arrow_c_stream__` or `__arrow_c_array__`; a stream that can be read only once is used up unless it has
     `__arrow_c_schema__`. CSV files and JSON lines are read from beginning to end, of all other files the schema alone,
-    of several the first one's. Raises NotSupportedError for a type without PostgreSQL counterpart.
+    of several the first one's. Raises NotSupportedError for a type without PostgreSQL counterpart, DataError for what
+    is no record.
     """
+    return table_for(table, source, options).sql
+
+
+def table_for(table: str, source: Any, options: FileOptions | None = None, rejecting: bool = False) -> Made:
+    """As `create_table_sql`; with `rejecting`, what is no record decides nothing."""
     name = ".".join([identifier(part) for part in parse_table(table)])
+    left_out: Counter[str] | None = Counter() if rejecting else None
     try:
-        columns = list(_columns(source, options or FileOptions()))
+        columns = list(_columns(source, options or FileOptions(), left_out))
     except NotSupportedError as exc:
         if isinstance(source, (str, os.PathLike)):
             raise NotSupportedError(f"{os.fspath(source)}: {exc}") from exc
@@ -63,13 +78,22 @@ def create_table_sql(table: str, source: Any, options: FileOptions | None = None
     if not columns:
         raise InterfaceError("the source has no columns")
     lines = ",\n".join([f"    {identifier(column)} {kind}" for column, kind in columns])
-    return f"CREATE TABLE {name} (\n{lines}\n)"
+    return Made(
+        f"CREATE TABLE {name} (\n{lines}\n)",
+        tuple(
+            [
+                f"{file}: left out of the choice of types, being no records: {count}"
+                for file, count in (left_out or {}).items()
+                if count
+            ]
+        ),
+    )
 
 
-def _columns(source: Any, options: FileOptions) -> Iterator[tuple[str, str]]:
+def _columns(source: Any, options: FileOptions, left_out: Counter[str] | None) -> Iterator[tuple[str, str]]:
     sources = sources_of(source, options)
     if all(isinstance(each, (str, os.PathLike)) for each in sources):
-        return _file_columns([File(each) for each in sources], options)
+        return _file_columns([File(each) for each in sources], options, left_out)
     if hasattr(source, "__arrow_c_schema__"):
         return _arrow_columns(read_schema(move(source.__arrow_c_schema__(), ArrowSchema)).children)
     if is_arrow(source):
@@ -79,14 +103,14 @@ def _columns(source: Any, options: FileOptions) -> Iterator[tuple[str, str]]:
     raise InterfaceError(f"cannot tell the columns of {type(source).__name__}; pass a path or an Arrow source")
 
 
-def _file_columns(files: list[File], options: FileOptions) -> Iterator[tuple[str, str]]:
+def _file_columns(files: list[File], options: FileOptions, left_out: Counter[str] | None) -> Iterator[tuple[str, str]]:
     """The columns of files, those of all formats being of the first one's."""
     kinds = [file_format(file, options.format) for file in files]
     alike = [file for file, kind in zip(files, kinds, strict=True) if kind == kinds[0]]
     if kinds[0] == "csv":
-        return csv_columns(alike, options)
+        return csv_columns(alike, options, left_out)
     if kinds[0] == "jsonl":
-        return json_columns(alike, options)
+        return json_columns(alike, options, left_out)
     feed = open_file(files[0], options)
     try:
         assert isinstance(feed, WithFields), "Parquet and Arrow files have fields"

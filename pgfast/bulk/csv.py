@@ -163,9 +163,14 @@ class CsvFeed:
         return str(self._dialect)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of that others may see otherwise, for the report."""
+        return tuple([f"{self._file.label}: {doubt}" for doubt in self._dialect.doubts])
+
+    @property
     def _width(self) -> int:
         """How many fields a record has."""
-        return len(self._first if self._dialect.header else self._target.columns)
+        return len(self._target.columns if self._target.columns and not self._dialect.header else self._first)
 
     def prepare(self, target: Target, zone: str | None) -> str:
         """Settle which columns of the file go where."""

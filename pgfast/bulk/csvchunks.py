@@ -144,6 +144,8 @@ class CsvChunk(TextChunk):
         assert exc.fault is not None
         bad = start + exc.fault.at
         begin, end = self._records[bad], self._ends[bad]
+        if self._quotes.ends_inside(self.data[begin:end]):
+            raise exc  # it would be several
         try:
             encode_copy_csv(
                 out.buffer, self._states(self.path, True), self.data[begin:end], 0, end - begin, True, 2**62

@@ -49,7 +49,8 @@ class Dialect:
     """How the file is written.
 
     `nulls` are the texts that mean NULL, of the columns in `column_nulls` those there; `days` is the order of a day's
-    parts (const.CSV_USUAL ...), `found` what the file has shown by itself.
+    parts (const.CSV_USUAL ...), `found` what the file has shown by itself, `doubts` which of that others may see
+    otherwise.
     """
 
     header: bool
@@ -64,6 +65,7 @@ class Dialect:
     skip_lines: int
     fill: bool
     found: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def utf8(self) -> bool:
@@ -118,6 +120,7 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
     if isinstance(options.skip_lines, bool) or options.skip_lines < 0:
         raise InterfaceError(f"skip_lines must be a number of lines, not {options.skip_lines!r}")
     found: list[str] = []
+    doubts: list[str] = []
     encoding = _encoding(file, options.encoding, found)
     nulls, column_nulls = _nulls(options.null)
     made = Dialect(
@@ -136,10 +139,10 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
     if options.delimiter is None and file.suffix == ".tsv":
         found.append("delimiter by its name")
     elif options.delimiter is None:
-        made = replace(made, delimiter=_delimiter(file, made, found))
+        made = replace(made, delimiter=_delimiter(file, made, found, doubts))
     if made.delimiter in (made.quote, made.escape):
         raise InterfaceError("delimiter and quote must be different characters, and so must delimiter and escape")
-    return replace(made, found=tuple(found))
+    return replace(made, found=(*found, *doubts), doubts=tuple(doubts))
 
 
 def _nulls(
@@ -183,8 +186,9 @@ class _Vote(NamedTuple):
     mark: str
 
 
-def _delimiter(file: File, dialect: Dialect, found: list[str]) -> str:
-    """What divides most of the first records into as many fields as the first one; the reason goes to `found`.
+def _delimiter(file: File, dialect: Dialect, found: list[str], doubts: list[str]) -> str:
+    """What divides most of the first records into as many fields as the first one; the reason goes to `found`, or to
+    `doubts` where not all of them agree.
 
     Without a header the first record is one of many, and as many fields are those that most of the divided ones have;
     where short records are filled up, those that have less are alike too. Of several the one that divides the most
@@ -203,27 +207,28 @@ def _delimiter(file: File, dialect: Dialect, found: list[str]) -> str:
     best = votes[0]
     alike = [vote.mark for vote in votes if vote[:2] == best[:2]]
     if best.alike * 2 < len(lines) and alike != [","]:
-        found.append(f"no delimiter divides half of its first {len(lines)} records alike")
+        doubts.append(f"no delimiter divides half of its first {len(lines)} records alike")
         return ","
     if "," in alike:
         if others := " and ".join([repr(mark) for mark in alike if mark != ","]):
-            found.append(f"though {others} would divide its first records as well")
+            doubts.append(f"though {others} would divide its first records as well")
         elif len(votes) > 1 or best.alike < len(lines):
-            found.append(_by(best, lines))
+            _say(best, lines, found, doubts)
         return ","
     if len(alike) > 1:
         raise DataError(
             f"{file.name}: its first records may be divided by any of {', '.join(map(repr, alike))}; say which is the "
             "delimiter: delimiter=';'"
         )
-    found.append(_by(best, lines))
+    _say(best, lines, found, doubts)
     return best.mark
 
 
-def _by(vote: _Vote, lines: Sequence[str]) -> str:
+def _say(vote: _Vote, lines: Sequence[str], found: list[str], doubts: list[str]) -> None:
     if vote.alike == len(lines):
-        return "delimiter by its first records"
-    return f"delimiter by {vote.alike} of its first {len(lines)} records"
+        found.append("delimiter by its first records")
+    else:
+        doubts.append(f"delimiter by {vote.alike} of its first {len(lines)} records")
 
 
 def _votes(lines: Sequence[str], dialect: Dialect) -> list[_Vote]:

@@ -87,3 +87,8 @@ class Quotes:
         if self.apart:
             return self.covered(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
         return "".join(text.split(self.quote.decode())[::2])
+
+    def ends_inside(self, record: bytes) -> bool:
+        """Whether the end of a line, of whichever kind, stands in a record outside of quotes."""
+        bare = self.outside(record.decode("latin-1"))
+        return "\r" in bare or "\n" in bare

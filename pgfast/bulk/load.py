@@ -16,7 +16,7 @@ from ..errors import InterfaceError
 from ..protocol.operations import Operation, command, ensure_begin
 from ..protocol.session import Session
 from .chunked import ChunkPlan, Totals, load_chunks
-from .create import create_table_sql
+from .create import table_for
 from .deferring import Deferred, drop_deferred, restore
 from .feed import Divisible, Feed, Span, path_of
 from .framing import atomically
@@ -74,6 +74,7 @@ class _Load:
         self._options = options
         self._started = perf_counter()
         self._ddl: str | None = None
+        self._warnings: tuple[str, ...] = ()
         self._meter = Meter(options.progress)
         self._rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
 
@@ -117,7 +118,9 @@ class _Load:
 
     def _statement(self) -> str:
         whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
-        return create_table_sql(self._table, whole, self._options.files)
+        made = table_for(self._table, whole, self._options.files, self._options.rejecting)
+        self._warnings = made.warnings
+        return made.sql
 
     def _begin(self, target: Target) -> Operation[tuple[Target, Deferred]]:
         """The table that is filled, and what was dropped before."""
@@ -150,6 +153,7 @@ class _Load:
             path_of(feed.copy_options()),  # a source that was read again may have gone another way than it began
             file=feed.name,
             dialect=getattr(feed, "dialect", ""),
+            warnings=getattr(feed, "warnings", ()),
             read=copied.read,
             skipped=copied.read - copied.rows,
             inserted=copied.rows,
@@ -238,6 +242,7 @@ class _Load:
             " and ".join(totals.paths) or path_of(feed.copy_options()),
             file=feed.name,
             dialect=getattr(feed, "dialect", ""),
+            warnings=getattr(feed, "warnings", ()),
             read=totals.read,
             rejected=totals.rejected,
             skipped=totals.skipped,
@@ -251,7 +256,14 @@ class _Load:
         rejects = () if self._rejects is None else tuple(self._rejects.kept)
         seconds = perf_counter() - self._started
         made = joined(reports)
-        return replace(made, seconds=seconds, ddl=self._ddl, dry_run=self._options.dry_run, rejects=rejects)
+        return replace(
+            made,
+            seconds=seconds,
+            ddl=self._ddl,
+            dry_run=self._options.dry_run,
+            rejects=rejects,
+            warnings=(*self._warnings, *made.warnings),
+        )
 
 
 def _of(into: Target, target: Target) -> Target:

@@ -22,7 +22,7 @@ from ..net.conninfo import ConnInfo
 from ..protocol.operations import Operation, command, identifier
 from ..protocol.session import Session
 from .chunked import ChunkPlan, Totals, load_chunks
-from .create import create_table_sql
+from .create import table_for
 from .deferring import drop_deferred, restore
 from .feed import Divisible, Feed, Span
 from .framing import atomically
@@ -100,7 +100,8 @@ class ParallelLoad:
         self._rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
         self._ddl: str | None = None
         self._described = table  # where the columns are looked up
-        self._kind = self._way = self._name = ""
+        self._kind = self._way = self._name = self._dialect = ""
+        self._warnings: tuple[str, ...] = ()
 
     def run(self) -> LoadReport:
         """What the load did. Raises the first failure of any connection, after all of them have ended."""
@@ -125,6 +126,8 @@ class ParallelLoad:
             inserted=totals.loaded,
             resumed=self._counts.resumed,
             ddl=self._ddl,
+            dialect=self._dialect,
+            warnings=tuple(dict.fromkeys(self._warnings)),
             rejects=() if self._rejects is None else tuple(self._rejects.kept),
         )
 
@@ -137,7 +140,9 @@ class ParallelLoad:
     def _statement(self) -> str:
         """How the table is made."""
         whole = self._sources[0] if len(self._sources) == 1 else list(self._sources)
-        return create_table_sql(self._table, whole, self._options.files)
+        made = table_for(self._table, whole, self._options.files, self._options.rejecting)
+        self._warnings += made.warnings
+        return made.sql
 
     def _target(self, session: Session) -> Operation[Target]:
         """The table; all sources have been looked at then."""
@@ -151,6 +156,8 @@ class ParallelLoad:
                 feed.close()
             self._kind = self._kind or feed.kind
             self._name = feed.name if len(self._sources) == 1 else ""
+            self._dialect = getattr(feed, "dialect", "") if len(self._sources) == 1 else ""
+            self._warnings += getattr(feed, "warnings", ())
         assert first is not None
         return first
 

@@ -29,7 +29,8 @@ class LoadReport:
     not surely those that the server sees). `frozen` says whether the rows were written frozen (COPY ... FREEZE).
     `file` is the name of the source, `dialect` how a CSV file was read: what was said of it and what it has shown by
     itself. `sources` are the reports of each where there were several. `ddl` is the statement that made the table,
-    `dry_run` whether nothing was loaded in truth.
+    `dry_run` whether nothing was loaded in truth; `warnings` say what of the files was not plain: a delimiter that not
+    all of the first records agree on, records that had no say in the types of a table that was made.
     """
 
     table: str
@@ -52,6 +53,7 @@ class LoadReport:
     rejects: tuple[Reject, ...] = ()
     dialect: str = ""
     sources: tuple[LoadReport, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows_per_s(self) -> float:
@@ -87,6 +89,7 @@ def joined(reports: Sequence[LoadReport]) -> LoadReport:
         file="",
         frozen=all(report.frozen for report in reports),
         sources=tuple(reports),
+        warnings=tuple([each for report in reports for each in report.warnings]),
         **counts,
     )
 

@@ -52,6 +52,8 @@ def run_load(
         print(report.ddl + ";", file=sys.stderr, flush=True)
     for each in report.sources or (report,):
         print(_json_line(each, report) if as_json else _line(each, report), flush=True)
+    for warning in () if as_json else report.warnings:
+        print(f"pgfast: {warning}", file=sys.stderr, flush=True)
     if report.rejected and not as_json:
         _tell_rejects(report, options["rejects"])
     return bool(report.rejected)
@@ -131,6 +133,8 @@ def _json_line(report: LoadReport, whole: LoadReport) -> str:
             "seconds": report.seconds,
             "source": report.source,
             "path": report.path,
+            "dialect": report.dialect,
+            "warnings": list(report.warnings),
             "dry_run": whole.dry_run,
             "ddl": whole.ddl,
             "implementation": IMPLEMENTATION,

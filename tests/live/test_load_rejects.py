@@ -395,3 +395,17 @@ def test_a_day_that_is_none_has_the_code_that_the_server_has_for_it(auto: Any, t
     source.write_text("id,day\n1,32.01.2020\n2,31.01.2020\n99999999999,31.01.2020\n")
     report = auto.load("days", source, dates="dmy", on_error="reject")
     assert [(reject.column, reject.sqlstate) for reject in report.rejects] == [("day", "22008"), ("id", "22003")]
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,x\n2,y\r3,z\n4,w\n", "a,b\r1,x\r2,y\n3,z\r4,w\r", "a,b\r\n1,x\r\n2,y\r3,z\r\n4,w\r\n"]
+)
+def test_what_would_be_two_records_by_another_end_of_line_is_one_bad_one(dsn: str, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text, newline="")
+    with pgfast.connect(dsn, autocommit=True) as conn:
+        conn.execute("CREATE TEMP TABLE t (a int, b text)")
+        report = conn.load("t", path, on_error="reject")
+        assert (report.read, report.rows, report.rejected, report.skipped) == (3, 2, 1, 0)
+        assert report.rejects[0].record in (b"2,y\r3,z", b"2,y\n3,z")
+        assert report.rejects[0].message.endswith("(line 3 of a.csv)")
