@@ -4,8 +4,9 @@ Law of this file: the staging table has the columns that are loaded and nothing 
 COPY into it fails for values alone. What the table itself refuses is then found where the rows are: one function of the
 server's inserts them in runs, each in a subtransaction, halves a run that fails and doubles one that does not.
 
-Which of several rows with one key counts: with "update" the last one that is good, as if each had been written in its
-turn; with "ignore" the first one. Rows with a NULL in their key conflict with none, as in the server.
+Which of several rows with one key counts: with "update" the last one that is good, with "ignore" the first one. They
+are counted as if each had been written in its turn: the others are updates of the first with "update", and skipped with
+"ignore". Rows with a NULL in their key conflict with none, as in the server.
 
 Sources: docs, INSERT ("ON CONFLICT Clause"), PL/pgSQL ("Trapping Errors"); server: nodeModifyTable.c.
 """
@@ -153,8 +154,10 @@ class Stage:
             if session.dead is not None or exc.sqlstate != _TWICE or self._conflict is None:
                 raise
             yield from rollback_to(session, _SAVEPOINT)
-            yield from self._drop_superseded()
-            return (yield from self._merge())
+            superseded = yield from self._drop_superseded()
+            made = yield from self._merge()
+            made.updated += superseded  # as if each had been written in its turn
+            return made
         yield from release(session, _SAVEPOINT)
         return made
 
@@ -201,8 +204,8 @@ class Stage:
             return f" ON CONFLICT{where} DO NOTHING"
         return f" ON CONFLICT{where} DO UPDATE SET {', '.join([f'{name} = excluded.{name}' for name in others])}"
 
-    def _drop_superseded(self) -> Operation[None]:
-        """Of rows with one key leave the last."""
+    def _drop_superseded(self) -> Operation[int]:
+        """Of rows with one key leave the last; how many others they were."""
         assert self._conflict is not None
         key = [identifier(name) for name in self._conflict.key]
         asked = self._target.sql, sorted(self._conflict.key, key=str.encode)
@@ -213,7 +216,8 @@ class Stage:
         )
         superseded = f"{numbered} FROM {self._sql} WHERE {whole}"
         where = qualified("WHERE s.ctid = d.place AND d.number > 1")
-        yield from command(self._session, f"DELETE FROM {self._sql} AS s USING ({superseded}) AS d {where}")
+        tag = yield from command(self._session, f"DELETE FROM {self._sql} AS s USING ({superseded}) AS d {where}")
+        return int(tag.rsplit(" ", 1)[-1])
 
     # ---------------------------------------------------------------- those that go
 
