@@ -14,6 +14,7 @@ from typing import Final
 from ..errors import InternalError
 from ..protocol.operations import Operation, Pull, command, commit, fetch, rollback
 from ..protocol.session import Session
+from ..types.discovery import qualified
 from .feed import ALL_ROWS, TEXT, Chunk, Feed, Place
 from .framing import atomically
 from .ledger import LedgerPart
@@ -26,6 +27,19 @@ from .target import Target
 _MAY_STAGE: Final = """
 SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
     coalesce(pg_catalog.row_security_active(pg_catalog.to_regclass($1)), false)"""
+#: The constraints that may be checked at the end, with their schemas, and whether they are defined so: of a table and
+#: its parts, and where rows are updated ($2) of references to it. Others may have something pending that is not to be
+#: checked yet: rows that refer to the very rows that are loaded.
+_DEFERRABLE: Final = qualified("""
+WITH RECURSIVE part (oid) AS (
+    SELECT pg_catalog.to_regclass($1)::pg_catalog.oid
+    UNION
+    SELECT i.inhrelid FROM part p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid)
+SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), c.condeferred
+FROM part p JOIN pg_catalog.pg_constraint c ON c.conrelid = p.oid OR ($2 AND c.confrelid = p.oid)
+JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
+WHERE c.condeferrable
+ORDER BY 1""")
 #: Refusals by the server in one chunk after which the rest goes by the staging table.
 _PATIENCE: Final = 3
 
@@ -60,7 +74,8 @@ def load_chunks(
     loader = _Load(session, target, feed, plan, meter)
     if part is not None:
         return (yield from loader.by_ledger(part))
-    return (yield from atomically(session, loader.all_chunks()))
+    own = session.transaction_status == "I"
+    return (yield from atomically(session, loader.all_chunks(own)))
 
 
 class _Load:
@@ -77,17 +92,21 @@ class _Load:
         self._stage: Stage | None = None
         self._stormy = False  # the chunk before had many bad rows
         self._guarded = False  # the table has row security, with which COPY is refused
+        self._own = True  # whether the transaction is the load's
+        self._deferred: list[str] = []  # constraints that were set to be checked at once
         self._may_stage: bool | None = None  # whether the role may make temporary tables; None: not asked yet
         self.totals = Totals()
 
-    def all_chunks(self) -> Operation[Totals]:
-        """Load every chunk in the open transaction."""
+    def all_chunks(self, own: bool) -> Operation[Totals]:
+        """Load every chunk in the open transaction; `own` says whether it is the load's and nobody else's."""
+        self._own = own
         if self._plan.first is not None:
             yield from self._plan.first
         yield from self._prepare()
         chunks = self._feed.chunks(self._meter, self._plan.chunk_bytes, Place())
         while (chunk := (yield Pull(chunks))) is not None:
             yield from self._settled(chunk, None)
+        yield from self._leave()
         return self.totals
 
     def by_ledger(self, part: LedgerPart) -> Operation[Totals]:
@@ -116,9 +135,25 @@ class _Load:
         return totals
 
     def _prepare(self) -> Operation[None]:
-        """What a transaction begins with: constraints are checked by the statement that breaks them."""
-        if self._plan.rejects is not None:
+        """What a transaction begins with: constraints are checked by the statement that breaks them.
+
+        In a transaction that others use too, those of the table alone, of which some may be as they were meant to be.
+        """
+        if self._plan.rejects is None:
+            return
+        if self._own:
             yield from command(self._session, "SET CONSTRAINTS ALL IMMEDIATE")
+            return
+        updates = self._plan.conflict is not None and self._plan.conflict.action == "update"
+        if deferrable := (yield from fetch(self._session, _DEFERRABLE, (self._target.sql, updates), (str, bool))):
+            self._deferred = [name for name, deferred in deferrable if deferred]
+            names = ", ".join([name for name, _deferred in deferrable])
+            yield from command(self._session, f"SET CONSTRAINTS {names} IMMEDIATE")
+
+    def _leave(self) -> Operation[None]:
+        """Put constraints back to what they are defined as: what else a transaction has set cannot be asked for."""
+        if self._deferred:
+            yield from command(self._session, f"SET CONSTRAINTS {', '.join(self._deferred)} DEFERRED")
 
     def _staged(self) -> Operation[Stage]:
         """The staging table, empty."""

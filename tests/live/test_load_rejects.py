@@ -17,6 +17,7 @@ import pytest
 import pgfast
 from pgfast import DataError, InterfaceError
 from pgfast.bulk.rejects import Reject, TooManyRejects
+from pgfast.errors import UniqueViolation
 
 TABLE = """
 CREATE TEMP TABLE parent (id int PRIMARY KEY);
@@ -139,6 +140,30 @@ def test_a_deferred_constraint_is_checked_before_the_load_ends(table: Any) -> No
     report = table.load("t", [(1, "a", "x"), (2, "b", "x"), (3, "c", "y")], ["id", "name", "code"], on_error="reject")
     assert (report.rows, report.rejected) == (2, 1)
     assert report.rejects[0].sqlstate == "23505"
+
+
+CHILDREN = """
+CREATE TEMP TABLE late (id int PRIMARY KEY, t int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
+CREATE TEMP TABLE alike (id int UNIQUE DEFERRABLE INITIALLY DEFERRED, n int UNIQUE DEFERRABLE);
+CREATE TEMP TABLE alike_too (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)"""
+
+
+def test_the_callers_transaction_checks_constraints_as_late_as_before(table: Any) -> None:
+    for sql in CHILDREN.split(";"):
+        table.execute(sql)
+    with table.transaction():
+        table.execute("INSERT INTO late VALUES (1, 77)")  # whose parent is yet to come
+        table.execute("INSERT INTO alike_too VALUES (1), (1)")  # one of which is yet to go
+        rows = [(2, 1), (2, 2), (4, 1), (6, 3), (7, 4)]
+        report = table.load("alike", rows, on_error="reject")
+        assert (report.rows, report.rejected) == (3, 2)
+        table.execute("INSERT INTO alike VALUES (2, 10)")  # the caller may still have two for a while
+        table.execute("DELETE FROM alike WHERE n = 10")
+        table.execute("DELETE FROM alike_too")
+        with pytest.raises(UniqueViolation), table.transaction():
+            table.execute("INSERT INTO alike VALUES (20, 1)")
+        table.load("t", [(77, "parent")], ["id", "name"], on_error="reject")
+    assert table.execute("SELECT count(*)::int FROM late").fetchone() == (1,)
 
 
 def test_rows_of_a_view_that_its_condition_excludes(table: Any) -> None:
