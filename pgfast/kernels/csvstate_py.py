@@ -29,7 +29,7 @@ class CsvState:
     are NULL. A fault leaves it as it was before the call.
     """
 
-    __slots__ = ("_nulls", "_reader", "_which")
+    __slots__ = ("_nulls", "_reader", "_seen", "_which")
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class CsvState:
         nulls, forms = check_form(width, columns, marks, escape, nulls, forms)
         self._nulls = [frozenset(texts) for texts in nulls]
         self._which = [column[0] for column in columns]
+        self._seen: dict[tuple[bool, int], list[Seen]] = {}
         self._reader = CsvReader(width, columns, marks, header, utc, binary, escape, nulls, forms, fill)
 
 
@@ -86,13 +87,9 @@ def survey_csv(
     """
     view = memoryview(block).cast("B")
     check_survey(start, stop, len(view), days)
-    seen = [Seen(nulls, comma, days) for nulls in state._nulls]
-    columns = list(zip(seen, state._which, strict=True))
-
-    def take(fields: list[Any], quotes: bool) -> None:
-        for each, which in columns:
-            data, quoted = fields[which] if quotes else (fields[which], False)
-            each.add(data, quoted)
-
-    reached, rows = state._reader.survey(view, start, stop, final, take)
+    seen = state._seen.get((comma, days)) or [Seen(nulls, comma, days) for nulls in state._nulls]
+    state._seen[comma, days] = seen  # which know what such columns look like
+    for each in seen:
+        each.begin()
+    reached, rows = state._reader.survey(view, start, stop, final, seen, state._which)
     return reached, rows, [(each.kinds, each.longest) for each in seen]

@@ -3,11 +3,16 @@
 
 Law of this file: a text is of the narrowest kind from which it comes back as it was written; a number that begins with
 a superfluous zero or a plus, and whatever a type would not hold, is text. Nothing is written but sums.
+
+Columns are looked at as wholes: of the different texts in one those are taken away that an expression knows to be of a
+kind, by one call for all of them. The expressions know what is plainly so; what is left is looked at text by text.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from .. import const
@@ -25,6 +30,52 @@ _FLOAT_DIGITS: Final = 15
 _FLOAT_WHOLE: Final = 40
 _FLOAT_EXPONENT: Final = 250
 _TIME_TEXT: Final = 64
+#: Different texts of a column below which they are looked at one by one.
+_FEW: Final = 32
+
+_DAY: Final = (
+    rb"(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    rb"|(?:0[13578]|1[02])-31)"
+)
+_CLOCK: Final = rb"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_OFFSET: Final = rb"(?:Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)"
+#: What is plainly text: it begins with a letter and is none of the words that mean something, or it has a character
+#: that stands in nothing else, or digits before a space.
+_PLAIN_TEXT: Final = (
+    rb"(?!(?i:t|f|true|false|inf|infinity|nan)\n|(?i:[0-9a-f]{8})-)[A-Za-z\x80-\xff][^\n]*"
+    rb"|[^\nGHJKMOPQVWXghjkmopqvwx_\x80-\xff]*[GHJKMOPQVWXghjkmopqvwx_\x80-\xff][^\n]*"
+    rb"|[0-9]+ [^\n]*"
+)
+
+
+@lru_cache(maxsize=8)
+def _plain_kinds(comma: bool, usual_days: bool) -> tuple[tuple[int, re.Pattern[bytes]], ...]:
+    """Expressions for lines that are plainly of a kind."""
+    point = rb"," if comma else rb"\."
+    digits = rb"[0-9" + point + rb"]"
+    kinds = [
+        (const.SEEN_BIGINT, rb"-?(?:0|[1-9][0-9]{0,14})"),
+        (const.SEEN_BIGINT | const.SEEN_LONG, rb"-?[1-9][0-9]{15,17}"),
+        (
+            const.SEEN_NUMERIC,
+            rb"-?(?:(?=%b{2,16}\n)(?:[1-9][0-9]*)?|0(?=%b{2,16}\n))%b[0-9]+" % (digits, digits, point),
+        ),
+        (
+            const.SEEN_NUMERIC | const.SEEN_LONG,
+            rb"-?(?:(?=%b{17,300}\n)(?:[1-9][0-9]*)?|0(?=%b{17,300}\n))%b[0-9]+" % (digits, digits, point),
+        ),
+        (const.SEEN_TIME, _CLOCK),
+        (const.SEEN_UUID, rb"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"),
+        (const.SEEN_BOOL, rb"(?i:t|f|true|false)"),
+        (const.SEEN_TEXT, _PLAIN_TEXT),
+    ]
+    if usual_days:
+        kinds += [
+            (const.SEEN_DATE, _DAY),
+            (const.SEEN_TIMESTAMP, _DAY + rb"[ T]" + _CLOCK),
+            (const.SEEN_TIMESTAMPTZ, _DAY + rb"[ T]" + _CLOCK + _OFFSET),
+        ]
+    return tuple([(kind, re.compile(rb"(?m:^)(?:" + line + rb")\n")) for kind, line in kinds])
 
 
 def seen_as(data: bytes, comma: bool, days: int) -> int:
@@ -92,7 +143,7 @@ def _day_or_time(data: bytes) -> int:
 class Seen:
     """What was seen of one column."""
 
-    __slots__ = ("_comma", "_days", "_known", "_nulls", "kinds", "longest")
+    __slots__ = ("_comma", "_days", "_known", "_nulls", "_plain", "kinds", "longest")
 
     _MOST: Final = 4096
 
@@ -102,18 +153,55 @@ class Seen:
         self._comma = comma
         self._days = days
         self._known: dict[bytes, int] = {}
+        self._plain = list(_plain_kinds(comma, days == const.CSV_USUAL))
         self.kinds = 0
         self.longest = 0
+
+    def begin(self) -> None:
+        """Nothing was seen yet."""
+        self.kinds = self.longest = 0
 
     def add(self, data: bytes | None, quoted: bool) -> None:
         """Note a field; None is one that its record lacks."""
         if data is None or (not quoted and data in self._nulls):
             self.kinds |= const.SEEN_NULL
             return
+        self.kinds |= self._kind(data)
+        self.longest = max(self.longest, len(data))
+
+    def add_many(self, texts: Iterable[bytes], quoted: Iterable[bytes]) -> None:
+        """Note fields without a quote, in which no line ends, and the insides of those with quotes."""
+        found = set(texts)
+        if not found.isdisjoint(self._nulls):
+            self.kinds |= const.SEEN_NULL
+            found -= self._nulls
+        found.update(quoted)
+        if found:
+            self.longest = max(self.longest, len(max(found, key=len)))
+            for text in found if len(found) < _FEW else self._doubtful(found):
+                self.kinds |= self._kind(text)
+
+    def _doubtful(self, texts: set[bytes]) -> list[bytes]:
+        """Note the texts that are plainly of a kind; the others."""
+        left = b"\n".join(texts) + b"\n"
+        if left.count(b"\n") != len(texts):  # a line ends in quotes, which makes a text of it
+            self.kinds |= const.SEEN_TEXT
+            left = b"\n".join([text for text in texts if b"\n" not in text]) + b"\n"
+        for at, (kind, lines) in enumerate(self._plain):
+            less = lines.sub(b"", left)
+            if len(less) < len(left):
+                self.kinds |= kind
+                left = less
+                if not left:
+                    # The next ones will be of the same kind.
+                    self._plain.insert(0, self._plain.pop(at))
+                    break
+        return left.split(b"\n")[:-1]
+
+    def _kind(self, data: bytes) -> int:
         kind = self._known.get(data)
         if kind is None:
             kind = seen_as(data, self._comma, self._days)
             if len(self._known) < self._MOST:
                 self._known[data] = kind
-        self.kinds |= kind
-        self.longest = max(self.longest, len(data))
+        return kind

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .. import const
 from ..errors import DataError, fault, faults
@@ -35,6 +35,11 @@ Field = tuple[bytes, bool]
 _LF: Final = b"\n"
 _CR: Final = b"\r"
 _CRLF: Final = b"\r\n"
+#: What stands for a field in quotes, and for two quotes, while records are cut; and how many are cut one by one.
+_HOLE: Final = b"\0"
+_TWICE: Final = b"\1"
+_STAND_INS: Final = frozenset((_HOLE, _TWICE))
+_FEW_RECORDS: Final = 8
 _NEWLINE: Final = re.compile(rb"[\r\n]")
 
 #: A tuple counts its columns by an int16; a record that is longer than this has a quote astray.
@@ -43,6 +48,7 @@ _MOST_FIELDS: Final = 1 << 20
 
 #: Bytes that are cut together, and how many different fields of all columns together are kept, how long at most.
 _WINDOW: Final = 1 << 16
+_LARGE_WINDOW: Final = 1 << 20
 _KEPT: Final = 1 << 16
 _KEPT_BYTES: Final = 48
 _FLOAT_TEXT: Final = 512
@@ -67,6 +73,17 @@ _ESCAPED: Final = re.compile(rb"[\x08-\x0d\\]")
 _ESCAPES: Final = {8: rb"\b", 9: rb"\t", 10: rb"\n", 11: rb"\v", 12: rb"\f", 13: rb"\r", 92: rb"\\"}
 _TRUE: Final = frozenset((b"t", b"tr", b"tru", b"true", b"y", b"ye", b"yes", b"on", b"1"))
 _FALSE: Final = frozenset((b"f", b"fa", b"fal", b"fals", b"false", b"n", b"no", b"of", b"off", b"0"))
+
+
+class Surveyed(Protocol):
+    """What was seen of one column, of fields with a quote or without, one by one or many."""
+
+    def add(self, data: bytes | None, quoted: bool) -> None: ...
+    def add_many(self, texts: Iterable[bytes], quoted: Iterable[bytes]) -> None: ...
+
+
+def _never() -> bool:
+    return False
 
 
 def check_form(
@@ -415,19 +432,131 @@ class CsvReader:
         return self._read(block, start, stop, final, partial(self._put, out), lambda: len(out) >= limit_bytes)
 
     def survey(
-        self, block: memoryview, start: int, stop: int, final: bool, take: Callable[[list[Any], bool], None]
+        self, block: memoryview, start: int, stop: int, final: bool, seen: Sequence[Surveyed], which: Sequence[int]
     ) -> tuple[int, int]:
-        """(the position reached, rows read): `take` is told of the fields of all records as `_fields` gives them, and
-        whether there is a quote in the record."""
+        """(the position reached, rows read): each of `seen` is told of its field (`which`) of all records."""
+        columns, before, rows, window = list(zip(seen, which, strict=True)), (self._header, self._eol), 0, _LARGE_WINDOW
 
-        def told(record: bytes, row: int) -> None:
+        def take(record: bytes, row: int) -> None:
             try:
                 fields = self._fields(record, row)
             except DataError:  # of another width, and not looked at
                 return
-            take(fields, self._quote in record)
+            quotes = self._quote in record
+            for each, field in columns:
+                each.add(*fields[field] if quotes else (fields[field], False))
 
-        return self._read(block, start, stop, final, told, lambda: False)
+        def begun() -> bool:
+            return not self._header and self._eol != b""
+
+        try:
+            while start < stop:
+                end = min(start + window, stop)
+                reached = start
+                if begun():
+                    records, size = self._split_lines(bytes(block[start:end]))
+                    reached += size
+                    rows += self._survey_lines(records, columns, take)
+                if reached == start:
+                    last = final and end == stop
+                    reached, rows = self._read(block, start, end, last, take, begun if not begun() else _never, rows)
+                if reached == start:
+                    if end == stop:
+                        break
+                    window *= 2  # the record is longer
+                start = reached
+        except DataError:
+            self._header, self._eol = before
+            raise
+        return start, rows
+
+    def _split_lines(self, text: bytes) -> tuple[list[bytes], int]:
+        """The complete records and how many bytes they take; none where lines end in several ways."""
+        if not self._ends_alike(text) or (self._escaped is not None and self._quote in text):
+            return [], 0
+        *lines, rest = text.split(self._eol)
+        if self._quote not in text:
+            return lines, len(text) - len(rest)
+        records: list[bytes] = []
+        open_lines: list[bytes] = []
+        for line in lines:
+            if line.count(self._quote) % 2:
+                open_lines.append(line)
+                if len(open_lines) > 1:
+                    records.append(self._eol.join(open_lines))
+                    open_lines = []
+            elif open_lines:
+                open_lines.append(line)
+            else:
+                records.append(line)
+        left = self._eol.join([*open_lines, rest])
+        return records, len(text) - len(left)
+
+    def _survey_lines(
+        self,
+        records: list[bytes],
+        columns: Sequence[tuple[Surveyed, int]],
+        take: Callable[[bytes, int], None],
+    ) -> int:
+        """How many rows there are; their fields are told column by column where no quote is in a record."""
+        delimiter, quote, between = self._delimiter, self._quote, self._width - 1
+        rows = records if self._width == 1 else [record for record in records if record]
+        usual: list[bytes] = []
+        quoted: list[bytes] = []
+        for record in rows:
+            if quote in record:
+                quoted.append(record)
+            elif record.count(delimiter) == between:
+                usual.append(record)
+            else:
+                take(record, 0)
+        if quoted:
+            self._survey_quoted(quoted, columns, take)
+        if usual:
+            fields = delimiter.join(usual).split(delimiter)
+            for each, which in columns:
+                each.add_many(fields[which :: self._width], ())
+        return len(rows)
+
+    def _survey_quoted(
+        self,
+        records: list[bytes],
+        columns: Sequence[tuple[Surveyed, int]],
+        take: Callable[[bytes, int], None],
+    ) -> None:
+        """Tell of records with quotes: column by column where these enclose fields and nothing else."""
+        delimiter, quote, width = self._delimiter, self._quote, self._width
+        text = _LF.join(records)
+        if _HOLE not in text and _TWICE not in text and delimiter not in _STAND_INS:
+            # Two quotes together are one in quotes, or an empty field; each field in quotes becomes a hole, so that
+            # nothing in it is taken for a delimiter.
+            parts = text.replace(quote * 2, _TWICE).split(quote)
+            shape = _HOLE.join(parts[::2])
+            lines = shape.split(_LF)
+            fields = delimiter.join(lines).split(delimiter)
+            holes = [at for at, field in enumerate(fields) if field == _HOLE]
+            if (
+                len(holes) == len(parts) // 2
+                and fields.count(_TWICE) == shape.count(_TWICE)
+                and len(lines) == len(records)
+                and all(line.count(delimiter) == width - 1 for line in lines)
+            ):
+                inside: list[list[bytes]] = [[] for _ in range(width)]
+                for at, found in zip(holes, parts[1::2], strict=True):
+                    inside[at % width].append(found.replace(_TWICE, quote) if _TWICE in found else found)
+                for each, which in columns:
+                    bare, enclosed = set(fields[which::width]), inside[which]
+                    if _TWICE in bare:
+                        enclosed.append(b"")
+                    each.add_many(bare - _STAND_INS, enclosed)
+                return
+        if len(records) > _FEW_RECORDS:
+            half = len(records) // 2
+            self._survey_quoted(records[:half], columns, take)
+            self._survey_quoted(records[half:], columns, take)
+            return
+        for record in records:
+            take(record, 0)
 
     def _read(
         self,
@@ -437,9 +566,11 @@ class CsvReader:
         final: bool,
         put: Callable[[bytes, int], None],
         full: Callable[[], bool],
+        rows: int = 0,
     ) -> tuple[int, int]:
-        """(the position reached, rows read): hands records on, with their numbers, until it is full."""
-        rows, window, before = 0, _WINDOW, (self._header, self._eol)
+        """(the position reached, rows read and those before): hands records on, with their numbers, until it is
+        full."""
+        window, before = _WINDOW, (self._header, self._eol)
         while start < stop and not full():
             end = min(start + window, stop)
             text = bytes(block[start:end])
@@ -489,8 +620,10 @@ class CsvReader:
 
     def _uniform(self, text: bytes) -> bool:
         """Whether there is no quote in the text, and all its lines end as the lines before."""
-        if self._quote in text or not self._eol:
-            return False
+        return self._quote not in text and self._eol != b"" and self._ends_alike(text)
+
+    def _ends_alike(self, text: bytes) -> bool:
+        """Whether all lines end as the lines before, be it in quotes."""
         if self._eol == _CRLF:
             return text.count(_CR) == text.count(_LF) == text.count(_CRLF)
         return (_CR if self._eol == _LF else _LF) not in text

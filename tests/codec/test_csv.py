@@ -391,7 +391,7 @@ SEEN = [
     ("0 -1 9223372036854775807 -9223372036854775808", const.SEEN_BIGINT),
     ("9223372036854775808 -9223372036854775809 99999999999999999999", const.SEEN_NUMERIC | const.SEEN_LONG),
     ("0.5 .5 -1.50 123456789012.345", const.SEEN_NUMERIC),
-    ("1e5 1.5E-10 inf -Infinity NaN 0e250", const.SEEN_FLOAT),
+    ("1e5 1.5E-10 inf -Infinity Infinity NaN 0e250", const.SEEN_FLOAT),
     ("1234567890123456e1", const.SEEN_FLOAT | const.SEEN_LONG),
     ("2020-02-29 0001-01-01", const.SEEN_DATE),
     ("2020-01-01T10:00", const.SEEN_TIMESTAMP),
@@ -412,6 +412,18 @@ def test_a_text_is_of_the_narrowest_kind(codec: ModuleType, text: str, kinds: in
         if kinds & (const.SEEN_BIGINT | const.SEEN_NUMERIC):
             kinds |= const.SEEN_LONG if len(text.strip("-").replace(".", "")) > 15 else 0
         assert found == (len(data) + 1, 1, [(kinds, len(text.strip('"').encode()))])
+
+
+@pytest.mark.parametrize(("texts", "kinds"), SEEN, ids=[texts or "null" for texts, _kinds in SEEN])
+def test_a_column_is_of_the_kinds_of_its_texts(
+    codec: ModuleType, monkeypatch: pytest.MonkeyPatch, texts: str, kinds: int
+) -> None:
+    monkeypatch.setattr("pgfast.kernels.csvsurvey_py._FEW", 0)  # the pure one looks at all of them together
+    for text in [*texts.split(" "), texts.replace(" ", "\n")]:
+        data = b"?\n" + text.encode() + b"\n"
+        state = codec.CsvState(1, columns(const.KIND_STR), (b";", b'"', b""), nulls=[[b"?", b""]])
+        _reached, _rows, ((found, _longest),) = codec.survey_csv(state, data, 0, len(data), True)
+        assert found & ~const.SEEN_LONG == (kinds | const.SEEN_NULL) & ~const.SEEN_LONG
 
 
 def test_a_survey_goes_by_the_dialect(codec: ModuleType) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import gc
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -31,6 +31,7 @@ from . import reference
 if "c" not in CODECS:
     pytest.skip("a pure build has nothing to compare", allow_module_level=True)
 from pgfast import _codec
+from pgfast.kernels import csvsurvey_py, csvtext_py
 
 MODULES: tuple[ModuleType, ModuleType] = (_codec, _codec_py)
 LENGTHS = [-(2**31), -2, -1, 0, 1, 3, 4, 5, 7, 8, 12, 16, 2**16, 2**31 - 1]
@@ -1280,17 +1281,76 @@ def test_surveys_of_csv_agree(data: st.DataObject) -> None:
         first = module.survey_csv(state, text, 0, cut, False, comma, days)
         return first, module.survey_csv(state, text, first[0], len(text), True, comma, days)
 
-    agree(run)
+    # However many fields the pure one looks at together, and in pieces of whatever length.
+    with as_wholes(data.draw(st.booleans()), data.draw(st.sampled_from([8, 64, 1 << 20]))):
+        agree(run)
 
 
-@given(csv_fields, st.booleans(), st.sampled_from([0, const.CSV_DMY, const.CSV_MDY, const.CSV_YMD]))
-def test_what_a_field_is_seen_as_agrees(field: bytes, comma: bool, days: int) -> None:
-    text = b'"' + field.replace(b'"', b'""') + b'"\n'
-    agree(
-        lambda module: module.survey_csv(
-            module.CsvState(1, [(0, const.KIND_STR, 0, 0)]), text, 0, len(text), True, comma, days
-        )
-    )
+@contextlib.contextmanager
+def as_wholes(wholes: bool, window: int) -> Iterator[None]:
+    """Columns are looked at as wholes by the pure codec however few texts are in them, or never; in windows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csvsurvey_py, "_FEW", 0 if wholes else 1 << 30)
+        patch.setattr(csvtext_py, "_LARGE_WINDOW", window)
+        yield
+
+
+#: Texts that are nearly of a kind, with one character of them another one.
+nearly_fields = st.builds(
+    lambda text, at, other: text[: at % (len(text) + 1)] + other + text[at % (len(text) + 1) + 1 :],
+    st.sampled_from(
+        [
+            *("0", "-7", "123456789012345", "1234567890123456", "9223372036854775807", "12345678901234567890"),
+            *("1.5", "-0.25", ".5", "1234567.12345678", "12345678.12345678", "0.123456789012345", "0.1234567890123456"),
+            *("1,5", "-0,25", ",5", "1e5", "1.5E-10", "nan", "inf", "Infinity", "t", "False", "true", "tru", "fast"),
+            *("2020-02-28", "2020-02-29", "2021-02-29", "0000-01-01", "2020-04-31", "2020-12-31", "31.12.1999"),
+            *("2020-02-28 10:00", "2020-02-28T23:59:59.123456", "2020-01-30 24:00", "2020-01-30T10:00:60"),
+            *("2020-02-28T10:00Z", "2020-02-28 10:00+15:59", "2020-02-28 10:00-16", "10:00", "23:59:59.5", "1/2/2003"),
+            *("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "deadbeef-", "deadbeef"),
+            *("12 Main St", "10 000", "house", "\u00e9t\u00e9", "a", "12-x", "+5", "007"),
+        ]
+    ),
+    st.integers(0, 40),
+    st.sampled_from(["", "", "", "0", "9", "-", ".", ",", ":", " ", "T", "Z", "e", "x", "f", "+", "\u00e9"]),
+).map(str.encode)
+
+
+@given(
+    st.lists(st.tuples(st.one_of(csv_fields, nearly_fields), st.booleans()), min_size=1, max_size=12),
+    st.booleans(),
+    st.sampled_from([0, const.CSV_DMY, const.CSV_MDY, const.CSV_YMD]),
+)
+def test_what_fields_are_seen_as_agrees(fields: list[tuple[bytes, bool]], comma: bool, days: int) -> None:
+    text = b"NULL\n"
+    for field, quoted in fields:
+        bare = field.replace(b'"', b"").replace(b"\n", b"").replace(b"\r", b"")
+        text += (b'"' + field.replace(b'"', b'""') + b'"' if quoted else bare) + b"\n"
+    for wholes in (True, False):
+        with as_wholes(wholes, 1 << 20):
+            agree(
+                lambda module: module.survey_csv(
+                    module.CsvState(1, [(0, const.KIND_STR, 0, 0)], (b";", b'"', b"NULL")),
+                    *(text, 0, len(text), True, comma, days),
+                )
+            )
+
+
+def test_long_surveys_agree() -> None:
+    shapes: list[Callable[[int], bytes]] = [
+        lambda row: b"%d,%d.25,2020-%02d-%02d,name %d,t\r\n" % (row, row, row % 12 + 1, row % 31 + 1, row),
+        lambda row: b'%d,%d.25,"2020-01-01 10:%02d","a ""%d"" b",\r\n' % (row, row, row % 60, row),
+        lambda row: b'%d,"","two\r\nlines, ""%d""",x"%d"y,"\0\1"\r\n' % (row, row, row),
+        lambda row: b'%d,"""%d""",,\r\n' % (row, row),
+    ]
+    for chosen in ([0], [1], [2], [0, 1], [0, 1, 2, 3], [0] * 50 + [3]):
+        text = b"".join([shapes[chosen[row % len(chosen)]](row) for row in range(3000)])
+
+        def run(module: ModuleType, text: bytes = text) -> Any:
+            state = module.CsvState(5, [(field, const.KIND_STR, 0, 0) for field in range(5)])
+            first = module.survey_csv(state, text, 0, len(text) // 3, False)
+            return first, module.survey_csv(state, text, first[0], len(text), True)
+
+        agree(run)
 
 
 @given(st.data())
