@@ -119,7 +119,7 @@ class _Load:
                 yield from part.begin()
                 self._stage = None  # it went with the transaction before
                 yield from self._prepare()
-                yield from self._settled(chunk, part.name(chunk.stop))
+                yield from self._settled(chunk, part)
                 after = totals.read, totals.loaded, totals.rejected, totals.skipped
                 rows, *counts = [now - then for now, then in zip(after, before, strict=True)]
                 yield from part.note(chunk, counts)
@@ -165,8 +165,8 @@ class _Load:
             yield from self._stage.empty()
         return self._stage
 
-    def _settled(self, chunk: Chunk, name: str | None) -> Operation[None]:
-        """Load a chunk, and count."""
+    def _settled(self, chunk: Chunk, part: LedgerPart | None) -> Operation[None]:
+        """Load a chunk, a part of a restartable load or not, and count."""
         rejecting = self._plan.rejects is not None
         size_before = self._meter.size_bytes
         if self._may_stage is None and rejecting:
@@ -199,6 +199,7 @@ class _Load:
         if chunk.path not in totals.paths:
             totals.paths.append(chunk.path)
         if self._plan.rejects is not None and made.errors:
+            name = None if part is None else part.name(chunk.stop)
             self._plan.rejects.add(self._source, refused(chunk, made.errors), name)
 
     def _by_stage(self, chunk: Chunk, made: Settled) -> Operation[int]:
@@ -213,7 +214,7 @@ class _Load:
             self._meter.rows, self._meter.size_bytes = meter_before
             yield from stage.empty()
             staged = yield from loader.load(chunk, [Part(TEXT, [(0, ALL_ROWS)])])
-        merged: Merged = yield from stage.settle() if rejecting else stage.merge()
+        merged: Merged = yield from stage.settle(staged.torn) if rejecting else stage.merge()
         made.errors.update(staged.errors)
         if merged.errors:
             order = staged.order(chunk.rows)

@@ -272,7 +272,6 @@ class CsvFeed:
         dialect = self._dialect
         with Utf8File(self._file, dialect, lenient=True) as text:
             records = Records(text, self._quotes, size_bytes, self._span)
-            form = self._width, self._quotes, records.end_of_line
             line, asked = self._span.line + dialect.skip_lines, place.marks is not None
             checksum: int | None = 0
             if place.position > self._span.start:
@@ -286,8 +285,8 @@ class CsvFeed:
                 place = Place(records.position)
             checksum = checksum if asked else None
             numbered, state, judged = not self._span.start, self._chunk_state, self._judged
-            for data in records:
-                chunk = CsvChunk(data, place, line, checksum, self._way, form, numbered, state, judged)
+            while not records.ended:
+                chunk = CsvChunk(records, place, line, checksum, self._way, self._width, numbered, state, judged)
                 chunk.amend = self._amended if self._rewritten else None
                 yield chunk
                 place, line, checksum = chunk.place, line + chunk.lines, chunk.checksum

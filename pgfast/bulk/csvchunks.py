@@ -10,7 +10,9 @@ Sources: docs, COPY, "CSV Format"; RFC 4180.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import accumulate, compress
+from operator import eq
 from typing import Final, Protocol
 from zlib import crc32
 
@@ -25,6 +27,10 @@ from .textchunks import TextChunk, mark_of, part_bytes, text_blocks
 
 #: Bytes at the beginning of a text by which is told how its lines end.
 _LOOKED_AT: Final = 1 << 16
+#: Bytes in which records are looked for together.
+_TOGETHER: Final = 1 << 20
+#: Bytes that are read at a time while records are written.
+_PIECE: Final = 1 << 18
 _ENDLESS: Final = 2**62
 _WHOLE: Final = Span()
 _LF, _CR, _CRLF = b"\n", b"\r", b"\r\n"
@@ -41,30 +47,38 @@ Judge = Callable[[FaultInfo, Origin], "DatabaseError | None"]
 
 
 class CsvChunk(TextChunk):
-    """Whole records, blank lines among them."""
+    """Whole records, blank lines among them.
+
+    The text is read while the records are written for the first time, so that the server has its work meanwhile; as
+    soon as anything is asked that only all of the chunk can tell, the rest is read at once.
+    """
 
     __slots__ = (
-        *("_at", "_counted", "_end", "_ends", "_judge", "_position", "_quotes", "_starts"),
-        *("_state", "_states", "_way", "_width"),
+        *("_at", "_counted", "_data", "_end", "_ends", "_judge", "_lines", "_position", "_quotes", "_source"),
+        *("_starts", "_state", "_states", "_wanted", "_way", "_width"),
     )
 
     def __init__(
         self,
-        data: bytes,
+        source: Records,
         place: Place,
         line: int,
         before: int | None,
         path: str,
-        form: tuple[int, Quotes, bytes],
+        width: int,
         numbered: bool,
         states: States,
         judge: Judge,
     ) -> None:
-        """As of TextChunk. `form`: fields of a record, the quotes, and the end of a line."""
-        super().__init__(data, place, line, before, path, numbered)
+        """As of TextChunk. It begins where `source` stands; `width`: fields of a record."""
+        super().__init__(place, line, before, path, numbered)
         self._states = states
         self._judge = judge
-        self._width, self._quotes, self._end = form
+        self._width, self._quotes, self._end = width, source.quotes, source.end_of_line
+        self._source: Records | None = source  # as long as there may be more to read
+        self._wanted = source.size_bytes
+        self._data: bytes | bytearray = bytearray(source.rest)
+        self._lines = self._data.count(self._end[-1:])
         # Of each record, once they are looked up, and its end without that of its line.
         self._starts: array[int] | None = None
         self._ends: array[int] = array("q")
@@ -75,9 +89,56 @@ class CsvChunk(TextChunk):
         self._counted = 0, 0  # bytes whose ends of lines have been counted, and how many there are
 
     @property
+    def data(self) -> bytes | bytearray:
+        """All of the text."""
+        if self._source is not None:
+            # A new object: of the old one a view may be held by the traceback of a fault.
+            data = bytes(self._data) + self._source.read(self._wanted - len(self._data))
+            while True:
+                ended = len(data) < self._wanted
+                edge = len(data) if ended else record_edge(data, self._quotes, self._end)
+                if edge or len(data) > RECORD_LIMIT:
+                    break
+                self._wanted *= 2
+                data += self._source.read(self._wanted - len(data))
+            self._data = data
+            self._lines = data.count(self._end[-1:])
+            self._cut(edge or len(data))
+        return self._data
+
+    def _cut(self, edge: int) -> None:
+        """The chunk ends here; what was read behind it is the source's again."""
+        assert self._source is not None
+        rest = bytes(self._data[edge:])
+        if rest:
+            self._lines -= rest.count(self._end[-1:])
+            if isinstance(self._data, bytearray):
+                del self._data[edge:]
+            else:
+                self._data = self._data[:edge]
+        self._source.give_back(rest, edge)
+        self._source = None
+
+    def _grow(self) -> None:
+        """Read on, behind records that are written already, or find that this is the end."""
+        assert self._source is not None
+        assert isinstance(self._data, bytearray)
+        if len(self._data) >= self._wanted:
+            if self._position or len(self._data) > RECORD_LIMIT:
+                self._cut(self._position or len(self._data))
+                return
+            self._wanted *= 2
+        wanted = min(_PIECE, self._wanted - len(self._data))
+        more = self._source.read(wanted)
+        self._data += more
+        self._lines += more.count(self._end[-1:])
+        if len(more) < wanted:
+            self._cut(len(self._data))
+
+    @property
     def lines(self) -> int:
         """How many lines end in it."""
-        return self.data.count(_LF if self._end != _CR else _CR)
+        return self._lines if self.data else 0
 
     @property
     def rows(self) -> int:
@@ -90,29 +151,9 @@ class CsvChunk(TextChunk):
     def _records(self) -> array[int]:
         """Where each record begins."""
         if self._starts is None:
-            self._starts = array("q")
-            for start, end in self._found():
-                self._starts.append(start)
-                self._ends.append(end)
+            self._data = bytes(self.data)
+            self._starts, self._ends = edges(self._data, self._quotes, self._end, self._width == 1)
         return self._starts
-
-    def _found(self) -> Iterator[tuple[int, int]]:
-        data, quote = self._quotes.covered(self.data), self._quotes.quote
-        end_of_line = _CR if self._end == _CR else _LF
-        start, size = 0, len(data)
-        while start < size:
-            seen, quotes = start, 0
-            while True:
-                end = data.find(end_of_line, seen)
-                stop = size if end < 0 else end
-                quotes += data.count(quote, seen, stop)
-                if end < 0 or quotes % 2 == 0:
-                    break
-                seen = end + 1
-            bare = stop - 1 if stop > start and data[stop - 1 : stop] == _CR and end_of_line == _LF else stop
-            if bare > start or self._width == 1:
-                yield start, bare
-            start = stop + 1
 
     def write(self, out: BlockWriter, start: int, stop: int) -> int:
         """As Chunk says."""
@@ -122,19 +163,28 @@ class CsvChunk(TextChunk):
             self._state, self._way = self._states(self.path), self.path
         if start != self._at:
             self._at, self._position = start, self._records[start] if start else 0
-        whole = stop >= ALL_ROWS or stop >= len(self._records)
-        limit = len(self.data) if whole else self._records[stop]
-        try:
-            self._position, count = encode_copy_csv(
-                out.buffer, self._state, self.data, self._position, limit, True, BLOCK_SIZE
-            )
-        except DatabaseError as exc:
-            if exc.fault is not None and exc.fault.code == FAULT_CSV_RECORD:
-                return self._write_apart(out, start, exc)
-            raise
-        self._at = start + count
-        self.sum_up(self._position)
-        return self._at
+        limit = None if stop >= ALL_ROWS or stop >= len(self._records) else self._records[stop]
+        while True:
+            growing = self._source is not None
+            try:
+                self._position, count = encode_copy_csv(
+                    out.buffer,
+                    self._state,
+                    self._data,
+                    self._position,
+                    len(self._data) if limit is None else limit,
+                    not growing,
+                    BLOCK_SIZE,
+                )
+            except DatabaseError as exc:
+                if exc.fault is not None and exc.fault.code == FAULT_CSV_RECORD:
+                    return self._write_apart(out, start, exc)
+                raise
+            self._at = start + count
+            self.sum_up(self._data, self._position)
+            if count or not growing:
+                return self._at
+            self._grow()
 
     def _write_apart(self, out: BlockWriter, start: int, exc: DatabaseError) -> int:
         """The record whose line ends otherwise than those before it: it is as good as they where it is one by itself.
@@ -148,7 +198,7 @@ class CsvChunk(TextChunk):
             raise exc  # it would be several
         try:
             encode_copy_csv(
-                out.buffer, self._states(self.path, True), self.data[begin:end], 0, end - begin, True, 2**62
+                out.buffer, self._states(self.path, True), self._data[begin:end], 0, end - begin, True, 2**62
             )
         except DatabaseError as alone:
             if alone.fault is None:
@@ -159,16 +209,51 @@ class CsvChunk(TextChunk):
 
     def origin(self, row: int) -> Origin:
         """The record, and the line on which it begins."""
-        data, start = self.data, (self._starts or self._records)[row]
+        start = self._records[row]
         counted, lines = self._counted if self._counted[0] <= start else (0, 0)
-        lines += data.count(_CR if self._end == _CR else _LF, counted, start)
+        lines += self._data.count(self._end[-1:], counted, start)
         self._counted = start, lines
-        return Origin(self._number(row), self.line + lines + 1, data[start : self._ends[row]])
+        return Origin(self._number(row), self.line + lines + 1, bytes(self._data[start : self._ends[row]]))
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""
         assert exc.fault is not None
         return self._judge(exc.fault, self.origin(row))
+
+
+def edges(data: bytes, marks: Quotes, end_of_line: bytes, alone: bool) -> tuple[array[int], array[int]]:
+    """Where each record begins and ends, the end of its line left out; blank lines are records where fields stand
+    `alone`."""
+    starts, ends, mark, quote = array("q"), array("q"), end_of_line[-1:], marks.quote
+    data = marks.covered(data)
+    begun = at = quotes = 0  # where the record begins that is not closed yet, and how many quotes it has so far
+    while at < len(data):
+        stop = data.rfind(mark, at, at + _TOGETHER) + 1 or data.find(mark, at) + 1 or len(data)
+        piece = data[at:stop]
+        lines = piece.split(mark)
+        if not lines[-1]:
+            lines.pop()
+        closed = list(accumulate([len(line) + 1 for line in lines], initial=at))[1:]
+        if quotes or quote in piece:
+            counts = list(accumulate([line.count(quote) for line in lines], initial=quotes))[1:]
+            closed = [each for each, count in zip(closed, counts, strict=True) if count % 2 == 0]
+            quotes = counts[-1] % 2
+        at = stop
+        if at >= len(data) > (closed[-1] if closed else begun):
+            closed.append(len(data) + 1)  # what is left has a quote that is never closed
+        if closed:
+            begins, begun = [begun, *closed[:-1]], closed[-1]
+            bare = [each - 1 for each in closed]
+            if mark == _LF and _CR in piece:
+                bare = [
+                    end - (end > start and data[end - 1] == _CR[0]) for start, end in zip(begins, bare, strict=True)
+                ]
+            if not alone and any(map(eq, begins, bare)):
+                kept = [start < end for start, end in zip(begins, bare, strict=True)]
+                begins, bare = list(compress(begins, kept)), list(compress(bare, kept))
+            starts.extend(begins)
+            ends.extend(bare)
+    return starts, ends
 
 
 def record_edge(data: bytes, quotes: Quotes, end_of_line: bytes) -> int:
@@ -207,39 +292,40 @@ def end_of_lines(head: bytes, marks: Quotes) -> bytes:
 class Records:
     """The bytes of a text, cut at the edges of records."""
 
-    __slots__ = ("_left", "_quotes", "_rest", "_size", "_text", "end_of_line", "position")
+    __slots__ = ("_left", "_text", "end_of_line", "position", "quotes", "rest", "size_bytes")
 
     def __init__(self, text: Utf8File, quotes: Quotes, size_bytes: int, span: Span = _WHOLE) -> None:
-        """`size_bytes`: how long a cut should be. `position` is where the next one begins."""
+        """`size_bytes`: how long a cut should be. `position` is where the next one begins, `rest` what of it was read
+        already."""
         self._text = text
-        self._quotes = quotes
-        self._size = size_bytes
+        self.quotes = quotes
+        self.size_bytes = size_bytes
         self._left = _ENDLESS if span.stop is None else span.stop - span.start
         if span.start:
             text.go_to(span.start)
         self.position = span.start
-        self._rest = self._read(min(size_bytes, _LOOKED_AT))
-        self.end_of_line = end_of_lines(self._rest, quotes)
+        self.rest = self.read(min(size_bytes, _LOOKED_AT))
+        self.end_of_line = end_of_lines(self.rest, quotes)
 
     def skip_record(self) -> tuple[int, int]:
         """How many lines the first record takes, which is left out, and its checksum."""
         mark, end, seen, quotes = _CR if self.end_of_line == _CR else _LF, -1, 0, 0
         while True:
-            covered = self._quotes.covered(self._rest)
+            covered = self.quotes.covered(self.rest)
             end = covered.find(mark, seen)
             if end >= 0:
-                quotes += covered.count(self._quotes.quote, seen, end)
+                quotes += covered.count(self.quotes.quote, seen, end)
                 if quotes % 2 == 0:
                     break
                 seen = end + 1
-            elif more := self._read(self._size):
-                self._rest += more
+            elif more := self.read(self.size_bytes):
+                self.rest += more
             else:
-                end = len(self._rest) - 1
+                end = len(self.rest) - 1
                 break
         self.position += end + 1
-        lines, checksum = self._rest.count(mark, 0, end + 1), crc32(self._rest[: end + 1])
-        self._rest = self._rest[end + 1 :]
+        lines, checksum = self.rest.count(mark, 0, end + 1), crc32(self.rest[: end + 1])
+        self.rest = self.rest[end + 1 :]
         return lines, checksum
 
     def skip_to(self, place: Place, source: str) -> tuple[int, int]:
@@ -249,43 +335,37 @@ class Records:
         """
         mark, lines, checksum = _CR if self.end_of_line == _CR else _LF, 0, 0
         while self.position < place.position:
-            wanted = min(self._size, place.position - self.position)
-            data = self._rest[:wanted] or self._read(wanted)
+            wanted = min(self.size_bytes, place.position - self.position)
+            data = self.rest[:wanted] or self.read(wanted)
             if not data:
                 raise place.short(self.position, source)
-            self._rest = self._rest[len(data) :]
+            self.rest = self.rest[len(data) :]
             self.position += len(data)
             lines += data.count(mark)
             checksum = crc32(data, checksum)
         place.check(place.position, mark_of(checksum), source)
         return lines, checksum
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Whole records, about `size_bytes` of them together; the last bytes are a record, whatever they are."""
-        wanted = self._size
-        while True:
-            data = self._rest + self._read(wanted - len(self._rest))
-            ended = len(data) < wanted
-            edge = len(data) if ended else record_edge(data, self._quotes, self.end_of_line)
-            if edge == 0 and not ended and len(data) <= RECORD_LIMIT:
-                self._rest, wanted = data, 2 * wanted
-                continue
-            edge = edge or len(data)
-            self._rest, wanted = data[edge:], max(self._size, len(data) - edge)
-            self.position += edge
-            if edge:
-                yield data[:edge]
-            if ended:
-                return
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left; reads on to know."""
+        self.rest = self.rest or self.read(min(self.size_bytes, _PIECE))
+        return not self.rest
 
-    def _read(self, size_bytes: int) -> bytes:
+    def give_back(self, rest: bytes, taken: int) -> None:
+        """So many bytes were taken, the rest was not."""
+        self.rest = rest
+        self.position += taken
+
+    def read(self, size_bytes: int) -> bytes:
+        """So many bytes behind the rest, fewer at the end."""
         parts: list[bytes] = []
         size_bytes = min(size_bytes, self._left)
         while size_bytes > 0 and (more := self._text.read(size_bytes)):
             parts.append(more)
             size_bytes -= len(more)
             self._left -= len(more)
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def cut_text(text: Utf8File, size_bytes: int, marks: Quotes, count: int) -> list[Span]:

@@ -88,8 +88,9 @@ class Chunk(Protocol):
     """
 
     path: str
-    stop: int
 
+    @property
+    def stop(self) -> int: ...
     @property
     def rows(self) -> int: ...
     @property

@@ -32,7 +32,7 @@ Judge = Callable[[FaultInfo, Origin, "BadLine | None"], "DatabaseError | None"]
 class JsonChunk(TextChunk):
     """Whole lines."""
 
-    __slots__ = ("_bad", "_judge", "_numbers", "_rows", "_state", "_states", "_way", "_writer", "lines")
+    __slots__ = ("_bad", "_data", "_judge", "_numbers", "_rows", "_state", "_states", "_way", "_writer", "lines")
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class JsonChunk(TextChunk):
         judge: Judge,
     ) -> None:
         """As of TextChunk."""
-        super().__init__(data, place, line, before, path, numbered)
+        super().__init__(place, line, before, path, numbered)
+        self._data = data
         self._writer = writer
         self._states = states
         self._judge = judge
@@ -58,6 +59,11 @@ class JsonChunk(TextChunk):
         self._state: CsvState | None = None
         self._way = path
         self._bad: dict[int, BadLine] = {}
+
+    @property
+    def data(self) -> bytes:
+        """The lines."""
+        return self._data
 
     @property
     def rows(self) -> int:

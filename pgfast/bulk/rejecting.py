@@ -62,6 +62,8 @@ class Settled:
     errors: dict[int, Why] = field(default_factory=dict)
     #: What was not sent, because too much of the chunk had been refused one by one.
     left: list[Part] = field(default_factory=list)
+    #: Whether the server has refused a COPY on the way.
+    torn: bool = False
     #: The rows that were sent, in this order, but for those with errors.
     sent: list[tuple[list[Span], frozenset[int]]] = field(default_factory=list)
 
@@ -151,6 +153,7 @@ class ChunkLoader:
             if session.dead is not None or not self._is_about_a_row(exc):
                 raise
             yield from rollback_to(session, _SAVEPOINT)
+            made.torn = True
             meter.rows, meter.size_bytes = meter_before
             left = [row for row in _rows(part.spans, chunk.rows) if row not in errors]
             if self.strict:

@@ -42,7 +42,6 @@ _IN_RUN: Final = (
     f"s.{_NUMBER} OPERATOR(pg_catalog.>=) pgfast.low AND s.{_NUMBER} OPERATOR(pg_catalog.<) "
     "(pgfast.low OPERATOR(pg_catalog.+) pgfast.span)"
 )
-_LATER: Final = qualified("c.place > 1")
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 _TWICE: Final = "21000"  # ON CONFLICT DO UPDATE command cannot affect row a second time
 
@@ -120,7 +119,8 @@ class Stage:
         self._target = target
         self._conflict = conflict
         self._numbered = numbered
-        self._foreseen: Foreseen | None = None  # once the function is there, and the index it wants
+        self._foreseen: Foreseen | None = None  # once it was asked for, and there is a place for suspects
+        self._runs = False  # whether the function that inserts run by run is there, and the index it wants
         self._sql = f"pg_temp.{_STAGE}"
         #: The staging table as the target of a COPY.
         self.target = replace(target, sql=self._sql, relation=_STAGE, kind="r")
@@ -137,10 +137,11 @@ class Stage:
             f"SELECT {columns} FROM {self._target.sql} WITH NO DATA; {number}",
         )
         self._foreseen = None
+        self._runs = False
 
     def empty(self) -> Operation[None]:
-        """Throw the rows away."""
-        yield from command(self._session, f"TRUNCATE {self._sql}")
+        """Throw the rows away; those that come next are numbered from 1."""
+        yield from command(self._session, f"TRUNCATE {self._sql} RESTART IDENTITY")
 
     # ---------------------------------------------------------------- all of them
 
@@ -221,8 +222,40 @@ class Stage:
 
     # ---------------------------------------------------------------- those that go
 
-    def settle(self) -> Operation[Merged]:
-        """Put into the table whatever it takes; the errors of the others are told by their place among the rows."""
+    def settle(self, gaps: bool) -> Operation[Merged]:
+        """Put into the table whatever it takes; the errors of the others are told by their place among the rows.
+
+        `gaps`: a COPY into the staging table has failed since it was empty, and numbers are missing.
+        """
+        made = yield from self._whole()
+        if made is not None:
+            return made
+        session, made = self._session, Merged(errors={})
+        if self._foreseen is None:
+            self._foreseen = yield from foresee(session, self._target, self._conflict is None)
+            yield from command(
+                session,
+                f"DROP TABLE IF EXISTS {_SUSPECTS}; CREATE TEMPORARY TABLE {_SUSPECTS.partition('.')[2]} "
+                f"ON COMMIT DROP AS SELECT * FROM {self._sql} WITH NO DATA",
+            )
+        places = (yield from self._places()) if gaps else _place_before
+        yield from self._refused(self._sql, made, places, self._foreseen.refused)
+        suspects = yield from self._set_aside()
+        taken = yield from self._whole()
+        if taken is None:
+            yield from self._run(made, places, _FIRST_RUN)
+        else:
+            made.inserted, made.updated = taken.inserted, taken.updated
+        if suspects:
+            suspects -= yield from self._refused(_SUSPECTS, made, places, self._foreseen.known)
+        if suspects:
+            back = f"INSERT INTO {self._sql} OVERRIDING SYSTEM VALUE SELECT * FROM {_SUSPECTS}"
+            yield from command(session, f"TRUNCATE {self._sql}; {back}")
+            yield from self._run(made, places, 1)
+        return made
+
+    def _whole(self) -> Operation[Merged | None]:
+        """Put all rows into the table; None where it refuses one, and is as it was."""
         session = self._session
         yield from savepoint(session, _SAVEPOINT)
         try:
@@ -231,22 +264,8 @@ class Stage:
             if session.dead is not None or not (is_about_rows(exc) or exc.sqlstate == _INSUFFICIENT_PRIVILEGE):
                 raise  # what row security says is told from missing privileges by the function
             yield from rollback_to(session, _SAVEPOINT)
-            return (yield from self._settle())
+            return None
         yield from release(session, _SAVEPOINT)
-        return made
-
-    def _settle(self) -> Operation[Merged]:
-        session = self._session
-        if self._foreseen is None:
-            unique = self._conflict is None
-            self._foreseen = yield from foresee(session, self._target, unique)
-            yield from command(session, self._functions(self._foreseen))
-        places = yield from self._places()
-        made = Merged(errors={})
-        yield from self._sift(made, places)
-        yield from self._run(made, places, _FIRST_RUN)
-        if self._foreseen.twice:
-            yield from self._settle_suspects(made, places)
         return made
 
     def _places(self) -> Operation[Callable[[int], int]]:
@@ -267,49 +286,44 @@ class Stage:
 
         return place_of
 
-    def _sift(self, made: Merged, places: Callable[[int], int]) -> Operation[None]:
-        """Take the rows out of the staging table that are refused for certain, and set aside those that may be."""
-        session, foreseen = self._session, self._foreseen
-        assert foreseen is not None
-        yield from command(session, f"TRUNCATE {_SUSPECTS}")
-        yield from self._refused(made, places, foreseen.refused)
-        for columns in foreseen.twice:
+    def _set_aside(self) -> Operation[int]:
+        """Take the rows out of the staging table whose key may be there before them; how many they are."""
+        assert self._foreseen is not None
+        suspects = 0
+        if self._foreseen.twice:
+            yield from command(self._session, f"TRUNCATE {_SUSPECTS}")
+        for columns in self._foreseen.twice:
             names = [identifier(name) for name in columns]
             given = " AND ".join([f"s.{name} IS NOT NULL" for name in names])
             same = " AND ".join([f"o.{name} = s.{name}" for name in names])
-            listed = ", ".join(names)
-            ranked = f"row_number() OVER (PARTITION BY {listed} ORDER BY {_NUMBER}) AS place"
-            there = f"EXISTS (SELECT FROM {alone(self._target)} AS o WHERE {same})"
-            numbered = qualified(f"c.number = s.{_NUMBER}")
+            ranked = f"row_number() OVER (PARTITION BY {', '.join(names)} ORDER BY {_NUMBER}) AS number"
+            later = f"SELECT c.place FROM (SELECT s.ctid AS place, {ranked} FROM {self._sql} AS s WHERE {given}) AS c "
+            later += qualified("WHERE c.number > 1")
+            there = f"SELECT s.ctid FROM {self._sql} AS s WHERE {given} "
+            there += f"AND EXISTS (SELECT FROM {alone(self._target)} AS o WHERE {same})"
+            # By their places in the file, rows are found without a join.
+            those = f"s.ctid OPERATOR(pg_catalog.=) ANY (ARRAY({later} UNION ALL {there}))"
             moved = (
-                f"WITH counted AS (SELECT {_NUMBER} AS number, {ranked} FROM {self._sql}), "
-                f"gone AS (DELETE FROM {self._sql} AS s USING counted AS c WHERE {numbered} AND {given} "
-                f"AND ({_LATER} OR {there}) RETURNING s.*) "
+                f"WITH gone AS (DELETE FROM {self._sql} AS s WHERE {those} RETURNING s.*) "
                 f"INSERT INTO {_SUSPECTS} OVERRIDING SYSTEM VALUE SELECT * FROM gone"
             )
-            yield from self._tried(command(session, moved))
+            tag = yield from self._tried(command(self._session, moved))
+            suspects += int(tag.rsplit(" ", 1)[-1]) if tag is not None else 0
+        return suspects
 
-    def _settle_suspects(self, made: Merged, places: Callable[[int], int]) -> Operation[None]:
-        """Those whose key may be there: it is, now that the others are in, or they go one by one."""
-        assert self._foreseen is not None
-        back = f"INSERT INTO {self._sql} OVERRIDING SYSTEM VALUE SELECT * FROM {_SUSPECTS}"
-        yield from command(self._session, f"TRUNCATE {self._sql}; {back}")
-        yield from self._refused(made, places, self._foreseen.known)
-        yield from self._run(made, places, 1)
-
-    def _refused(self, made: Merged, places: Callable[[int], int], reasons: tuple[Reason, ...]) -> Operation[None]:
-        """Take the rows out of the staging table that are bad for one of the reasons, the first that holds."""
+    def _refused(
+        self, table: str, made: Merged, places: Callable[[int], int], reasons: tuple[Reason, ...]
+    ) -> Operation[int]:
+        """Take the rows out of a table that are bad for one of the reasons, the first that holds; how many they are."""
         if not reasons:
-            return
+            return 0
         cases = " ".join([f"WHEN {reason.condition} THEN {index}" for index, reason in enumerate(reasons)])
-        judged = f"WITH judged AS (SELECT s.{_NUMBER} AS number, CASE {cases} END AS why FROM {self._sql} AS s) "
-        judged += f"DELETE FROM {self._sql} AS s USING judged AS j "
-        judged += qualified(f"WHERE j.number = s.{_NUMBER} AND j.why IS NOT NULL") + " RETURNING j.number, j.why"
+        judged = f"DELETE FROM {table} AS s WHERE CASE {cases} END IS NOT NULL RETURNING s.{_NUMBER}, CASE {cases} END"
         found = (yield from self._tried(fetch(self._session, judged, (), (int, int)))) or []
         assert made.errors is not None
         told = [(reason.column or None, reason.sqlstate, reason.message) for reason in reasons]
-        for number, why in found:
-            made.errors[places(number)] = told[why]
+        made.errors.update([(places(number), told[why]) for number, why in found])
+        return len(found)
 
     def _tried(self, statement: Operation[T]) -> Operation[T | None]:
         """What a statement gives that only saves time; None where it fails for a row, or cannot be asked at all: a
@@ -328,6 +342,9 @@ class Stage:
 
     def _run(self, made: Merged, places: Callable[[int], int], width: int) -> Operation[None]:
         """Insert what is in the staging table run by run, the first of so many rows; note errors and counts."""
+        if not self._runs:
+            yield from command(self._session, self._functions())
+            self._runs = True
         found = yield from fetch(self._session, f"SELECT * FROM {_SETTLE}({width})", (), _SETTLED)
         assert made.errors is not None
         for number, state, message, column, inserted, updated in found:
@@ -337,8 +354,8 @@ class Stage:
             else:
                 made.errors[places(number)] = column or None, state, first_line(message)
 
-    def _functions(self, foreseen: Foreseen) -> str:
-        """The table of suspects, and the function that inserts run by run.
+    def _functions(self) -> str:
+        """The function that inserts run by run, and the index of numbers.
 
         The function's last row has no number and tells how many rows it has written.
         """
@@ -365,8 +382,6 @@ class Stage:
         about += f" OR state OPERATOR(pg_catalog.=) '{_INSUFFICIENT_PRIVILEGE}' AND {allowed}"
         return f"""
 CREATE UNIQUE INDEX ON {self._sql} ({_NUMBER});
-DROP TABLE IF EXISTS {_SUSPECTS};
-CREATE TEMPORARY TABLE {_SUSPECTS.partition(".")[2]} ON COMMIT DROP AS SELECT * FROM {self._sql} WITH NO DATA;
 CREATE OR REPLACE FUNCTION {_SETTLE}(width bigint, OUT number bigint, OUT state text, OUT message text,
     OUT of_column text, OUT inserted bigint, OUT updated bigint)
 RETURNS SETOF record LANGUAGE plpgsql SET enable_seqscan = off {plans} AS {tag}
@@ -398,6 +413,11 @@ BEGIN
     END LOOP;
     number := NULL; inserted := all_fresh; updated := all_old; RETURN NEXT;
 END {tag}"""
+
+
+def _place_before(number: int) -> int:
+    """The place of a row by its number where none is missing."""
+    return number - 1
 
 
 def _quoted(text: str) -> str:

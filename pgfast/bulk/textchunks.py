@@ -48,18 +48,17 @@ class TextChunk(ABC):
     `amend` is set where the server is sent values otherwise than they are written.
     """
 
-    __slots__ = ("_checksum", "_numbered", "_summed", "amend", "data", "first", "line", "path", "stop")
+    __slots__ = ("_begin", "_checksum", "_numbered", "_summed", "amend", "first", "line", "path")
 
-    def __init__(self, data: bytes, place: Place, line: int, before: int | None, path: str, numbered: bool) -> None:
+    def __init__(self, place: Place, line: int, before: int | None, path: str, numbered: bool) -> None:
         """`place`, `line` and `before`: where it begins, how many lines come before it, and the checksum of what comes
         before (None: nobody asks for it).
 
         `numbered`: the rows before are counted.
         """
-        self.data = data
         self.path = path
-        self.stop = place.position + len(data)
         self.first = place.rows
+        self._begin = place.position
         self.line = line
         self._checksum = before
         self._summed = 0  # bytes
@@ -68,8 +67,18 @@ class TextChunk(ABC):
 
     @property
     @abstractmethod
+    def data(self) -> bytes | bytearray:
+        """All of its bytes."""
+
+    @property
+    @abstractmethod
     def rows(self) -> int:
         """How many records it holds."""
+
+    @property
+    def stop(self) -> int:
+        """The position behind it."""
+        return self._begin + len(self.data)
 
     @property
     def size_bytes(self) -> int:
@@ -79,13 +88,14 @@ class TextChunk(ABC):
     @property
     def checksum(self) -> int | None:
         """That of the source up to the end of the chunk, where anybody asks for it."""
-        self.sum_up(len(self.data))
+        self.sum_up(self.data, len(self.data))
         return self._checksum
 
-    def sum_up(self, stop: int) -> None:
-        """Bring the checksum up to this byte of the chunk: whoever writes does so while the server is busy."""
+    def sum_up(self, data: bytes | bytearray, stop: int) -> None:
+        """Bring the checksum up to this byte of the chunk, which begins with the data: whoever writes does so while the
+        server is busy."""
         if self._checksum is not None and stop > self._summed:
-            self._checksum = crc32(memoryview(self.data)[self._summed : stop], self._checksum)
+            self._checksum = crc32(memoryview(data)[self._summed : stop], self._checksum)
             self._summed = stop
 
     @property
