@@ -88,7 +88,8 @@ class _Load:
         self._source = feed.name
         self._plan = plan
         self._meter = meter
-        self._direct = ChunkLoader(session, target, feed.name, meter, plan.rejects is None)
+        self._beside = None if plan.rejects is None else plan.rejects.work
+        self._direct = ChunkLoader(session, target, feed.name, meter, self._beside)
         self._stage: Stage | None = None
         self._stormy = False  # the chunk before had many bad rows
         self._guarded = False  # the table has row security, with which COPY is refused
@@ -107,6 +108,8 @@ class _Load:
         while (chunk := (yield Pull(chunks))) is not None:
             yield from self._settled(chunk, None)
         yield from self._leave()
+        if self._plan.rejects is not None:
+            self._plan.rejects.settle()
         return self.totals
 
     def by_ledger(self, part: LedgerPart) -> Operation[Totals]:
@@ -200,13 +203,13 @@ class _Load:
             totals.paths.append(chunk.path)
         if self._plan.rejects is not None and made.errors:
             name = None if part is None else part.name(chunk.stop)
-            self._plan.rejects.add(self._source, refused(chunk, made.errors), name)
+            self._plan.rejects.add(self._source, refused(chunk, made.errors), len(made.errors), name)
 
     def _by_stage(self, chunk: Chunk, made: Settled) -> Operation[int]:
         """What is left of the chunk goes by the staging table; how many rows of the table were updated."""
         rejecting = self._plan.rejects is not None
         stage = yield from self._staged()
-        loader = ChunkLoader(self._session, stage.target, self._source, self._meter, not rejecting)
+        loader = ChunkLoader(self._session, stage.target, self._source, self._meter, self._beside)
         meter_before = self._meter.rows, self._meter.size_bytes
         staged = yield from loader.load(chunk, made.left)
         if self._plan.conflict is not None and not staged.in_order(chunk.rows):

@@ -54,7 +54,7 @@ class CsvChunk(TextChunk):
     """
 
     __slots__ = (
-        *("_at", "_counted", "_data", "_end", "_ends", "_judge", "_lines", "_position", "_quotes", "_source"),
+        *("_at", "_counted", "_data", "_end", "_ends", "_even", "_judge", "_lines", "_position", "_quotes", "_source"),
         *("_starts", "_state", "_states", "_wanted", "_way", "_width"),
     )
 
@@ -82,6 +82,7 @@ class CsvChunk(TextChunk):
         # Of each record, once they are looked up, and its end without that of its line.
         self._starts: array[int] | None = None
         self._ends: array[int] = array("q")
+        self._even = False
         self._state: CsvState | None = None
         self._way = path
         self._at = 0  # the row and the position that the state has reached
@@ -153,6 +154,8 @@ class CsvChunk(TextChunk):
         if self._starts is None:
             self._data = bytes(self.data)
             self._starts, self._ends = edges(self._data, self._quotes, self._end, self._width == 1)
+            # As many lines as records, and the last one ended: each is one line then.
+            self._even = len(self._starts) == self._lines and self._data.endswith(self._end[-1:])
         return self._starts
 
     def write(self, out: BlockWriter, start: int, stop: int) -> int:
@@ -209,10 +212,12 @@ class CsvChunk(TextChunk):
 
     def origin(self, row: int) -> Origin:
         """The record, and the line on which it begins."""
-        start = self._records[row]
-        counted, lines = self._counted if self._counted[0] <= start else (0, 0)
-        lines += self._data.count(self._end[-1:], counted, start)
-        self._counted = start, lines
+        starts = self._starts or self._records
+        start, lines = starts[row], row
+        if not self._even:
+            counted, lines = self._counted if self._counted[0] <= start else (0, 0)
+            lines += self._data.count(self._end[-1:], counted, start)
+            self._counted = start, lines
         return Origin(self._number(row), self.line + lines + 1, bytes(self._data[start : self._ends[row]]))
 
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:

@@ -94,15 +94,21 @@ class Part:
 class ChunkLoader:
     """Loads chunks into a table, one at a time."""
 
-    def __init__(self, session: Session, target: Target, source: str, meter: Meter, strict: bool) -> None:
-        """`target` is the table, `source` what rejects call the source; `strict`: the first bad row is an error."""
+    def __init__(
+        self, session: Session, target: Target, source: str, meter: Meter, beside: Callable[[], None] | None
+    ) -> None:
+        """`target` is the table, `source` what rejects call the source.
+
+        `beside` is called while the server has its work; None: the first bad row is an error.
+        """
         self.session = session
-        self.strict = strict
+        self.strict = beside is None
+        self._beside = beside
         self.target = target
         self.source = source
         self.meter = meter
         #: COPY leaves rows out that it cannot read since 17, and says which, in notices; None: not asked yet.
-        self._can_skip: bool | None = None if session.server_version >= 170000 and not strict else False
+        self._can_skip: bool | None = None if session.server_version >= 170000 and not self.strict else False
 
     def load(self, chunk: Chunk, work: list[Part] | None = None, patience: int = ALL_ROWS) -> Operation[Settled]:
         """What became of the chunk, or of these parts of it.
@@ -147,7 +153,7 @@ class ChunkLoader:
         options = copy_options(part.path) + (", ON_ERROR ignore, LOG_VERBOSITY verbose" if part.server_skips else "")
         yield from savepoint(session, _SAVEPOINT)
         try:
-            sent = blocks(chunk, part.spans, meter, refuse)
+            sent = self._sent(blocks(chunk, part.spans, meter, refuse))
             loaded = yield from copy_in(session, target.copy_sql(options), sent)
         except DatabaseError as exc:
             if session.dead is not None or not self._is_about_a_row(exc):
@@ -173,6 +179,12 @@ class ChunkLoader:
         made.skipped += rows_sent - loaded
         made.sent.append((part.spans, frozenset(unsure)))
         return [Part(TEXT, _spans(unsure), bool(self._can_skip))] if unsure else []
+
+    def _sent(self, made: Iterator[memoryview]) -> Iterator[memoryview]:
+        for block in made:
+            yield block
+            if self._beside is not None:
+                self._beside()
 
     def _placed(self, chunk: Chunk, rows: list[int], exc: DatabaseError) -> DatabaseError:
         """The error of the server for some rows, with the place that the source knows where the server names one."""

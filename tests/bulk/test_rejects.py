@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgfast.bulk.feed import Origin
-from pgfast.bulk.rejects import Reject, line_of
+from pgfast.bulk.rejects import Reject, lines_of
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_a_line_is_the_json_of_its_reject(
 ) -> None:
     why = (column, "22P02", "'x' does not\tfit: größer")
     reject = Reject("t.csv", row, line, record, *why, chunk)
-    assert line_of("t.csv", Origin(row, line, record), why, chunk) == json.dumps(reject.as_json()) + "\n"
+    assert lines_of("t.csv", [(Origin(row, line, record), why)], chunk) == [json.dumps(reject.as_json()) + "\n"]
