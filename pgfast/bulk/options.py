@@ -22,8 +22,9 @@ _ON_CONFLICT: Final = ("error", "ignore", "update")
 CHUNK_BYTES: Final = 16 << 20
 _LEAST_CHUNK: Final = 1 << 16
 #: How many times the bytes of a chunk a connection may have in memory: rows as Python has them, or the bytes that were
-#: read and where each record lies; what is sent; and, where half of them are bad, why each was refused.
-_COPIES: Final = 12
+#: read and where each record lies; what is sent; and, where half of them are bad, why each was refused, of the chunk
+#: before too, whose rejects are being written.
+_COPIES: Final = 16
 _UNITS: Final = {"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}
 
 
