@@ -197,12 +197,11 @@ class CsvChunk(TextChunk):
         assert exc.fault is not None
         bad = start + exc.fault.at
         begin, end = self._records[bad], self._ends[bad]
-        if self._quotes.ends_inside(self.data[begin:end]):
+        record = bytes(self._data[begin:end])
+        if self._quotes.ends_inside(record):
             raise exc  # it would be several
         try:
-            encode_copy_csv(
-                out.buffer, self._states(self.path, True), self._data[begin:end], 0, end - begin, True, 2**62
-            )
+            encode_copy_csv(out.buffer, self._states(self.path, True), record, 0, len(record), True, 2**62)
         except DatabaseError as alone:
             if alone.fault is None:
                 raise

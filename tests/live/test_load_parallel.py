@@ -196,7 +196,7 @@ def test_it_goes_on_with_the_same_parts_whatever_the_jobs(
         ({"on_error": "reject"}, "name the load by resume="),
         ({"dry_run": True}, "a dry run is one transaction"),
         ({"memory": "lots"}, "memory must be a size such as '256MB', not 'lots'"),
-        ({"memory": "1kb"}, "memory must be 1536 kB or more with 2 jobs"),
+        ({"memory": "1kb"}, "memory must be 2048 kB or more with 2 jobs"),
     ],
 )
 def test_what_several_cannot_do(
