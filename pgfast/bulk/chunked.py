@@ -17,7 +17,7 @@ from ..protocol.session import Session
 from ..types.discovery import qualified
 from .feed import ALL_ROWS, TEXT, Chunk, Feed, Place
 from .framing import atomically
-from .ledger import LedgerPart
+from .ledger import LedgerPart, UnderWay
 from .rejecting import ChunkLoader, Part, Settled, refused
 from .rejects import Bin
 from .report import Meter
@@ -126,6 +126,12 @@ class _Load:
                 after = totals.read, totals.loaded, totals.rejected, totals.skipped
                 rows, *counts = [now - then for now, then in zip(after, before, strict=True)]
                 yield from part.note(chunk, counts)
+            except UnderWay:
+                yield from rollback(session)
+                if not part.shared:
+                    raise
+                part.lost = True
+                return totals
             except Exception:
                 if session.dead is None:
                     yield from rollback(session)

@@ -12,7 +12,7 @@ pgfast_parts, which says how sources were cut for several connections.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -34,13 +34,22 @@ CREATE TABLE IF NOT EXISTS {schema}.pgfast_chunks (
     made timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), PRIMARY KEY (load, source, start, stop));
 CREATE TABLE IF NOT EXISTS {schema}.pgfast_parts (
     load text REFERENCES {schema}.pgfast_loads ON DELETE CASCADE, source text, start bigint, stop bigint,
-    line bigint NOT NULL, PRIMARY KEY (load, source, start))"""
+    line bigint NOT NULL, seems bytea, PRIMARY KEY (load, source, start))"""
 _THERE: Final = "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
 _LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock($1)"
 _LOCK_SHARED: Final = "SELECT pg_catalog.pg_advisory_xact_lock_shared($1)"
 #: How long a part that another session holds is waited for: that of a client which was killed ends by itself.
 _WAIT_S: Final = 15
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source by its name; what it seems to be (None: nothing is known), and the names of those loaded with it."""
+
+    name: str
+    seems: bytes | None = None
+    beside: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -121,32 +130,63 @@ class Ledger:
         yield from commit(session)
         return {_name(*row[:3]) for row in rows}, sum(row[3] for row in rows)
 
-    def spans(self, source: str, made: Callable[[], list[Span]]) -> Operation[list[Span]]:
+    def spans(self, source: Source, made: Callable[[], list[Span]]) -> Operation[list[Span]]:
         """The parts of a source: as they were cut when the load began, or as they are made now.
 
-        Raises InterfaceError for a source that is named twice: nobody could tell the lines of the two apart.
+        Raises InterfaceError for a source that is named twice, since nobody could tell the lines of the two apart, and
+        for one that the load seems to know by another name.
         """
-        if source in self._sources:
+        name = source.name
+        if name in self._sources:
             raise InterfaceError(
-                f"{source} is named twice; load {self._load!r} knows its sources by their names, so name it once"
+                f"{name} is named twice; load {self._load!r} knows its sources by their names, so name it once"
             )
-        self._sources.add(source)
+        self._sources.add(name)
         session, parts = self._session, f"{self._schema}.pgfast_parts"
         yield from begin(session)
         try:
             yield from take_lock(session, f"{self._loads} {self._load}")
             known = f"SELECT start, stop, line FROM {parts} WHERE load = $1 AND source = $2 ORDER BY start"
-            rows = yield from fetch(session, known, (self._load, source), (int, (int, type(None)), int))
+            rows = yield from fetch(session, known, (self._load, name), (int, (int, type(None)), int))
+            if not rows and source.seems is not None:
+                yield from self._known_otherwise(source)
             found = [Span(*row) for row in rows] or made()
             for span in found if not rows else ():
-                noted = f"INSERT INTO {parts} VALUES ($1, $2, $3, $4, $5) RETURNING line"
-                yield from fetch(session, noted, (self._load, source, span.start, span.stop, span.line), (int,))
+                noted = f"INSERT INTO {parts} VALUES ($1, $2, $3, $4, $5, $6) RETURNING line"
+                values = self._load, name, span.start, span.stop, span.line, source.seems
+                yield from fetch(session, noted, values, (int,))
         except Exception:
             if session.dead is None:
                 yield from rollback(session)
             raise
         yield from commit(session)
         return found
+
+    def _known_otherwise(self, source: Source) -> Operation[None]:
+        """Raise InterfaceError where the load has a source that seems the same, and is not named beside this one."""
+        alike = yield from fetch(
+            self._session,
+            f"SELECT DISTINCT source FROM {self._schema}.pgfast_parts WHERE load = $1 AND seems = $2 "
+            "AND source <> ALL ($3::pg_catalog.text[])",
+            (self._load, source.seems, list(source.beside)),
+            (str,),
+        )
+        if alike:
+            raise InterfaceError(
+                f"{source.name} begins as {alike[0][0]}, which load {self._load!r} knows by that name, and is as long; "
+                "name it alike wherever the load goes on, or give this one a load of its own"
+            )
+
+    def ended(self) -> Operation[bool]:
+        """Whether the load has come to its end."""
+        asked = f"SELECT ended IS NOT NULL FROM {self._loads} WHERE load = $1"
+        ((ended,),) = yield from fetch(self._session, asked, (self._load,), (bool,))
+        return bool(ended)
+
+    def ends(self) -> Operation[bool]:
+        """Whether the load is to be ended by the open transaction, and nobody has done it before."""
+        yield from take_lock(self._session, f"{self._loads} {self._load}")
+        return not (yield from self.ended())
 
     def finish(self) -> Operation[None]:
         """Note that the load has come to its end."""
@@ -165,15 +205,28 @@ class LedgerPart:
         self._session = session
         self._chunks = chunks
         self._load = load
-        self._source = source
+        self.source = source
         self._start = start
+        #: Whether the part may be left to another session that is at it, and whether it was.
+        self.shared = False
+        self.lost = False
         #: Where the part stands, and how many of the rows before are loaded.
         self.place = Place(start, 0, {}, load)
         self.resumed = 0
 
     def name(self, stop: int) -> str:
         """What rejects of a chunk call it."""
-        return _name(self._source, self._start, stop)
+        return _name(self.source, self._start, stop)
+
+    def reached(self) -> Operation[int]:
+        """The position where the part stands, whoever has brought it there."""
+        ((stop,),) = yield from fetch(
+            self._session,
+            f"SELECT coalesce(max(stop), $4) FROM {self._chunks} WHERE load = $1 AND source = $2 AND start = $3",
+            (self._load, self.source, self._start, self._start),
+            (int,),
+        )
+        return int(stop)
 
     def find(self) -> Operation[None]:
         """Look where the part stands."""
@@ -181,7 +234,7 @@ class LedgerPart:
             self._session,
             f"SELECT stop, loaded, rejected, skipped, mark FROM {self._chunks} "
             "WHERE load = $1 AND source = $2 AND start = $3 ORDER BY stop",
-            (self._load, self._source, self._start),
+            (self._load, self.source, self._start),
             (int, int, int, int, bytes),
         )
         self.resumed = sum([row[1] for row in rows])
@@ -192,20 +245,14 @@ class LedgerPart:
     def begin(self) -> Operation[None]:
         """Begin the transaction of a chunk, the only one of this part.
 
-        Raises OperationalError where another session is at the part.
+        Raises UnderWay where another session is at the part.
         """
         session = self._session
         yield from begin(session)
         everybodys = f"{self._chunks} {self._load}"
-        yield from take_lock(session, f"{everybodys} {self._source} {self._start}", everybodys)
-        ((stop,),) = yield from fetch(
-            session,
-            f"SELECT coalesce(max(stop), $4) FROM {self._chunks} WHERE load = $1 AND source = $2 AND start = $3",
-            (self._load, self._source, self._start, self._start),
-            (int,),
-        )
-        if stop != self.place.position:
-            raise _under_way(f"load {self._load!r} of {self._source}")
+        yield from take_lock(session, f"{everybodys} {self.source} {self._start}", everybodys)
+        if (yield from self.reached()) != self.place.position:
+            raise _under_way(f"load {self._load!r} of {self.source}")
 
     def note(self, chunk: Chunk, counts: Sequence[int]) -> Operation[None]:
         """Write the chunk's line: how many rows were loaded, rejected and skipped."""
@@ -213,7 +260,7 @@ class LedgerPart:
             self._session,
             f"INSERT INTO {self._chunks} (load, source, start, stop, loaded, rejected, skipped, mark) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING load",
-            (self._load, self._source, self._start, chunk.stop, *counts, chunk.mark),
+            (self._load, self.source, self._start, chunk.stop, *counts, chunk.mark),
             (str,),
         )
 
@@ -231,8 +278,12 @@ def _name(source: str, start: int, stop: int) -> str:
     return f"{source}:{start}-{stop}"
 
 
-def _under_way(what: str) -> OperationalError:
-    return OperationalError(f"{what} is under way in another session; wait for its end, or end it")
+class UnderWay(OperationalError):
+    """Another session is at what this one is to do."""
+
+
+def _under_way(what: str) -> UnderWay:
+    return UnderWay(f"{what} is under way in another session; wait for its end, or end it")
 
 
 def lock_key(name: str) -> int:

@@ -26,7 +26,7 @@ from .options import LoadOptions
 from .rejects import Bin, check_apart
 from .replacing import beside, make_beside, make_likeness, swap
 from .report import LoadReport, Meter, joined
-from .resuming import Resumable, begun
+from .resuming import Resumable, begun, source_of
 from .sources import sources_of
 from .staging import conflict_of
 from .target import Target
@@ -200,7 +200,8 @@ class _Load:
     ) -> Operation[LoadReport]:
         """Load one source: as a whole, or part by part where it was cut for several connections before."""
         ledger, reports = resumable.ledger, []
-        for span in (yield from ledger.spans(feed.name, lambda: [_WHOLE])):
+        named = source_of(feed.name, source, self._sources)
+        for span in (yield from ledger.spans(named, lambda: [_WHOLE])):
             part = ledger.part(feed.name, span.start)
             yield from part.find()
             if done:

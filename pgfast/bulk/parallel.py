@@ -3,6 +3,10 @@
 Law of this file: a load that cannot be resumed is one as a whole, whoever carries it: its rows go to a table of their
 own first, which takes the target's place or is put into it by one statement. A load that can be resumed commits its
 chunks into the target, as it does over one connection. Memory is bounded by the chunks that are under way.
+
+Of a load that can be resumed each part is loaded by one process at a time, and there may be several processes, on
+several machines: whoever finds that another is at a part takes the next one, and comes back at the end to see that the
+other has done it. What does not move any more is taken over. The last one ends the load.
 """
 
 from __future__ import annotations
@@ -26,19 +30,21 @@ from .create import table_for
 from .deferring import drop_deferred, restore
 from .feed import Divisible, Feed, Span
 from .framing import atomically
-from .ledger import Ledger
+from .ledger import Ledger, LedgerPart, Source
 from .leftovers import clear_leftovers, mark, own_table, unmark
 from .opening import settled_target
 from .options import LoadOptions
 from .rejects import Bin, check_apart
 from .replacing import make_beside, swap
 from .report import LoadReport, Meter, Progress
-from .resuming import begun
+from .resuming import begun, source_of
 from .sources import open_columns, sources_of
 from .target import Target
 
 #: Parts for each connection: none waits long for the last one.
 _PARTS: Final = 4
+#: Seconds between two looks at parts that another process is at; one that has not moved between them is taken over.
+_LOOK_S: Final = 1.0
 #: Seconds for which the table of a failed load is waited for.
 _DROP_S: Final = 5
 
@@ -57,10 +63,12 @@ class _Counts:
 
     totals: Totals = field(default_factory=Totals)
     resumed: int = 0
+    _known: dict[_Part, int] = field(default_factory=dict)  # rows of each part that are counted
 
-    def add(self, totals: Totals, resumed: int) -> None:
-        """Count what has become of a part."""
+    def add(self, part: _Part, totals: Totals, resumed: int) -> None:
+        """Count what has become of a part, or of some more of it."""
         mine = self.totals
+        resumed, self._known[part] = resumed - self._known.get(part, 0), resumed + totals.loaded
         for name in ("read", "loaded", "skipped", "rejected", "updated", "size_bytes"):
             setattr(mine, name, getattr(mine, name) + getattr(totals, name))
         mine.paths += [path for path in totals.paths if path not in mine.paths]
@@ -96,6 +104,7 @@ class ParallelLoad:
         self._counts = _Counts()
         self._lock = threading.Lock()
         self._parts: list[_Part] = []
+        self._lost: dict[_Part, LedgerPart] = {}  # which another process is at
         self._told: dict[int, tuple[int, int]] = {}
         self._rejects = Bin(options.max_rejects, options.rejects) if options.rejecting else None
         self._ddl: str | None = None
@@ -270,6 +279,8 @@ class ParallelLoad:
                 names, rejects.count = connection._run(ledger.rejected())
                 rejects.begin(names.__contains__)
             self._crew.work(self._jobs, lambda: self._work(resumable.into, options.resume))
+            while self._lost and self._left_by_others(connection, ledger):
+                self._crew.work(self._jobs, lambda: self._work(resumable.into, options.resume))
         except BaseException:
             self._crew.stop()
             raise
@@ -279,16 +290,32 @@ class ParallelLoad:
         connection._run(atomically(session, resumable.end()))
         return resumable.target
 
+    def _left_by_others(self, connection: Connection[Any], ledger: Ledger) -> bool:
+        """Wait for the processes that are at the parts that are left; whether there is something to take over."""
+        lost, self._lost = self._lost, {}
+        looked = {part: ledger.part(noted.source, part.span.start) for part, noted in lost.items()}
+        stood = {part: connection._run(noted.reached()) for part, noted in looked.items()}
+        while not connection._run(ledger.ended()):
+            self._crew.rest(_LOOK_S)
+            stand = {part: connection._run(noted.reached()) for part, noted in looked.items()}
+            if still := [part for part in looked if stand[part] == stood[part]]:
+                self._parts = still[::-1]
+                self._lost = {part: noted for part, noted in lost.items() if part not in still}
+                return True
+            stood = stand
+        return False
+
     # ---------------------------------------------------------------- the parts
 
-    def _cut(self, noted: Callable[[str, Callable[[], list[Span]]], list[Span]] | None) -> None:
+    def _cut(self, noted: Callable[[Source, Callable[[], list[Span]]], list[Span]] | None) -> None:
         """Cut the sources into parts; as they are `noted` where the load can be resumed."""
         for number in range(len(self._sources)):
             feed = self._feed(number)
             try:
                 divided = feed.spans if isinstance(feed, Divisible) else _undivided
                 made = partial(divided, self._jobs * _PARTS)
-                spans = made() if noted is None else noted(feed.name, made)
+                source = source_of(feed.name, self._sources[number], self._sources)
+                spans = made() if noted is None else noted(source, made)
             finally:
                 feed.close()
             self._parts += [_Part(number, span) for span in spans]
@@ -304,7 +331,7 @@ class ParallelLoad:
             while (part := self._next()) is not None:
                 totals, resumed = connection._run(self._one(connection._session, part, into, load))
                 with self._lock:
-                    self._counts.add(totals, resumed)
+                    self._counts.add(part, totals, resumed)
 
     def _one(self, session: Session, part: _Part, into: Target, load: str | None) -> Operation[tuple[Totals, int]]:
         """Load a part."""
@@ -322,8 +349,13 @@ class ParallelLoad:
             if load is None:
                 return (yield from load_chunks(session, mine, feed, plan, meter)), 0
             noted = Ledger(session, target.schema, load).part(feed.name, part.span.start)
+            noted.shared = True
             yield from noted.find()
-            return (yield from load_chunks(session, mine, feed, plan, meter, noted)), noted.resumed
+            totals = yield from load_chunks(session, mine, feed, plan, meter, noted)
+            if noted.lost:
+                with self._lock:
+                    self._lost[part] = noted
+            return totals, noted.resumed
         finally:
             feed.close()
 

@@ -6,20 +6,25 @@ that notes its end there; so each is done once, whatever is killed in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import os
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
 
 from ..errors import DatabaseError
 from ..protocol.operations import Operation, command
 from ..protocol.session import Session
 from .deferring import drop_deferred, restore_noted
 from .framing import atomically
-from .ledger import MADE_ALREADY, Ledger, mark_of
+from .ledger import MADE_ALREADY, Ledger, Source, mark_of
 from .options import LoadOptions
 from .replacing import beside, make_beside, swap
 from .target import Target, coded_error, is_there
 
 _DUPLICATE_TABLE: Final = "42P07"
+#: Bytes of a file by which is told which one it is.
+_HEAD_BYTES: Final = 1 << 16
 
 
 class Resumable:
@@ -58,11 +63,27 @@ class Resumable:
             yield from drop_deferred(session, self.into, not options.keyed, self._name)
 
     def end(self) -> Operation[None]:
-        """What comes behind the last chunk, in the open transaction."""
+        """What comes behind the last chunk, in the open transaction; nothing where another process has done it."""
+        if not (yield from self.ledger.ends()):
+            return
         yield from restore_noted(self._session, self.target.schema, self._name)
         if self.into is not self.target:
             yield from swap(self._session, self.target, self.into)
         yield from self.ledger.finish()
+
+
+def source_of(name: str, source: Any, sources: Sequence[Any]) -> Source:
+    """What the ledger is told of a source of the load: of a file, its beginning and how long it is.
+
+    By that is told that another machine names the same file otherwise.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return Source(name)
+    with open(source, "rb") as file:
+        seems = blake2b(file.read(_HEAD_BYTES), digest_size=8)
+        seems.update(os.fstat(file.fileno()).st_size.to_bytes(8, "big"))
+    beside = [str(Path(each)) for each in sources if isinstance(each, (str, os.PathLike))]
+    return Source(name, seems.digest(), tuple(beside))
 
 
 #: A load that goes on, whether it has come to its end already, and the statement by which its table was made.

@@ -75,6 +75,12 @@ class Crew:
                     self._connections.remove(connection)
                 connection.close()
 
+    def rest(self, seconds: float) -> None:
+        """Wait for so long, or until the work is stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.stopped, seconds)
+        self.check()
+
     def check(self) -> None:
         """Raise Stopped where the work was stopped."""
         if self.stopped:
@@ -89,6 +95,7 @@ class Crew:
         but theirs."""
         with self._changed:
             self.stopped = True
+            self._changed.notify_all()
             self._tell()
         give_up = time.monotonic() + _GRACE_S
         while True:
