@@ -16,6 +16,7 @@ from ..arrow.cdata import ArrowSchema, move
 from ..arrow.schema import read_schema
 from ..errors import InterfaceError, NotSupportedError
 from ..protocol.operations import identifier
+from .csvvalues import NAME_BYTES
 from .files import File
 from .sources import FileOptions, file_format, open_file, sources_of
 from .surveys import csv_columns, json_columns
@@ -77,6 +78,13 @@ def table_for(table: str, source: Any, options: FileOptions | None = None, rejec
         raise
     if not columns:
         raise InterfaceError("the source has no columns")
+    for number, (column, _kind) in enumerate(columns, 1):
+        if not column or len(column.encode("utf-8", "surrogatepass")) > NAME_BYTES:
+            why = f"is longer than the {NAME_BYTES} bytes that a name of PostgreSQL has" if column else "has no name"
+            raise InterfaceError(
+                f"column {number} of the source {why}{f': {column!r}' if column else ''}; no table can be made of it: "
+                "make one, or mend the header"
+            )
     lines = ",\n".join([f"    {identifier(column)} {kind}" for column, kind in columns])
     return Made(
         f"CREATE TABLE {name} (\n{lines}\n)",

@@ -36,6 +36,7 @@ _DELIMITERS: Final = ",;\t|"
 _LOOKED_AT: Final = 1 << 16
 _AT_MOST: Final = 1 << 20
 _AGREEING: Final = 32
+_SAID: Final = re.compile(r"sep=([\x01-\x7f])\r?\n")
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _DAYS: Final = {"iso": const.CSV_USUAL, "dmy": const.CSV_DMY, "mdy": const.CSV_MDY, "ymd": const.CSV_YMD}
 _NUMBERS: Final = (const.KIND_NUMERIC, const.KIND_FLOAT4, const.KIND_FLOAT8)
@@ -138,6 +139,10 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
     )
     if options.delimiter is None and file.suffix == ".tsv":
         found.append("delimiter by its name")
+    elif options.delimiter is None and (said := _SAID.match(file.head(32).decode(made.reading_encoding, "replace"))):
+        # The line by which spreadsheets tell each other.
+        found.append("delimiter by its first line")
+        made = replace(made, delimiter=said[1], skip_lines=made.skip_lines or 1)
     elif options.delimiter is None:
         made = replace(made, delimiter=_delimiter(file, made, found, doubts))
     if made.delimiter in (made.quote, made.escape):

@@ -20,7 +20,7 @@ from .target import TargetColumn
 _INTEGERS: Final = {const.KIND_INT2: 15, const.KIND_INT4: 31, const.KIND_INT8: 63, const.KIND_OID: 32}
 _NUMBERS: Final = (const.KIND_FLOAT4, const.KIND_FLOAT8, const.KIND_NUMERIC)
 #: Bytes of a name (NAMEDATALEN without the closing NUL).
-_NAME_BYTES: Final = 63
+NAME_BYTES: Final = 63
 
 #: What the server may take for more than is known here, a beginning of it being enough.
 _MAYBE_WHOLE: Final = re.compile(r"\s*[+-]?[0-9][0-9a-zA-Z_]*\s*", re.ASCII)
@@ -52,7 +52,7 @@ def kernel_column(field: int, column: TargetColumn) -> tuple[int, int, int, int]
     while info.base is not None:
         info = info.base
     if info.oid == const.OID_NAME:
-        limit = _NAME_BYTES
+        limit = NAME_BYTES
     return field, info.kind, limit, places
 
 

@@ -172,10 +172,10 @@ class Sparse(Feed, Protocol):
     """A feed whose rows need not have the same columns: `names` are those of some.
 
     `chosen` are the columns to fill, of those that the table has, with those that the caller names (None: he names
-    none).
+    none); None for all that can be, of a source without rows.
     """
 
-    def chosen(self, table: Sequence[str], columns: Sequence[str] | None) -> Sequence[str]: ...
+    def chosen(self, table: Sequence[str], columns: Sequence[str] | None) -> Sequence[str] | None: ...
 
 
 class Reread(Exception):

@@ -64,14 +64,16 @@ class JsonLinesFeed:
         return self._file.again
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The keys of the lines at the beginning, in the order in which they come."""
-        return self._first
+    def names(self) -> tuple[str, ...] | None:
+        """The keys of the lines at the beginning, in the order in which they come; None where there are no lines."""
+        return self._first or None
 
-    def chosen(self, table: Sequence[str], columns: Sequence[str] | None) -> Sequence[str]:
+    def chosen(self, table: Sequence[str], columns: Sequence[str] | None) -> Sequence[str] | None:
         """The columns that the caller names, and all other keys are left out; or those of the first lines that the
-        table has, and any other key is an error of its line."""
+        table has, and any other key is an error of its line. None where there are no lines."""
         self._closed = columns is None
+        if columns is None and not self._first:
+            return None
         return columns if columns is not None else [name for name in self._first if name in table] or self._first
 
     def _keys(self) -> tuple[str, ...]:
@@ -87,7 +89,9 @@ class JsonLinesFeed:
             except BadLine:  # which is told of when the line is loaded
                 continue
         if not keys and any(line.strip() for line in lines):
-            raise InterfaceError(f"{self._file.name}: none of the first lines is an object of JSON that has keys")
+            raise InterfaceError(
+                f"{self._file.name}: none of the first lines is an object of JSON that has keys, as each line has to be"
+            )
         return tuple(keys)
 
     def prepare(self, target: Target, zone: str | None) -> str:

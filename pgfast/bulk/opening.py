@@ -101,14 +101,14 @@ def _chosen(table: Target, feed: Feed, columns: Columns | None) -> Target:
 def _mapped(table: Target, feed: Feed, columns: Mapping[str, str]) -> Target:
     """The columns of the table that are filled, by the names of the source's."""
     names = feed.names
-    if names is None:
+    if names is None and not isinstance(feed, Sparse):
         raise InterfaceError("columns= is a mapping of the source's names, but its rows go by position")
     if not columns:
         raise InterfaceError("columns= is an empty mapping")
     if isinstance(feed, Sparse):
         feed.chosen(table.names, list(columns))
     for name in columns:
-        if name not in names and not isinstance(feed, Sparse):
+        if names is not None and name not in names and not isinstance(feed, Sparse):
             raise coded_error(
                 UNDEFINED_COLUMN,
                 f"COPY {table.table}: the source has no column {name!r}; it has {', '.join(names)} ({feed.name})",

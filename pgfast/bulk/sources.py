@@ -27,6 +27,12 @@ _SUFFIXES: Final = {
     **dict.fromkeys((".arrow", ".feather", ".ipc", ".arrows"), "arrow"),
 }
 _PARQUET_MAGIC: Final = b"PAR1"
+#: What no reader here takes, whatever it is called.
+_FOREIGN: Final = {
+    b"PK\x03\x04": "a ZIP archive, or a workbook, which is one: unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old workbook: save it as CSV",
+    b"SQLite format 3": "a SQLite database: load what a query of it gives",
+}
 ARROW_MAGIC: Final = b"ARROW1"
 #: Of Feather's first version, which is no Arrow file.
 FEATHER_MAGIC: Final = b"FEA1"
@@ -70,7 +76,10 @@ def file_format(file: File, wanted: str | None) -> str:
         return wanted
     if wanted is not None:
         raise InterfaceError(f"format {wanted!r} is not known; it is one of {', '.join(map(repr, FORMATS))}")
-    head = file.head(len(ARROW_MAGIC))
+    head = file.head(16)
+    for magic, said in _FOREIGN.items():
+        if head.startswith(magic):
+            raise InterfaceError(f"{file.name} is {said}")
     for magic, kind in ((_PARQUET_MAGIC, "parquet"), (ARROW_MAGIC, "arrow"), (FEATHER_MAGIC, "arrow")):
         if head.startswith(magic):
             return kind
