@@ -22,6 +22,7 @@ import pytest
 import pgfast
 from pgfast import errors
 from pgfast.codec import WriteBuffer
+from pgfast.embedded import EmbeddedServer
 from pgfast.net import sockets
 from pgfast.protocol import operations
 
@@ -173,6 +174,61 @@ def test_a_keyboard_interrupt_cancels_the_query(dsn: str, until_waiting: Callabl
         finally:
             signal.signal(signal.SIGINT, before)
         assert conn.execute("select 1").fetchone() == (1,)
+
+
+class SignalAfterSending(socket.socket):
+    """A socket of the program's own; a signal comes in its `send`, when the bytes are out and nobody knows yet."""
+
+    sent: Callable[[], None] | None = None
+
+    def send(self, *arguments: Any) -> int:
+        size = super().send(*arguments)
+        if self.sent is not None:
+            sent, self.sent = self.sent, None
+            sent()
+            signal.raise_signal(signal.SIGINT)
+        return size
+
+
+def test_the_server_is_asked_to_cancel_what_an_interrupt_cuts_off(
+    server: EmbeddedServer, dsn: str, until_waiting: Callable[[int, str], None]
+) -> None:
+    made: list[SignalAfterSending] = []
+
+    def connected() -> socket.socket:
+        made.append(SignalAfterSending())
+        made[-1].connect((server.host, server.port))
+        return made[-1]
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        conn = pgfast.connect(dsn, sock=connected, autocommit=True)
+        with contextlib.closing(conn), pgfast.connect(dsn) as owner:
+            owner.execute("create table cut_off ()")
+            owner.commit()
+            owner.execute("lock cut_off")
+            pid = conn.info.backend_pid
+            made[0].sent = lambda: until_waiting(pid, "relation")
+            with pytest.raises(KeyboardInterrupt):
+                conn.execute("table cut_off")
+            assert conn.closed
+            # The lock is still held: a backend that is not told waits for it, and does not look for its client.
+            until_gone(owner, pid)
+            owner.execute("drop table cut_off")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(made) == 2, "one for the session, one for the request to cancel"
+
+
+def until_gone(observer: Any, pid: int) -> None:
+    """Return when a backend has ended; fail after 20 s."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        # Within a transaction the view shows what it has shown before.
+        observer.execute("select pg_stat_clear_snapshot()")
+        if observer.execute("select 1 from pg_stat_activity where pid = %s", (pid,)).fetchone() is None:
+            return
+    pytest.fail(f"backend {pid} is still there")
 
 
 class Interrupted:
