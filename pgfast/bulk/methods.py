@@ -6,10 +6,11 @@ Law of this file: one line over an operation; what the methods promise is said o
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from ..columns import Columns
 from ..connections.docstrings import document
+from ..connections.faces import awaited
 from ..errors import InterfaceError
 from ..protocol.operations import AnyQuery, Operation
 from ..protocol.operations.queries import Params
@@ -27,15 +28,11 @@ T = TypeVar("T")
 class _Runner(Protocol):
     """What the methods need of the connection they are mixed into."""
 
+    _takes_async_rows: ClassVar[bool]
+
     @property
     def _session(self) -> Session: ...
     def _run(self, operation: Operation[T], timeout: float | None = None) -> T: ...
-
-
-class _AsyncRunner(Protocol):
-    @property
-    def _session(self) -> Session: ...
-    async def _run(self, operation: Operation[T], timeout: float | None = None) -> T: ...
 
 
 METHODS: Final[dict[str, str]] = {
@@ -103,6 +100,8 @@ class LoadMethods:
 
     __slots__ = ()
 
+    _takes_async_rows: ClassVar[bool] = False
+
     def load(
         self: _Runner,
         table: str,
@@ -135,36 +134,16 @@ class LoadMethods:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> LoadReport:
-        if isinstance(source, AsyncIterable) and not isinstance(source, Iterable):
+        if isinstance(source, AsyncIterable) and not isinstance(source, Iterable) and not self._takes_async_rows:
             raise InterfaceError(f"{type(source).__name__} is an async iterable; load it on an AsyncConnection")
         files = FileOptions(
             *(format, header, delimiter, null, quote, encoding, escape, decimal, dates, skip_lines, ragged)
         )
-        return self._run(
-            load(
-                self._session,
-                table,
-                source,
-                LoadOptions(
-                    columns,
-                    files,
-                    progress,
-                    mode,
-                    freeze,
-                    on_conflict,
-                    key,
-                    on_error,
-                    max_rejects,
-                    rejects,
-                    resume,
-                    create,
-                    defer_indexes,
-                    dry_run,
-                    chunk_bytes=chunk_bytes,
-                ),
-            ),
-            timeout,
+        options = LoadOptions(
+            *(columns, files, progress, mode, freeze, on_conflict, key, on_error, max_rejects, rejects, resume),
+            *(create, defer_indexes, dry_run, chunk_bytes),
         )
+        return self._run(load(self._session, table, source, options), timeout)
 
     def fetch_columns(
         self: _Runner, query: AnyQuery, params: Params = None, *, timeout: float | None = None
@@ -178,68 +157,6 @@ class AsyncLoadMethods:
 
     __slots__ = ()
 
-    async def load(
-        self: _AsyncRunner,
-        table: str,
-        source: Any,
-        columns: Sequence[str] | Mapping[str, str] | None = None,
-        *,
-        format: str | None = None,  # noqa: A002  (COPY's own name for it)
-        header: bool = True,
-        delimiter: str | None = None,
-        null: str | Sequence[str] | Mapping[str, str | Sequence[str]] = "",
-        quote: str = '"',
-        encoding: str | None = None,
-        escape: str | None = None,
-        decimal: str = ".",
-        dates: str = "iso",
-        skip_lines: int = 0,
-        ragged: str = "error",
-        mode: str = "append",
-        freeze: bool | None = None,
-        on_conflict: str | None = None,
-        key: Sequence[str] | None = None,
-        on_error: str | None = None,
-        max_rejects: int | None = None,
-        rejects: Rejects = None,
-        resume: str | None = None,
-        create: bool = False,
-        defer_indexes: bool = False,
-        dry_run: bool = False,
-        chunk_bytes: int = CHUNK_BYTES,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> LoadReport:
-        files = FileOptions(
-            *(format, header, delimiter, null, quote, encoding, escape, decimal, dates, skip_lines, ragged)
-        )
-        return await self._run(
-            load(
-                self._session,
-                table,
-                source,
-                LoadOptions(
-                    columns,
-                    files,
-                    progress,
-                    mode,
-                    freeze,
-                    on_conflict,
-                    key,
-                    on_error,
-                    max_rejects,
-                    rejects,
-                    resume,
-                    create,
-                    defer_indexes,
-                    dry_run,
-                    chunk_bytes=chunk_bytes,
-                ),
-            ),
-            timeout,
-        )
-
-    async def fetch_columns(
-        self: _AsyncRunner, query: AnyQuery, params: Params = None, *, timeout: float | None = None
-    ) -> Columns:
-        return await self._run(fetch_columns(self._session, query, params), timeout)
+    _takes_async_rows: ClassVar[bool] = True
+    load = awaited(LoadMethods.load)
+    fetch_columns = awaited(LoadMethods.fetch_columns)

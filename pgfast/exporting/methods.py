@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from ..connections.base import AnyLink
 from ..connections.docstrings import document
+from ..connections.faces import awaited
 from ..errors import Error
 from ..protocol.operations import AnyQuery, Operation, rollback
 from ..protocol.operations.queries import Params
@@ -31,6 +32,7 @@ class _Runner(Protocol):
     def _session(self) -> Session: ...
     @property
     def _base_link(self) -> AnyLink: ...
+    def _exported(self, source: AnyQuery, path: Any, options: ExportOptions, timeout: float | None) -> ExportReport: ...
     def _run(self, operation: Operation[T], timeout: float | None = None) -> T: ...
 
 
@@ -103,6 +105,12 @@ class ExportMethods:
             *(format, columns, params, compression, header, delimiter, null, quote, force_quote, encoding),
             *(jobs, progress),
         )
+        return self._exported(source, path, options, timeout)
+
+    def _exported(
+        self: _Runner, source: AnyQuery, path: Any, options: ExportOptions, timeout: float | None
+    ) -> ExportReport:
+        """What the export did; where it fails nothing is left of it."""
         exporting = Exporting(path, options, threaded=False)
         try:
             return self._run(exporting.run(self._session, self._base_link.info, source), timeout)
@@ -120,29 +128,12 @@ class AsyncExportMethods:
 
     __slots__ = ()
 
-    async def export(
-        self: _AsyncRunner,
-        source: AnyQuery,
-        path: Any,
-        *,
-        format: str | None = None,  # noqa: A002  (COPY's own name for it)
-        columns: Sequence[str] | None = None,
-        params: Params = None,
-        compression: str | None = None,
-        header: bool = True,
-        delimiter: str | None = None,
-        null: str = "",
-        quote: str = '"',
-        force_quote: bool | Sequence[str] = False,
-        encoding: str | None = None,
-        jobs: int = 1,
-        progress: Progress | None = None,
-        timeout: float | None = None,
+    export = awaited(ExportMethods.export)
+
+    async def _exported(
+        self: _AsyncRunner, source: AnyQuery, path: Any, options: ExportOptions, timeout: float | None
     ) -> ExportReport:
-        options = ExportOptions(
-            *(format, columns, params, compression, header, delimiter, null, quote, force_quote, encoding),
-            *(jobs, progress),
-        )
+        """As above, with files written by threads."""
         exporting = Exporting(path, options, threaded=True)
         try:
             return await self._run(exporting.run(self._session, self._base_link.info, source), timeout)
