@@ -137,6 +137,8 @@ def _adaptation(
     if not rules.adapts or session.dead is not None:
         return None
     refusal = exc.refusal if isinstance(exc, Undecided) else exc
+    if isinstance(refusal, DataError) and refusal.fault is not None and refusal.fault.code == faults.FAULT_MESSAGE_SIZE:
+        return None  # no type makes it shorter, and looking for one would copy gigabytes
     if refusal.parameter_types is not None:
         return _for_refused(registry, known, refusal.parameter_types, params)
     if isinstance(exc, Undecided) and refusal.sqlstate in _UNDECIDED:  # what has been executed is not tried again
