@@ -1,7 +1,7 @@
 """A connection that is cut at any byte, in either direction: a clear error, a closed connection, never a wrong result.
 
-Each scenario is run once uncut, to count its bytes, and then once for every byte. Whatever still ends well must have
-given what the uncut one gave.
+Each scenario is run once uncut, to count its bytes, and then once for every byte: one of them is the login, which the
+others begin behind. Whatever still ends well must have given what the uncut one gave.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ..servers import TlsServer
 
 #: Seconds after which a run has hung.
 LIMIT_S = 20
+#: Bytes from one cut to the next: every byte but where only the event loop is another one.
+STEPS = {"sync": 1, "asyncio": 1, "uvloop": 5}
 
 
 def connecting(conn: Any) -> Any:
@@ -99,12 +101,13 @@ def test_a_cut_at_any_byte_is_told(
             "timeout": LIMIT_S,
         }
         conn = face.connect(**settings)
+        begins = 0 if scenario is connecting else proxy.counts[direction]
         expected = scenario(conn)
         total = proxy.counts[direction]
         conn.close()
-        assert total > 20
+        assert total - begins > 20
         ended_well = 0
-        for size in range(total):
+        for size in range(begins, total, STEPS[face.name]):
             proxy.cut_after = (direction, size)
             conn, result, failure = attempt(face, settings, scenario)
             where = f"a cut after {size} bytes {direction}"
