@@ -25,9 +25,10 @@ KILLS: Final = 20
 SEED: Final = 7
 #: Loads, and says so once rows are on their way.
 PROGRAM: Final = """
-import sys
+import signal, sys
 import pgfast
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
 dsn, path, jobs, mode = sys.argv[1:]
 table, how = ("ended.made", {"create": True}) if mode == "create" else ("ended.t", {"mode": mode})
 said = []
