@@ -1,7 +1,8 @@
 """Fixtures every test may ask for: the codecs, and the servers.
 
-`make test` runs the suite once for each implementation the connections can use (PGFAST_IMPL); tests that take the
-`codec` fixture see both anyway, so the second run leaves them out with `--without-codec`.
+`make test` runs the suite once for each implementation the connections can use (PGFAST_IMPL). With
+`--only-implementation` the second run leaves out what would be the same again: tests that take the fixtures `codec` or
+`codecs` see both modules anyway, and those marked `same_for_both` no codec at all, or both.
 """
 
 from __future__ import annotations
@@ -27,15 +28,36 @@ if TYPE_CHECKING:
 # A pure build has one codec; everywhere else a missing compiled one is a failure, not a skip.
 CODECS = ["python"] if os.environ.get("PGFAST_BUILD") == "skip" else ["c", "python"]
 
+#: Files that take a minute and more, the longest first: place in this list.
+LONGEST_FIRST = {
+    name: place
+    for place, name in enumerate(
+        (
+            "test_catalogue.py",
+            "test_cli.py",
+            "test_cut.py",
+            "test_export_types.py",
+            "test_load_memory.py",
+            "test_load_killed.py",
+            "test_poolers.py",
+            "test_benchmarks.py",
+            "test_export.py",
+            "test_copy_tables.py",
+            "test_load_csv.py",
+            "test_embedded.py",
+        )
+    )
+}
+
 #: What the summary says about tests that were left out.
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--without-codec",
+        "--only-implementation",
         action="store_true",
-        help="leave out tests that take the fixtures codec or codecs (another run has them)",
+        help="leave out what another run has: tests that take the fixtures codec or codecs, or marked same_for_both",
     )
     parser.addoption(
         "--versions",
@@ -75,8 +97,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--without-codec"):
-        _leave_out(config, items, lambda item: bool({"codec", "codecs"} & set(getattr(item, "fixturenames", ()))))
+    if config.getoption("--only-implementation"):
+        _leave_out(config, items, _is_same_for_both)
     major = config.getoption("--server")
     if major is not None:
         _leave_out(config, items, lambda item: wanted(item.path.name, item.name) > major)
@@ -85,6 +107,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         said += _leave_out_wanting(config, items, "realm", "GSSAPI", _missing_for_kerberos)
     if os.environ.get("PGFAST_TEST_POOLERS") != "require":
         said += _leave_out_wanting(config, items, "pooler_name", "poolers", missing_for_poolers)
+    # The longest files first, so that the processes end together; their tests stay together, in their order.
+    items.sort(key=lambda item: LONGEST_FIRST.get(item.path.name, len(LONGEST_FIRST)))
+
+
+def _is_same_for_both(item: pytest.Item) -> bool:
+    taken = set(getattr(item, "fixturenames", ()))
+    return bool({"codec", "codecs"} & taken) or item.get_closest_marker("same_for_both") is not None
 
 
 def _missing_for_kerberos() -> list[str]:

@@ -28,6 +28,9 @@ from .servers import TlsServer
 
 ROWS: Final = 1000
 
+#: What ends, well or not, before a session begins.
+without_a_session = pytest.mark.same_for_both("no session is begun")
+
 
 def run(*arguments: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     """`pgfast ARGUMENTS`, as a process without a terminal, which is `given` a text to read."""
@@ -263,6 +266,7 @@ def test_load_reads_standard_input(dsn: str, conn: pgfast.Connection, table: str
     assert stored(conn, table) == expected()
 
 
+@without_a_session
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -306,12 +310,14 @@ def test_wrong_password_is_one_line_without_the_password(tls_server: TlsServer, 
         assert "guessed-wrong" not in said
 
 
+@without_a_session
 def test_broken_uri_is_one_line_without_the_password() -> None:
     said = failed("query", "postgresql://u:s3cr3t@h@localhost/db", "select 1")
     assert "%40" in said
     assert "s3cr3t" not in said
 
 
+@without_a_session
 def test_arguments_that_cannot_be_right_exit_with_2(dsn: str, tmp_path: Path) -> None:
     for arguments in (
         ["load", "--to", dsn, "--table", "t"],
@@ -523,11 +529,13 @@ def test_version_tells_the_implementation() -> None:
     assert succeeded("--version") == f"pgfast {pgfast.__version__} ({word})\n"
 
 
+@without_a_session
 def test_help_tells_the_exit_codes() -> None:
     for command in ([], ["load"], ["query"], ["demo"]):
         assert "Exit codes" in succeeded(*command, "--help")
 
 
+@without_a_session
 @pytest.mark.parametrize("library", ["typer", "rich"])
 def test_missing_library_is_one_line_that_names_the_extra(library: str) -> None:
     code = f"import sys; sys.modules[{library!r}] = None; from pgfast.cli import main; main()"
@@ -568,6 +576,7 @@ def test_rates_are_readable() -> None:
 # ---------------------------------------------------------------- demo
 
 
+@pytest.mark.same_for_both("it runs both by itself")
 def test_demo_loads_reads_and_checks() -> None:
     implementation = [] if os.environ.get("PGFAST_BUILD") != "skip" else ["--no-pure"]
     said = succeeded("demo", "--scale", "0.001", *implementation)

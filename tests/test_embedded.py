@@ -21,6 +21,8 @@ from pgfast import embedded
 from pgfast.embedded import EmbeddedServer, Installation, find_installation
 from pgfast.errors import OperationalError
 
+pytestmark = pytest.mark.same_for_both("the server's programs are started, and no session")
+
 ROOT = sys.platform != "win32" and os.geteuid() == 0
 
 

@@ -20,6 +20,8 @@ from pgfast.types.forms.postgis import geometry_form
 from pgfast.types.forms.system import ONLY_TEXT
 from pgfast.values import Box, Circle, Cube, Line, LineSegment, Path, Point, Polygon, SparseVector
 
+pytestmark = pytest.mark.same_for_both("forms are plain Python, called here without a codec")
+
 
 def all_forms() -> Iterator[tuple[str, Form]]:
     yield from FORMS.items()
