@@ -37,21 +37,19 @@ def auto(face: Face, dsn: str) -> Any:
 
 @pytest.fixture
 def until_waiting(dsn: str) -> Iterator[Callable[[int, str], None]]:
-    """A function that returns when a backend, by its pid, waits for an event (docs:
-
-    Wait Events); it fails after 20 s.
-    """
+    """`wait_until_waiting` by an observer of the ordinary server."""
     with pgfast.connect(dsn, autocommit=True) as observer:
+        yield lambda pid, event: wait_until_waiting(observer, pid, event)
 
-        def wait(pid: int, event: str) -> None:
-            give_up = time.monotonic() + 20
-            while time.monotonic() < give_up:
-                found = observer.execute("select wait_event from pg_stat_activity where pid = %s", (pid,)).fetchone()
-                if found == (event,):
-                    return
-            pytest.fail(f"backend {pid} never waited for {event}")
 
-        yield wait
+def wait_until_waiting(observer: pgfast.Connection, pid: int, event: str) -> None:
+    """Return when a backend waits for an event (docs: Wait Events); fail after 20 s."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        found = observer.execute("select wait_event from pg_stat_activity where pid = %s", (pid,)).fetchone()
+        if found == (event,):
+            return
+    pytest.fail(f"backend {pid} never waited for {event}")
 
 
 @pytest.fixture

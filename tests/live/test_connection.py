@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import pickle
@@ -296,13 +297,19 @@ def test_threads_wait_for_their_turn(dsn: str) -> None:
 
 def test_a_thread_does_not_wait_longer_than_it_said(dsn: str, until_waiting: Callable[[int, str], None]) -> None:
     with pgfast.connect(dsn, autocommit=True) as conn:
-        busy = threading.Thread(target=conn.execute, args=("select pg_sleep(1)",))
+
+        def wait() -> None:
+            with contextlib.suppress(errors.QueryCanceled):
+                conn.execute("select pg_sleep(60)")
+
+        busy = threading.Thread(target=wait)
         busy.start()
         try:
             until_waiting(conn.info.backend_pid, "PgSleep")
             with pytest.raises(errors.TimeoutError, match="another thread is using the connection"):
                 conn.execute("select 1", timeout=0.05)
         finally:
+            conn.cancel()
             busy.join()
         assert conn.execute("select 1").fetchone() == (1,)
 

@@ -363,7 +363,7 @@ def test_the_name_of_the_server_may_be_left_out(face: Face, own_certificate: tup
 
     for sni in ("1", "0"):
         with FakeServer(listening) as fake, pytest.raises(pgfast.Error):
-            face.connect(host="localhost", port=fake.port, user="u", sslmode="require", sslsni=sni, connect_timeout=1)
+            face.connect(host="localhost", port=fake.port, user="u", sslmode="require", sslsni=sni, connect_timeout=20)
     assert names == ["localhost", None]
     with pytest.raises(pgfast.ProgrammingError, match="sslsni=0 and sslmode=verify-full"):
         pgfast.connect(host="localhost", port=1, sslmode="verify-full", sslsni="0", sslrootcert="system")
