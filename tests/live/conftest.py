@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pgfast
 
 from ..faces import NAMES, Face
 from ..servers import Authority
+from ..waiting import until
 
 
 @pytest.fixture(params=NAMES)
@@ -43,13 +43,9 @@ def until_waiting(dsn: str) -> Iterator[Callable[[int, str], None]]:
 
 
 def wait_until_waiting(observer: pgfast.Connection, pid: int, event: str) -> None:
-    """Return when a backend waits for an event (docs: Wait Events); fail after 20 s."""
-    give_up = time.monotonic() + 20
-    while time.monotonic() < give_up:
-        found = observer.execute("select wait_event from pg_stat_activity where pid = %s", (pid,)).fetchone()
-        if found == (event,):
-            return
-    pytest.fail(f"backend {pid} never waited for {event}")
+    """Return when a backend waits for an event (docs: Wait Events)."""
+    asked = "select wait_event from pg_stat_activity where pid = %s"
+    until(lambda: observer.execute(asked, (pid,)).fetchone() == (event,), f"backend {pid} waits for {event}")
 
 
 @pytest.fixture

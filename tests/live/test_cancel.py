@@ -27,6 +27,7 @@ from pgfast.net import sockets
 from pgfast.protocol import operations
 
 from ..faces import Face, target
+from ..waiting import until
 
 
 def test_a_query_that_outlasts_its_timeout_is_cancelled_and_the_connection_usable(auto: Any) -> None:
@@ -194,6 +195,7 @@ def test_the_server_is_asked_to_cancel_what_an_interrupt_cuts_off(
     server: EmbeddedServer, dsn: str, until_waiting: Callable[[int, str], None]
 ) -> None:
     made: list[SignalAfterSending] = []
+    backend = "select pid from pg_stat_activity where pid = %s"
 
     def connected() -> socket.socket:
         made.append(SignalAfterSending())
@@ -203,7 +205,7 @@ def test_the_server_is_asked_to_cancel_what_an_interrupt_cuts_off(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         conn = pgfast.connect(dsn, sock=connected, autocommit=True)
-        with contextlib.closing(conn), pgfast.connect(dsn) as owner:
+        with contextlib.closing(conn), pgfast.connect(dsn) as owner, pgfast.connect(dsn, autocommit=True) as observer:
             owner.execute("create table cut_off ()")
             owner.commit()
             owner.execute("lock cut_off")
@@ -213,22 +215,11 @@ def test_the_server_is_asked_to_cancel_what_an_interrupt_cuts_off(
                 conn.execute("table cut_off")
             assert conn.closed
             # The lock is still held: a backend that is not told waits for it, and does not look for its client.
-            until_gone(owner, pid)
+            until(lambda: observer.execute(backend, (pid,)).fetchone() is None, "the backend ends")
             owner.execute("drop table cut_off")
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(made) == 2, "one for the session, one for the request to cancel"
-
-
-def until_gone(observer: Any, pid: int) -> None:
-    """Return when a backend has ended; fail after 20 s."""
-    give_up = time.monotonic() + 20
-    while time.monotonic() < give_up:
-        # Within a transaction the view shows what it has shown before.
-        observer.execute("select pg_stat_clear_snapshot()")
-        if observer.execute("select 1 from pg_stat_activity where pid = %s", (pid,)).fetchone() is None:
-            return
-    pytest.fail(f"backend {pid} is still there")
 
 
 class Interrupted:

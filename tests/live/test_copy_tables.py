@@ -15,6 +15,7 @@ from pgfast.embedded import EmbeddedServer
 from pgfast.exporting.described import grouped
 
 from ..faces import Face
+from ..waiting import until
 
 MANY: Final = 40_000
 Ends = tuple[str, str]
@@ -76,13 +77,13 @@ def content(conn: pgfast.Connection, table: str, columns: str = "t") -> tuple[An
     return found
 
 
-def alone(conn: pgfast.Connection) -> bool:
-    """Whether nobody else is connected to the database."""
-    found = conn.execute(
+def until_alone(conn: pgfast.Connection) -> None:
+    """Return when nobody else is connected to the database."""
+    others = (
         "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
         "and backend_type = 'client backend'"
-    ).fetchone()
-    return found == (0,)
+    )
+    until(lambda: conn.execute(others).fetchone() == (0,), "nobody else is connected")
 
 
 def many(conn: pgfast.Connection, name: str = "many", rows: int = MANY) -> None:
@@ -222,8 +223,8 @@ def test_several_connections_copy_pieces_and_tables(copy: Any, home: Any, away: 
     assert all(one.pieces == 1 and one.frozen for one in again.tables)
     assert len(again.notes) == 4
     assert content(away, "many3") == content(home, "many3")
-    assert alone(home)
-    assert alone(away)
+    until_alone(home)
+    until_alone(away)
 
 
 def test_tables_with_foreign_keys_are_copied_in_their_order(copy: Any, home: Any, away: Any) -> None:
@@ -361,7 +362,7 @@ def test_a_failure_in_one_table_leaves_none(copy: Any, home: Any, away: Any) -> 
         with pytest.raises(errors.UniqueViolation, match=r"^the target, two: "):
             copy("one", "two", **options)
         assert away.execute("select count(*) from one").fetchone() == (0,)
-    assert alone(home)
+    until_alone(home)
     with pytest.raises(errors.UniqueViolation):
         copy("one", "two", commit="table")
     assert content(away, "one") == content(home, "one")
@@ -486,8 +487,8 @@ def test_a_cancelled_task_leaves_nothing(ends: Ends, home: Any, away: Any, jobs:
 
     asyncio.run(body())
     assert away.execute("select count(*) from many").fetchone() == (0,)
-    assert alone(home)
-    assert alone(away)
+    until_alone(home)
+    until_alone(away)
 
 
 def test_a_cancelled_task_does_not_wait_for_a_lock(ends: Ends, home: Any, away: Any) -> None:
@@ -508,4 +509,4 @@ def test_a_cancelled_task_does_not_wait_for_a_lock(ends: Ends, home: Any, away: 
     with home.transaction():
         home.execute("lock table many in access exclusive mode")
         asyncio.run(body())
-    assert alone(home)
+    until_alone(home)

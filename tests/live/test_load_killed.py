@@ -8,8 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from pgfast.embedded import EmbeddedServer
 
 from ..killing import Campaign
 from ..servers import start_server
+from ..waiting import until
 
 KILLS: Final = 20
 SEED: Final = 7
@@ -90,13 +90,6 @@ def tables(conn: pgfast.Connection) -> list[str]:
     return [name for (name,) in conn.execute(sql).fetchall()]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
 def gone(conn: pgfast.Connection) -> bool:
     """Whether the server has noticed that the client is."""
     alive = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgfast-ended'"
@@ -125,7 +118,7 @@ def test_a_killed_load_leaves_the_table_as_it_was_and_the_next_one_drops_what_is
     process = begun(dsn, path, jobs, mode)
     process.kill()
     process.communicate()
-    until(lambda: gone(conn))
+    until(lambda: gone(conn), "its sessions end")
     assert conn.execute("SELECT * FROM ended.t").fetchall() == [(-1, "old")]
     assert conn.execute("SELECT to_regclass('ended.made')").fetchone() == (None,)
     assert len(tables(conn)) == jobs  # with several jobs the table that was filled first
