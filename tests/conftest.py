@@ -2,7 +2,8 @@
 
 `make test` runs the suite once for each implementation the connections can use (PGFAST_IMPL). With
 `--only-implementation` the second run leaves out what would be the same again: tests that take the fixtures `codec` or
-`codecs` see both modules anyway, and those marked `same_for_both` no codec at all, or both.
+`codecs` see both modules anyway, those marked `same_for_both` no codec at all, or both, and what is the second event
+loop's own, uvloop beside asyncio, the first run has shown.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--only-implementation",
         action="store_true",
-        help="leave out what another run has: tests that take the fixtures codec or codecs, or marked same_for_both",
+        help="leave out what another run has: tests of both codecs, marked same_for_both, or of the second event loop",
     )
     parser.addoption(
         "--versions",
@@ -90,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "version" in metafunc.fixturenames:
         wanted = [int(major) for major in metafunc.config.getoption("--versions").split(",") if major]
+        if metafunc.definition.get_closest_marker("first_and_last_version"):
+            wanted = wanted[:1] + wanted[1:][-1:]
         metafunc.parametrize("version", wanted, scope="session", ids=[f"pg{major}" for major in wanted])
     if "pooler_name" in metafunc.fixturenames:
         names = [name for name in metafunc.config.getoption("--poolers").split(",") if name]
@@ -113,7 +116,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_same_for_both(item: pytest.Item) -> bool:
     taken = set(getattr(item, "fixturenames", ()))
-    return bool({"codec", "codecs"} & taken) or item.get_closest_marker("same_for_both") is not None
+    if {"codec", "codecs"} & taken or item.get_closest_marker("same_for_both") is not None:
+        return True
+    given = getattr(item, "callspec", None)
+    return given is not None and "uvloop" in (given.params.get("face"), given.params.get("loop"))
 
 
 def _missing_for_kerberos() -> list[str]:

@@ -1,6 +1,6 @@
 """Values of every type in files, and in tables of another server: the server compares what comes back with what it had.
 
-The types and their values are those of the catalogue's walk, on every server.
+The types and their values are those of the catalogue's walk.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pgfast.embedded import EmbeddedServer
 
 from ..catalogue.test_catalogue import Walk
 from ..catalogue.walk import Walked
+
+pytestmark = pytest.mark.first_and_last_version("the catalogue's walk reads and writes every type on all of them")
 
 
 @pytest.fixture(scope="module")

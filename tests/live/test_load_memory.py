@@ -173,10 +173,10 @@ bad = -(-rows // every)
 assert (report.read, report.rows, report.rejected) == (rows, rows - bad, bad), report
 print(peak() - before)
 """
-BUDGET: Final = 24 << 20
+BUDGET: Final = 12 << 20
 #: What a connection has besides the rows: buffers of sockets and files, of constant size, and its thread's allocator.
 CONSTANT: Final = 8 << 20
-NARROW: Final = 500_000
+NARROW: Final = 250_000
 
 
 @pytest.mark.parametrize("every", [100, 2])
