@@ -29,6 +29,8 @@ OWN_SERVERS: Final = frozenset(
         "test_hostile_replication.py",
         "test_hostile_secrets.py",
         "test_hostile_stalls.py",
+        "test_load_equality.py",
+        "test_load_foreign.py",
         "test_oauth.py",
         "test_old_servers.py",
         "test_poolers.py",

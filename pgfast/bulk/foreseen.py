@@ -12,6 +12,7 @@ CHECK in the order of their names), execIndexing.c, ri_triggers.c for the words 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,7 +51,11 @@ SELECT c.contype::pg_catalog.text, c.conname::pg_catalog.text,
      JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = c.confrelid),
     ARRAY(SELECT a.attname::pg_catalog.text
           FROM pg_catalog.unnest(c.confkey) WITH ORDINALITY AS k(number, place)
-          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.place)
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.place),
+    ARRAY(SELECT pg_catalog.format('OPERATOR(%I.%s)', n.nspname, e.oprname)
+          FROM pg_catalog.unnest(c.conpfeqop) WITH ORDINALITY AS k(number, place)
+          JOIN pg_catalog.pg_operator e ON e.oid = k.number JOIN pg_catalog.pg_namespace n ON n.oid = e.oprnamespace
+          ORDER BY k.place)
 FROM pg_catalog.pg_constraint c
 WHERE c.conrelid = pg_catalog.to_regclass($1) AND c.contype IN ('c', 'f') AND c.convalidated
     AND (c.contype = 'c' OR (
@@ -71,7 +76,14 @@ SELECT x.relname::pg_catalog.text,
     ARRAY(SELECT a.attname::pg_catalog.text
           FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)
           JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-          WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+          WHERE k.place <= i.indnkeyatts ORDER BY k.place),
+    ARRAY(SELECT pg_catalog.format('OPERATOR(%I.%s)', n.nspname, e.oprname)
+          FROM pg_catalog.unnest(i.indclass::pg_catalog.oid[]) WITH ORDINALITY AS k(opclass, place)
+          JOIN pg_catalog.pg_opclass o ON o.oid = k.opclass
+          JOIN pg_catalog.pg_amop m ON m.amopfamily = o.opcfamily AND m.amopstrategy = 3
+              AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype
+          JOIN pg_catalog.pg_operator e ON e.oid = m.amopopr
+          JOIN pg_catalog.pg_namespace n ON n.oid = e.oprnamespace ORDER BY k.place)
 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisunique AND i.indisvalid
     AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT i.indisexclusion
@@ -103,11 +115,12 @@ class Foreseen:
     """What can be told of staged rows without inserting them.
 
     `refused` are reasons that are certain at once. `twice` are the columns of unique keys, of which the first row
-    alone is good; `known` are reasons that are certain once all others are in the table.
+    alone is good, each with the condition that a row `o` of the table has the key of `s`; `known` are reasons that are
+    certain once all others are in the table.
     """
 
     refused: tuple[Reason, ...] = ()
-    twice: tuple[tuple[str, ...], ...] = ()
+    twice: tuple[tuple[tuple[str, ...], str], ...] = ()
     known: tuple[Reason, ...] = ()
 
 
@@ -127,8 +140,9 @@ def foresee(session: Session, target: Target, unique: bool) -> Operation[Foresee
             said = f"null value in column {_words(name)} of relation {table} violates not-null constraint"
             refused.append(Reason(f"s.{identifier(name)} IS NULL", "23502", said, column=name))
     orphaned = []
-    found: list[tuple[Any, ...]] = yield from fetch(session, _CONSTRAINTS, where, (str, str, list, _TEXT, _TEXT, list))
-    for kind, name, columns, condition, other, others in found:
+    shape = (str, str, list, _TEXT, _TEXT, list, list)
+    found: list[tuple[Any, ...]] = yield from fetch(session, _CONSTRAINTS, where, shape)
+    for kind, name, columns, condition, other, others, equal in found:
         if not columns or not loaded.issuperset(columns):
             continue
         if kind == "c":
@@ -136,17 +150,17 @@ def foresee(session: Session, target: Target, unique: bool) -> Operation[Foresee
             refused.append(Reason(f"NOT ({condition})", "23514", said, constraint=name))
         elif other != target.sql:  # one that refers to its own table may refer to a row that is yet to come
             said = f"insert or update on table {table} violates foreign key constraint {_words(name)}"
-            missing = f"{_given(columns)} AND NOT EXISTS (SELECT FROM {other} AS o WHERE {_same(others, columns)})"
+            same = same_rows(others, columns, equal)
+            missing = f"{_given(columns)} AND NOT EXISTS (SELECT FROM {other} AS o WHERE {same})"
             orphaned.append(Reason(missing, "23503", said, constraint=name))
     twice, known = [], []
     if unique:
-        for name, columns in (yield from fetch(session, _UNIQUE, where, (str, list))):
+        for name, columns, equal in (yield from fetch(session, _UNIQUE, where, (str, list, list))):
             if columns and loaded.issuperset(columns):
-                twice.append(tuple(columns))
+                same = same_rows(columns, columns, equal)
+                twice.append((tuple(columns), same))
                 said = f"duplicate key value violates unique constraint {_words(name)}"
-                there = (
-                    f"{_given(columns)} AND EXISTS (SELECT FROM {alone(target)} AS o WHERE {_same(columns, columns)})"
-                )
+                there = f"{_given(columns)} AND EXISTS (SELECT FROM {alone(target)} AS o WHERE {same})"
                 known.append(Reason(there, "23505", said, constraint=name))
     return Foreseen((*refused, *orphaned), tuple(twice), tuple(known))
 
@@ -165,6 +179,17 @@ def _given(columns: list[str]) -> str:
     return " AND ".join([f"s.{identifier(name)} IS NOT NULL" for name in columns])
 
 
-def _same(others: list[str], columns: list[str]) -> str:
-    pairs = zip(others, columns, strict=True)
-    return " AND ".join([f"o.{identifier(other)} = s.{identifier(name)}" for other, name in pairs])
+def key_is_there(session: Session, target: Target, key: Sequence[str]) -> Operation[str]:
+    """The condition that a row `o` of the table has the key of a staged row `s`."""
+    rows = yield from fetch(session, _UNIQUE, (target.sql,), (str, list, list))
+    for _name, columns, equal in rows:
+        if set(columns) == set(key):
+            return same_rows(columns, columns, equal)
+    return same_rows(key, key, ["="] * len(key))
+
+
+def same_rows(others: Sequence[str], columns: Sequence[str], equal: Sequence[str]) -> str:
+    """The condition that columns of `o` are equal to those of `s`, by operators with their schemas: another `=` than
+    the index's may be found first, or alone where the type's schema is not in the search_path."""
+    pairs = zip(others, equal, columns, strict=True)
+    return " AND ".join([f"o.{identifier(other)} {operator} s.{identifier(name)}" for other, operator, name in pairs])

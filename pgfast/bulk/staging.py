@@ -22,7 +22,7 @@ from ..errors import DatabaseError, InterfaceError
 from ..protocol.operations import Operation, command, fetch, identifier, release, rollback_to, savepoint
 from ..protocol.session import Session
 from ..types.discovery import qualified
-from .foreseen import Foreseen, Reason, alone, foresee
+from .foreseen import Foreseen, Reason, alone, foresee, key_is_there
 from .rejects import Why, first_line
 from .target import UNDEFINED_COLUMN, Target, coded_error
 
@@ -69,11 +69,13 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_index i
 class Conflict:
     """What becomes of a row whose key is in the table: "ignore" leaves it out, "update" writes its values over.
 
-    `key` are the columns of a unique index or constraint; an empty one stands for any ("ignore" alone).
+    `key` are the columns of a unique index or constraint; an empty one stands for any ("ignore" alone). `same` is the
+    condition that a row `o` of the table has the key of a staged row `s`, where it is asked for.
     """
 
     action: str
     key: tuple[str, ...]
+    same: str = ""
 
 
 def conflict_of(
@@ -98,7 +100,8 @@ def conflict_of(
             raise coded_error(
                 UNDEFINED_COLUMN, f"COPY {target.table}: the key's column {name!r} is not among those loaded"
             )
-    return Conflict(action, names)
+    same = (yield from key_is_there(session, target, names)) if names and target.kind in _UNTOLD else ""
+    return Conflict(action, names, same)
 
 
 @dataclass(slots=True)
@@ -184,7 +187,7 @@ class Stage:
     def _counted_there(self, where: str) -> str:
         """How many staged rows have their key in the table: a partitioned table does not tell it of what it took."""
         assert self._conflict is not None
-        same = " AND ".join([f"o.{identifier(name)} = s.{identifier(name)}" for name in self._conflict.key])
+        same = self._conflict.same
         there = f"EXISTS (SELECT FROM {self._target.sql} AS o WHERE {same})"
         return f"SELECT pg_catalog.count(*) FROM {self._sql} AS s{where or ' WHERE true'} AND {there}"
 
@@ -292,10 +295,9 @@ class Stage:
         suspects = 0
         if self._foreseen.twice:
             yield from command(self._session, f"TRUNCATE {_SUSPECTS}")
-        for columns in self._foreseen.twice:
+        for columns, same in self._foreseen.twice:
             names = [identifier(name) for name in columns]
             given = " AND ".join([f"s.{name} IS NOT NULL" for name in names])
-            same = " AND ".join([f"o.{name} = s.{name}" for name in names])
             ranked = f"row_number() OVER (PARTITION BY {', '.join(names)} ORDER BY {_NUMBER}) AS number"
             later = f"SELECT c.place FROM (SELECT s.ctid AS place, {ranked} FROM {self._sql} AS s WHERE {given}) AS c "
             later += qualified("WHERE c.number > 1")
