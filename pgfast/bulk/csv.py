@@ -33,7 +33,7 @@ from ..errors import DatabaseError, DataError, InterfaceError, reason
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8, shorten
 from .csvchunks import CsvChunk, Records, cut_text
-from .csvdialect import ENCODINGS, Dialect, dialect_of
+from .csvdialect import ENCODINGS, Dialect, bytes_that_came, dialect_of
 from .csvfile import RECORD_LIMIT, Record, UnreadableRecord, Utf8File, first_record, records
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
 from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, Span, copy_options
@@ -351,7 +351,8 @@ class CsvFeed:
     def _said(self, info: FaultInfo) -> str:
         """What a fault of a field, or of a record, says."""
         if info.code == FAULT_CSV_UTF8:
-            return f"{info.value!r} is not valid {self._dialect.encoding}{ENCODINGS if self._dialect.utf8 else ''}"
+            value = info.value if self._dialect.utf8 else bytes_that_came(bytes(info.value), self._dialect.encoding)
+            return f"{value!r} is not valid {self._dialect.encoding}{ENCODINGS if self._dialect.utf8 else ''}"
         value = info.value.decode("utf-8", "replace") if isinstance(info.value, bytes) else info.value
         return reason(info.code, info.at, value)
 

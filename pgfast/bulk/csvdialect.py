@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .. import const
 from ..errors import DataError, InterfaceError
@@ -41,8 +41,31 @@ _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _DAYS: Final = {"iso": const.CSV_USUAL, "dmy": const.CSV_DMY, "mdy": const.CSV_MDY, "ymd": const.CSV_YMD}
 _NUMBERS: Final = (const.KIND_NUMERIC, const.KIND_FLOAT4, const.KIND_FLOAT8)
 _DATES: Final = (const.KIND_DATE, const.KIND_TIMESTAMP, const.KIND_TIMESTAMPTZ)
+#: The handler of errors that makes a lone surrogate of each byte that is none of the encoding: what is no text is none
+#: in UTF-8 either. Python's own refuses bytes below 128, of which half a character of UTF-16 is mostly made.
+LENIENT: Final = "pgfast.lenient"
+_LONE: Final = 0xDC00
 #: What a text that is no UTF-8 may be; none of these is ever tried.
 ENCODINGS: Final = "; where the file is in another encoding, say which: encoding='cp1252', 'latin-1', 'utf-16' ..."
+
+
+def _lone_surrogates(exc: UnicodeError) -> tuple[str, int]:
+    assert isinstance(exc, UnicodeDecodeError), "nothing is written so"
+    return "".join([chr(_LONE + byte) for byte in exc.object[exc.start : exc.end]]), exc.end
+
+
+codecs.register_error(LENIENT, _lone_surrogates)
+
+
+def bytes_that_came(data: bytes, encoding: str) -> bytes:
+    """The bytes of which this was made, with the lone surrogates that stand for some; of Unicode's encodings the others
+    stay in UTF-8."""
+    name = "utf-8" if encoding.lower().startswith("utf") else encoding
+    made = bytearray()
+    for each in data.decode("utf-8", "surrogatepass"):
+        lone = ord(each) - _LONE
+        made += bytes([lone]) if 0 <= lone < 256 else each.encode(name, "surrogatepass")
+    return bytes(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +133,9 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
     Raises InterfaceError for options that cannot be, DataError for a file that can be none of UTF-8.
     """
     for name, value in (("delimiter", options.delimiter), ("quote", options.quote), ("escape", options.escape)):
-        if value is not None and (len(value) != 1 or not value.isascii() or value in "\r\n"):
+        if value is None and name != "quote":
+            continue
+        if not isinstance(value, str) or len(value) != 1 or not value.isascii() or value in "\r\n":
             raise InterfaceError(f"{name} must be one ASCII character, not {value!r}")
     if options.decimal not in (".", ","):
         raise InterfaceError(f"decimal must be '.' or ',', not {options.decimal!r}")
@@ -118,8 +143,9 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
         raise InterfaceError(f"dates must be one of {', '.join(map(repr, _DAYS))}, not {options.dates!r}")
     if options.ragged not in ("error", "fill"):
         raise InterfaceError(f"ragged must be 'error' or 'fill', not {options.ragged!r}")
-    if isinstance(options.skip_lines, bool) or options.skip_lines < 0:
-        raise InterfaceError(f"skip_lines must be a number of lines, not {options.skip_lines!r}")
+    skipped: Any = options.skip_lines
+    if not isinstance(skipped, int) or isinstance(skipped, bool) or skipped < 0:
+        raise InterfaceError(f"skip_lines must be a number of lines, not {skipped!r}")
     found: list[str] = []
     doubts: list[str] = []
     encoding = _encoding(file, options.encoding, found)
@@ -139,6 +165,9 @@ def dialect_of(file: File, options: FileOptions) -> Dialect:
     )
     if options.delimiter is None and file.suffix == ".tsv":
         found.append("delimiter by its name")
+        first = next(iter(_first_records(file, made)), "")
+        if "\t" not in first and any(mark in first for mark in _DELIMITERS):
+            doubts.append("no tab stands in its first record, but what may be another delimiter")
     elif options.delimiter is None and (said := _SAID.match(file.head(32).decode(made.reading_encoding, "replace"))):
         # The line by which spreadsheets tell each other.
         found.append("delimiter by its first line")
@@ -154,6 +183,10 @@ def _nulls(
     null: str | Sequence[str] | Mapping[str, str | Sequence[str]],
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """The texts that mean NULL everywhere, and those of single columns."""
+    said: list[Any] = list(null.values()) if isinstance(null, Mapping) else [null]
+    for texts in said:
+        if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+            raise InterfaceError(f"null must be a text, a list of texts or a mapping of columns to these, not {null!r}")
     if isinstance(null, Mapping):
         return ("",), {name: (texts,) if isinstance(texts, str) else tuple(texts) for name, texts in null.items()}
     return ((null,) if isinstance(null, str) else tuple(null)), {}
@@ -163,23 +196,36 @@ def _encoding(file: File, wanted: str | None, found: list[str]) -> str:
     """The encoding that is wanted, or the one of a byte order mark, or UTF-8."""
     if file.is_text:
         return "utf-8"  # what was read as text is passed on so
-    if wanted is not None:
-        try:
-            codecs.lookup(wanted)
-        except LookupError as exc:
-            raise InterfaceError(f"encoding {wanted!r} is not known") from exc
-        return wanted
     head = file.head(256)
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            found.append("encoding by its byte order mark")
-            return encoding
+    marked = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+    if wanted is not None:
+        return _wanted_encoding(file, wanted, marked)
+    if marked is not None:
+        found.append("encoding by its byte order mark")
+        return marked
     for first, order in ((1, "le"), (0, "be")):
         if len(head) >= 8 and head[first::2].count(0) > len(head) // 3:
             raise DataError(
                 f"{file.name}: this looks like UTF-16 without a byte order mark; say encoding='utf-16-{order}'"
             )
     return "utf-8"
+
+
+def _wanted_encoding(file: File, wanted: Any, marked: str | None) -> str:
+    """The encoding that is wanted, `marked` being the one of a byte order mark."""
+    try:
+        name = codecs.lookup(wanted).name if isinstance(wanted, str) else ""
+    except LookupError:
+        name = ""
+    try:
+        b"text".decode(name, LENIENT)
+    except (LookupError, UnicodeError) as exc:  # it makes bytes of bytes, or reads no files
+        raise InterfaceError(f"encoding {wanted!r} is not known as one of texts") from exc
+    if marked is None:
+        return str(wanted)
+    if not name.startswith(marked):
+        raise DataError(f"{file.name}: encoding={wanted!r} is said, but the file begins with the mark of {marked}")
+    return str(wanted) if name.startswith("utf-8") else marked  # which reads the mark, and is no part of the text
 
 
 class _Vote(NamedTuple):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from ..errors import DataError
-from .csvdialect import ENCODINGS, Dialect
+from .csvdialect import ENCODINGS, LENIENT, Dialect
 from .files import HEAD_BYTES, File
 
 #: The longest record that is looked at; what is longer has a quote that was never closed.
@@ -23,18 +23,7 @@ RECORD_LIMIT: Final = 1 << 30
 _CHUNK: Final = 1 << 16
 #: What stands for a byte that is none of the encoding.
 _LONE: Final = re.compile("[\udc00-\udcff]")
-_LENIENT: Final = "pgfast.lenient"
 _END_OF_LINE: Final = re.compile(rb"\r\n|\r|\n")
-
-
-def _lone_surrogates(exc: UnicodeError) -> tuple[str, int]:
-    """A lone surrogate for each byte that is none of the encoding: what is no text is none in UTF-8 either."""
-    assert isinstance(exc, UnicodeDecodeError), "nothing is written so"
-    return "".join([chr(0xDC00 + byte) for byte in exc.object[exc.start : exc.end]]), exc.end
-
-
-# Python's own handler refuses bytes below 128, of which half a character of UTF-16 is mostly made.
-codecs.register_error(_LENIENT, _lone_surrogates)
 
 
 class UnreadableRecord(ValueError):
@@ -62,7 +51,7 @@ def records(opened: BinaryIO, dialect: Dialect) -> Iterator[Record]:
     quote, quotes = dialect.quote, dialect.quotes
     number, line, length, inside = 0, 0, 0, False
     begun: list[str] = []
-    with opened, io.TextIOWrapper(opened, dialect.reading_encoding, errors=_LENIENT, newline="") as file:
+    with opened, io.TextIOWrapper(opened, dialect.reading_encoding, errors=LENIENT, newline="") as file:
         for line, text in enumerate(file, 1):
             if line <= dialect.skip_lines:
                 continue
@@ -116,7 +105,7 @@ def first_record(source: File, dialect: Dialect) -> list[str]:
         found = records(opened, dialect)
         first = next(found, Record(0, [])).fields
         behind = None if first or not dialect.header else next((each for each in found if each.fields), None)
-    except (UnreadableRecord, LookupError, UnicodeDecodeError) as exc:
+    except (UnreadableRecord, LookupError, UnicodeError) as exc:
         raise DataError(f"{source.name}: {exc}") from exc
     if behind is not None:
         raise DataError(
@@ -139,7 +128,7 @@ class Utf8File(io.RawIOBase):
     def __init__(self, file: File, dialect: Dialect, lenient: bool = False) -> None:
         """Raises LookupError for an unknown encoding; reading raises UnicodeDecodeError where bytes are none, unless
         `lenient`: they are then read as what is no UTF-8 either, for whoever looks at single rows."""
-        self._errors = (_LENIENT, "surrogatepass") if lenient else ("strict", "strict")
+        self._errors = (LENIENT, "surrogatepass") if lenient else ("strict", "strict")
         self._decoder = None if dialect.utf8 else codecs.getincrementaldecoder(dialect.encoding)(self._errors[0])
         self._ready = bytearray()
         self._file = file.open()

@@ -49,12 +49,13 @@ class File:
         self.size_bytes: int | None = None
         if isinstance(source, (str, os.PathLike)):
             self._path = Path(os.fspath(source))
+            if self._path.exists() and not self._path.is_file() and not self._path.is_dir():
+                # A pipe: what was read of it would not come again.
+                raise InterfaceError(f"{self._path} is no regular file; open it, and pass what open() gave")
             with self._path.open("rb") as file:
                 magic = file.read(8)
                 self.size_bytes = os.fstat(file.fileno()).st_size
-            self.again = self._path.is_file()
-            if not self.again:  # a pipe: what was read of it will not come again
-                raise InterfaceError(f"{self._path} is no regular file; open it, and pass what open() gave")
+            self.again = True
         else:
             self._stream = source
             self.again = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _SUFFIXES: Final = {
     **dict.fromkeys((".arrow", ".feather", ".ipc", ".arrows"), "arrow"),
 }
 _PARQUET_MAGIC: Final = b"PAR1"
+_ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 #: What no reader here takes, whatever it is called.
 _FOREIGN: Final = {
     b"PK\x03\x04": "a ZIP archive, or a workbook, which is one: unpack it, or save it as CSV",
@@ -119,13 +121,18 @@ def sources_of(source: Any, options: FileOptions | None = None) -> list[Any]:
     names. Raises FileNotFoundError where there is no file, InterfaceError for a directory whose files are of several
     formats.
     """
-    if isinstance(source, (list, tuple)) and source and all(isinstance(each, (str, os.PathLike)) for each in source):
+    if isinstance(source, (list, tuple)) and any(isinstance(each, (str, os.PathLike)) for each in source):
+        other = next((each for each in source if not isinstance(each, (str, os.PathLike))), None)
+        if other is not None:
+            raise InterfaceError(f"a list of files is one of their paths; {type(other).__name__} is none")
         return [path for each in source for path in _files_of(each, options)]
     return _files_of(source, options) if isinstance(source, (str, os.PathLike)) else [source]
 
 
 def _files_of(source: str | os.PathLike[str], options: FileOptions | None) -> list[Any]:
     path = Path(source)
+    if isinstance(source, str) and _ADDRESS.match(source) and not path.exists():
+        raise InterfaceError(f"{source} is no path; open it, and pass what is read (urllib.request.urlopen())")
     if path.is_dir():
         return _files_in(path, None if options is None else options.format)
     if not glob.has_magic(str(path)) or path.exists():

@@ -269,7 +269,7 @@ def test_of_two_delimiters_that_do_as_well_none_is_guessed(tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"may be divided by any of '\|', ';'; say which"):
         told(path)
     assert told(path, delimiter="|").found == ()
-    assert told(written(tmp_path, "a;b\n", "a.tsv")).found == ("delimiter by its name",)
+    assert told(written(tmp_path, "a\tb;c\n", "a.tsv")).found == ("delimiter by its name",)
 
 
 def test_a_delimiter_is_looked_for_behind_what_is_long(tmp_path: Path) -> None:

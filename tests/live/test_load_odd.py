@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,68 @@ def test_a_file_of_json_lines_without_lines_has_no_rows(
     assert conn.load("odd.t", [path, other], **way).rows == 1
     assert conn.load("odd.t", [other, path], **way).rows == 1
     assert conn.execute("SELECT a, b FROM odd.t").fetchall() == [(None, "x")] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"encoding": "base64"}, "encoding 'base64' is not known as one of texts"),
+        ({"encoding": "idna"}, "encoding 'idna' is not known as one of texts"),
+        ({"encoding": "punycode"}, "encoding 'punycode' is not known as one of texts"),
+        ({"encoding": 5}, "encoding 5 is not known as one of texts"),
+        ({"encoding": "utf-16"}, r"a\.csv: UTF-16 stream does not start with BOM"),
+        ({"null": 5}, "null must be a text, a list of texts or a mapping of columns to these, not 5"),
+        ({"null": [None]}, r"null must be a text, a list of texts .*, not \[None\]"),
+        ({"null": {"a": 5}}, "null must be a text, a list of texts or a mapping"),
+        ({"quote": None}, "quote must be one ASCII character, not None"),
+        ({"quote": ""}, "quote must be one ASCII character, not ''"),
+        ({"skip_lines": None}, "skip_lines must be a number of lines, not None"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused_in_words(
+    conn: pgfast.Connection, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises((DataError, InterfaceError), match=said):
+        conn.load("odd.t", written(tmp_path, b"a,b\n1,2\n"), **options)
+
+
+@ways
+def test_a_byte_order_mark_and_an_encoding_that_is_said(
+    conn: pgfast.Connection, tmp_path: Path, way: dict[str, Any]
+) -> None:
+    text = "a,b\n1,é\n"
+    for encoding, said in (("utf-16", "utf-16-le"), ("utf-32", "utf-32-le"), ("utf-8-sig", "utf8")):
+        assert conn.load("odd.t", written(tmp_path, text.encode(encoding)), encoding=said, **way).rows == 1
+    assert conn.execute("SELECT DISTINCT a, b FROM odd.t").fetchall() == [("1", "é")]
+    for encoding, said in (
+        ("utf-8-sig", "latin-1"),
+        ("utf-16", "utf-8"),
+        ("utf-16", "cp1252"),
+        ("utf-8-sig", "utf-16"),
+    ):
+        with pytest.raises(DataError, match=f"encoding='{said}' is said, but the file begins with the mark of utf-"):
+            conn.load("odd.t", written(tmp_path, text.encode(encoding)), encoding=said, **way)
+
+
+def test_the_byte_that_is_none_of_the_encoding_is_told(conn: pgfast.Connection, tmp_path: Path) -> None:
+    path = written(tmp_path, b"a,b\n1,\x81\xe9\n2,x\n")
+    report = conn.load("odd.t", path, encoding="cp1252", on_error="reject")
+    assert "b'\\x81\\xe9' is not valid cp1252" in report.rejects[0].message
+
+
+def test_sources_that_are_none_are_refused_in_words(conn: pgfast.Connection, tmp_path: Path) -> None:
+    path = written(tmp_path, b"a,b\n1,2\n")
+    with pytest.raises(InterfaceError, match="a list of files is one of their paths; BytesIO is none"):
+        conn.load("odd.t", [path, io.BytesIO(b"a,b\n")])
+    with pytest.raises(InterfaceError, match=r"https://example\.org/a\.csv is no path; open it"):
+        conn.load("odd.t", "https://example.org/a.csv")
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(InterfaceError, match=r"pipe\.csv is no regular file; open it"):
+        conn.load("odd.t", pipe)  # and does not wait for somebody who writes
+
+
+def test_a_name_that_tells_another_delimiter_than_the_file_has(conn: pgfast.Connection, tmp_path: Path) -> None:
+    report = conn.load("odd.made", written(tmp_path, b"a,b\n1,2\n", "a.tsv"), create=True)
+    assert report.warnings == ("a.tsv: no tab stands in its first record, but what may be another delimiter",)
+    assert conn.load("odd.t", written(tmp_path, b"a\tb\n1\t,\n", "b.tsv")).warnings == ()
