@@ -102,9 +102,10 @@ def first_record(source: File, dialect: Dialect) -> list[str]:
     """
     opened = source.open() if source.again else cast(BinaryIO, io.BytesIO(source.head(HEAD_BYTES)))
     try:
-        found = records(opened, dialect)
-        first = next(found, Record(0, [])).fields
-        behind = None if first or not dialect.header else next((each for each in found if each.fields), None)
+        with opened:
+            found = records(opened, dialect)
+            first = next(found, Record(0, [])).fields
+            behind = None if first or not dialect.header else next((each for each in found if each.fields), None)
     except (UnreadableRecord, LookupError, UnicodeError) as exc:
         raise DataError(f"{source.name}: {exc}") from exc
     if behind is not None:
