@@ -31,7 +31,7 @@ from .deferring import drop_deferred, restore
 from .feed import Divisible, Feed, Span
 from .framing import atomically
 from .ledger import Ledger, LedgerPart, Source
-from .leftovers import clear_leftovers, mark, own_table, unmark
+from .leftovers import clear_leftovers, disown, mark, own_table, unmark
 from .opening import settled_target
 from .options import LoadOptions
 from .rejects import Bin, check_apart
@@ -191,6 +191,8 @@ class ParallelLoad:
             self._crew.stop()
             self._drop(connection, session, into)
             raise
+        with contextlib.suppress(Error, OSError):  # the load is done; a session that is lost has let the lock go
+            connection._run(disown(session, into))
         return target
 
     def _made(self, session: Session) -> Operation[tuple[Target, Target]]:

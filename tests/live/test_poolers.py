@@ -6,6 +6,8 @@ import datetime
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,3 +220,38 @@ def test_the_servers_death_is_told(face: Face, pooler: RunningPooler, server: Em
     assert conn.closed
     again = face.connect(pooler.dsn, prepare_threshold=None)
     assert again.execute("select 1").fetchone() == (1,)
+
+
+MODES: list[dict[str, Any]] = [
+    {},
+    {"mode": "truncate"},
+    {"mode": "replace"},
+    {"on_error": "reject"},
+    {"resume": "pooled", "on_error": "reject"},
+    {"defer_indexes": True},
+]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_loads_in_every_mode_leave_nothing_to_the_next_client(
+    pooler: RunningPooler, server: EmbeddedServer, tmp_path: Path, jobs: int
+) -> None:
+    """Over several connections too, though they have one of the server's in turn."""
+    path, ledger = tmp_path / "t.csv", "pgfast_parts, pgfast_chunks, pgfast_loads, pgfast_deferred"
+    made = f"pooled_loads, made_pooled, {ledger}"
+    path.write_text("id,name\n" + "".join(f"{row},row {row}\n" for row in range(3000)))
+    settings: list[dict[str, Any]] = [*MODES, {"create": True}]
+    if jobs == 1:
+        settings += [{"on_conflict": "update"}, {"dry_run": True}]
+    with pgfast.connect(server.dsn, autocommit=True) as direct:
+        for each in settings:
+            if jobs > 1 and each.get("on_error") and not each.get("resume"):
+                continue  # which several connections refuse, pooler or not
+            direct.execute(f"DROP TABLE IF EXISTS {made}")
+            direct.execute("CREATE TABLE pooled_loads (id int PRIMARY KEY, name text)")
+            table = "made_pooled" if "create" in each else "pooled_loads"
+            assert pgfast.load(pooler.dsn, table, path, jobs=jobs, **each).rows == 3000, each
+            locks = "SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory'"
+            left = "SELECT count(*)::int FROM pg_class WHERE relname LIKE '%pooled%load\\_%' AND relkind = 'r'"
+            assert direct.execute(f"SELECT ({locks}), ({left})").fetchone() == (0, 0), each
+        direct.execute(f"DROP TABLE IF EXISTS {made}")
