@@ -42,21 +42,23 @@ def run(data: bytes) -> None:
     odd = c.flag()
     marks = (c.pick(_MARKS), c.pick(_QUOTES), c.pick(_NULLS)) if odd else (b",", b'"', b"")
     header, utc, block, limit = c.rarely(), c.flag(), 1 + c.number(1), c.pick((1 << 30, 1 << 30, 60, 6))
-    agree(lambda module: _written(module, (width, columns, marks, header, utc, binary), text, block, limit))
+    form, refusing = (width, columns, marks, header, utc, binary), c.flag()
+    agree(lambda module: _written(module, form, text, block, limit, refusing))
 
 
-def _written(module: ModuleType, form: tuple[Any, ...], text: bytes, size: int, limit: int) -> Any:
+def _written(module: ModuleType, form: tuple[Any, ...], text: bytes, size: int, limit: int, refusing: bool) -> Any:
     """What is written of the text, of which `size` bytes more are there where a record is not complete."""
     state, out = module.CsvState(*form), module.WriteBuffer(64)
     found: list[Any] = []
+    refused: list[Any] | None = [] if refusing else None
     start, stop = 0, min(size, len(text))
     while True:
         final = stop == len(text)
         out.begin_copy()
-        reached, count = module.encode_copy_csv(out, state, text, start, stop, final, limit)
+        reached, count = module.encode_copy_csv(out, state, text, start, stop, final, limit, refused)
         out.end_copy()
         written = bytes(out.take()) if out.size_bytes else b""
-        found.append((reached, count, written))
+        found.append((reached, count, written, list(refused or ())))
         if final and reached == stop:
             return found
         if reached == start and not written:

@@ -4,7 +4,7 @@ from typing import Any, Final, final
 
 from typing_extensions import Buffer  # stub only: never imported at run time
 
-from .kernels.shapes import ColumnBuffers, SinkSpec, SourceColumn, Spec
+from .kernels.shapes import ColumnBuffers, Refused, SinkSpec, SourceColumn, Spec
 
 __all__ = [
     "IMPLEMENTATION",
@@ -135,7 +135,14 @@ def encode_copy_columns(
     buffer: WriteBuffer, columns: Sequence[SourceColumn], start: int, stop: int, limit_bytes: int
 ) -> int: ...
 def encode_copy_csv(
-    buffer: WriteBuffer, state: CsvState, block: Buffer, start: int, stop: int, final: bool, limit_bytes: int
+    buffer: WriteBuffer,
+    state: CsvState,
+    block: Buffer,
+    start: int,
+    stop: int,
+    final: bool,
+    limit_bytes: int,
+    refused: list[Refused] | None = None,
 ) -> tuple[int, int]: ...
 def encode_copy_text(buffer: WriteBuffer, rows: Iterable[Sequence[str | None]]) -> int: ...
 def survey_csv(

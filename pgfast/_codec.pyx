@@ -311,22 +311,26 @@ cdef int32_t MAX_MESSAGE_SIZE = const.MAX_MESSAGE_SIZE
 cdef bytes signature = const.COPY_SIGNATURE
 
 
+cdef object shown_by(Fault* found):
+    """The value of what a kernel reported."""
+    if found.shown == 1:
+        return found.detail
+    if found.shown == 2:
+        return <uint64_t>found.detail
+    if found.shown == 3:
+        return found.real
+    if found.shown == 4:
+        return PyBytes_FromStringAndSize(<const char*>found.text, found.text_size)
+    if found.shown == 5:
+        return PyUnicode_DecodeUTF8(<const char*>found.text, found.text_size, "replace")
+    return None
+
+
 cdef object fault_of(Fault* found):
     """The exception for what a kernel reported."""
-    cdef object value = None
     if found.code == OUT_OF_MEMORY:
         return MemoryError()
-    if found.shown == 1:
-        value = found.detail
-    elif found.shown == 2:
-        value = <uint64_t>found.detail
-    elif found.shown == 3:
-        value = found.real
-    elif found.shown == 4:
-        value = PyBytes_FromStringAndSize(<const char*>found.text, found.text_size)
-    elif found.shown == 5:
-        value = PyUnicode_DecodeUTF8(<const char*>found.text, found.text_size, "replace")
-    return fault(found.code, found.at, found.column, value)
+    return fault(found.code, found.at, found.column, shown_by(found))
 
 
 @cython.final
@@ -3576,12 +3580,13 @@ cdef class _Csv:
 
 def encode_copy_csv(
     WriteBuffer buffer not None, CsvState state not None, block, Py_ssize_t start, Py_ssize_t stop, bint final,
-    Py_ssize_t limit_bytes
+    Py_ssize_t limit_bytes, list refused=None
 ):
-    """(the position reached, rows written): records of CSV text appended to the open CopyData."""
+    """(the position reached, rows written or refused): records of CSV text appended to the open CopyData."""
     cdef _Csv csv = _Csv(block, state)
     cdef const uint8_t* base = <const uint8_t*>csv.view.buf
     cdef const uint8_t* place
+    cdef const uint8_t* behind
     cdef Py_ssize_t rows = 0
     cdef Fault found
     cdef int code
@@ -3591,15 +3596,22 @@ def encode_copy_csv(
     if not 0 <= start <= stop <= csv.view.len:
         raise buffer_misuse(f"bytes {start}:{stop} lie outside their block of {csv.view.len}")
     place = base + start
-    with nogil:
-        code = put_csv_rows(
-            &buffer.out, &csv.form, state.columns, state.count, csv.fields, &csv.scratch, &place, base + stop, final,
-            limit_bytes, &rows, &found
-        )
-    if code == FAULT_ROW_WIDTH:
-        raise fault(FAULT_ROW_WIDTH, found.at, -1, (found.detail, csv.form.width))
+    while True:
+        with nogil:
+            code = put_csv_rows(
+                &buffer.out, &csv.form, state.columns, state.count, csv.fields, &csv.scratch, &place, base + stop,
+                final, limit_bytes, &rows, &found, &behind
+            )
+        if code == 0 or code == OUT_OF_MEMORY:
+            break
+        value = (found.detail, csv.form.width) if code == FAULT_ROW_WIDTH else shown_by(&found)
+        if refused is None or behind == NULL:
+            raise fault(code, found.at, found.column, value)
+        refused.append((found.at, code, found.column, value))
+        rows += 1
+        place = behind
     if code:
-        raise fault_of(&found)
+        raise MemoryError()
     state.form = csv.form
     return place - base, rows
 

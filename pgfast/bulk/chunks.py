@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from ..codec import Plan, encode_copy_columns, encode_copy_rows, encode_copy_text
 from ..errors import DatabaseError
 from .arrays import ColumnBatch
-from .feed import BINARY, BLOCK_SIZE, BlockWriter, Chunk, Origin, Place
+from .feed import BINARY, BLOCK_SIZE, BlockWriter, Chunk, Left, Origin, Place
 from .missing import row_without_missing, spec_without_missing
 from .report import Meter
 from .target import Target
@@ -23,6 +23,8 @@ from .textform import TextRows
 
 #: Told of a row that cannot be written: its number in the chunk, and the error.
 Refuse: TypeAlias = Callable[[int, DatabaseError], None]
+#: Told of rows that a chunk has left out.
+Leave: TypeAlias = "Callable[[list[Left]], None]"
 
 #: Rows of Python objects that are written by one call.
 _SPAN: Final = 2048
@@ -33,14 +35,21 @@ _ROW_BYTES: Final = 64
 _DIGEST_BYTES: Final = 16
 
 
-def blocks(chunk: Chunk, spans: Sequence[tuple[int, int]], meter: Meter, refuse: Refuse) -> Iterator[memoryview]:
-    """Rows of the chunk as the blocks of one COPY. `refuse` is told of those that the codec cannot write."""
+def blocks(
+    chunk: Chunk, spans: Sequence[tuple[int, int]], meter: Meter, refuse: Refuse, leave: Leave | None
+) -> Iterator[memoryview]:
+    """Rows of the chunk as the blocks of one COPY.
+
+    `refuse` is told of those that the codec cannot write, `leave` (None: nothing may be left out) of those that the
+    chunk has left out by itself.
+    """
     out = BlockWriter(chunk.path == BINARY)
+    left: list[Left] | None = None if leave is None else []
     for start, stop in spans:
         at = start
         while at < stop:
             try:
-                reached = chunk.write(out, at, stop)
+                reached = chunk.write(out, at, stop, left)
                 if reached == at:
                     break
                 meter.rows += reached - at
@@ -52,6 +61,10 @@ def blocks(chunk: Chunk, spans: Sequence[tuple[int, int]], meter: Meter, refuse:
                 meter.rows += bad - at
                 refuse(bad, exc)
                 at = bad + 1
+            if left and leave is not None:
+                meter.rows -= len(left)
+                leave(left)
+                left.clear()
             if out.full:
                 yield meter.block(out.take())
     yield meter.block(out.finish())
@@ -84,7 +97,7 @@ class RowsChunk:
         """What the last row looks like."""
         return _row_digest(self._rows[-1])
 
-    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+    def write(self, out: BlockWriter, start: int, stop: int, left: list[Left] | None) -> int:
         """As Chunk says."""
         span = self._rows[start : min(stop, start + _SPAN)]
         if self._plan is not None:
@@ -141,7 +154,7 @@ class ColumnsChunk:
         """What the last row looks like, and what stands for the source up to here."""
         return _row_digest(self._batch.record(self._offset + self.rows - 1), self._so_far())
 
-    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+    def write(self, out: BlockWriter, start: int, stop: int, left: list[Left] | None) -> int:
         """As Chunk says."""
         stop = min(stop, self.rows if self._batch.native else start + _SPAN, self.rows)
         begin, end = self._offset + start, self._offset + stop
@@ -151,7 +164,7 @@ class ColumnsChunk:
             # Nothing of the span is written yet: the rows before the faulty one come first.
             if exc.fault is None or not exc.fault.at:
                 raise
-            return self.write(out, start, start + exc.fault.at)
+            return self.write(out, start, start + exc.fault.at, left)
         if self.path == BINARY:
             return start + encode_copy_columns(out.buffer, made, 0, stop - start, BLOCK_SIZE)
         return _write_text(out, self._text, list(zip(*made, strict=True)), start)

@@ -36,9 +36,22 @@ from .csvchunks import CsvChunk, Records, cut_text
 from .csvdialect import ENCODINGS, Dialect, bytes_that_came, dialect_of
 from .csvfile import RECORD_LIMIT, Record, UnreadableRecord, Utf8File, first_record, records
 from .csvvalues import kernel_column, plain_mistake, surely_read, text_column
-from .feed import BINARY, BLOCK_SIZE, SERVER_CSV, TEXT, BlockWriter, Feed, Origin, Place, Reread, Span, copy_options
+from .feed import (
+    BINARY,
+    BLOCK_SIZE,
+    SERVER_CSV,
+    TEXT,
+    BlockWriter,
+    Feed,
+    Origin,
+    Place,
+    Reread,
+    Span,
+    Why,
+    copy_options,
+)
 from .files import File
-from .rejects import Why
+from .rejects import sqlstate_for
 from .report import Meter
 from .sources import FileOptions
 from .target import Target
@@ -284,7 +297,7 @@ class CsvFeed:
                 line += lines
                 place = Place(records.position)
             checksum = checksum if asked else None
-            numbered, state, judged = not self._span.start, self._chunk_state, self._judged
+            numbered, state, judged = not self._span.start, self._chunk_state, self
             while not records.ended:
                 chunk = CsvChunk(records, place, line, checksum, self._way, self._width, numbered, state, judged)
                 chunk.amend = self._amended if self._rewritten else None
@@ -356,8 +369,24 @@ class CsvFeed:
         value = info.value.decode("utf-8", "replace") if isinstance(info.value, bytes) else info.value
         return reason(info.code, info.at, value)
 
-    def _judged(self, info: FaultInfo, origin: Origin) -> DatabaseError | None:
+    def verdict(self, info: FaultInfo, origin: Origin) -> DatabaseError | None:
         """The error for a record of a chunk; None where the server's own input functions shall decide."""
+        said = self._mistake(info, origin)
+        if said is None:
+            return None
+        made = DataError(said)
+        made.fault = info
+        return made
+
+    def why(self, info: FaultInfo, origin: Origin) -> Why | None:
+        """The same as what rejects are told."""
+        said = self._mistake(info, origin)
+        if said is None:
+            return None
+        column = self._target.columns[info.column].name if info.column >= 0 else None
+        return column, sqlstate_for(info.code, said), said
+
+    def _mistake(self, info: FaultInfo, origin: Origin) -> str | None:
         column = info.column if info.column >= 0 else None
         said: str | None
         if info.code == FAULT_CSV_FIELD and column is not None:
@@ -368,10 +397,10 @@ class CsvFeed:
             said = "a quoted field is not closed"
         else:
             said = self._said(info)
-        said = self._with_original(said, origin.record, None if column is None else self._target.names[column])
-        made = self._wrong(said, None if origin.row is None else origin.row - 1, column, origin.line)
-        made.fault = info
-        return made
+        if self._rewritten:
+            said = self._with_original(said, origin.record, None if column is None else self._target.names[column])
+        row = None if origin.row is None else origin.row - 1
+        return self._target.said(f"{said} (line {origin.line} of {self._file.label})", row, column)
 
     def _amended(self, origin: Origin, why: Why) -> Why:
         """Why a record was refused, with what stands in it where the server was sent something else."""

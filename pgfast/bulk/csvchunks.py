@@ -10,7 +10,6 @@ Sources: docs, COPY, "CSV Format"; RFC 4180.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from itertools import accumulate, compress
 from operator import eq
 from typing import Final, Protocol
@@ -20,9 +19,10 @@ from ..codec import CsvState, encode_copy_csv
 from ..errors import DatabaseError, fault
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD
+from ..kernels.shapes import Refused
 from .csvfile import RECORD_LIMIT, Utf8File
 from .csvquotes import Quotes
-from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Origin, Place, Span
+from .feed import ALL_ROWS, BLOCK_SIZE, BlockWriter, Left, Origin, Place, Span, Why
 from .textchunks import TextChunk, mark_of, part_bytes, text_blocks
 
 #: Bytes at the beginning of a text by which is told how its lines end.
@@ -42,8 +42,11 @@ class States(Protocol):
     def __call__(self, path: str, fresh: bool = False) -> CsvState: ...
 
 
-#: The error for a fault of a record, None where the server shall read it.
-Judge = Callable[[FaultInfo, Origin], "DatabaseError | None"]
+class Judge(Protocol):
+    """What is wrong with a record, as an error or as a reason; None where the server shall read it."""
+
+    def verdict(self, info: FaultInfo, origin: Origin) -> DatabaseError | None: ...
+    def why(self, info: FaultInfo, origin: Origin) -> Why | None: ...
 
 
 class CsvChunk(TextChunk):
@@ -158,7 +161,7 @@ class CsvChunk(TextChunk):
             self._even = len(self._starts) == self._lines and self._data.endswith(self._end[-1:])
         return self._starts
 
-    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+    def write(self, out: BlockWriter, start: int, stop: int, left: list[Left] | None) -> int:
         """As Chunk says."""
         if self._starts is not None and start >= len(self._starts):
             return start
@@ -166,6 +169,7 @@ class CsvChunk(TextChunk):
             self._state, self._way = self._states(self.path), self.path
         if start != self._at:
             self._at, self._position = start, self._records[start] if start else 0
+        refused: list[Refused] | None = None if left is None else []
         limit = None if stop >= ALL_ROWS or stop >= len(self._records) else self._records[stop]
         while True:
             growing = self._source is not None
@@ -178,16 +182,27 @@ class CsvChunk(TextChunk):
                     len(self._data) if limit is None else limit,
                     not growing,
                     BLOCK_SIZE,
+                    refused,
                 )
             except DatabaseError as exc:
                 if exc.fault is not None and exc.fault.code == FAULT_CSV_RECORD:
+                    self._explain(start, refused, left)
                     return self._write_apart(out, start, exc)
                 raise
             self._at = start + count
+            self._explain(start, refused, left)
             self.sum_up(self._data, self._position)
             if count or not growing:
                 return self._at
             self._grow()
+
+    def _explain(self, start: int, refused: list[Refused] | None, left: list[Left] | None) -> None:
+        """Say of each row that was refused, counted from `start`, why."""
+        if not refused or left is None:
+            return
+        for number, code, column, value in refused:
+            row = start + number
+            left.append((row, self._judge.why(FaultInfo(code, number, column, value), self.origin(row))))
 
     def _write_apart(self, out: BlockWriter, start: int, exc: DatabaseError) -> int:
         """The record whose line ends otherwise than those before it: it is as good as they where it is one by itself.
@@ -222,7 +237,7 @@ class CsvChunk(TextChunk):
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None:
         """As Chunk says."""
         assert exc.fault is not None
-        return self._judge(exc.fault, self.origin(row))
+        return self._judge.verdict(exc.fault, self.origin(row))
 
 
 def edges(data: bytes, marks: Quotes, end_of_line: bytes, alone: bool) -> tuple[array[int], array[int]]:

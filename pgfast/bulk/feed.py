@@ -30,6 +30,13 @@ TEXT: Final = "text"
 SERVER_CSV: Final = "server csv"
 
 
+#: Why a row was refused: the column, the SQLSTATE and the message. Of these there may be very many at a time: tuples of
+#: texts are small, and the garbage collector soon leaves them alone.
+Why: TypeAlias = "tuple[str | None, str, str]"
+#: A row that a chunk has left out, and why; None where the server shall read it.
+Left: TypeAlias = "tuple[int, Why | None]"
+
+
 class Origin(NamedTuple):
     """Where a row of a chunk came from.
 
@@ -84,7 +91,8 @@ class Chunk(Protocol):
     `write` appends rows from `start` to the open COPY until `stop` or until the block is full, and gives back the row
     reached, `start` where there are no more. On a fault of the codec the rows before the faulty one are written, and
     the fault's `at` counts from `start`. `verdict` is the error for such a row, None where the server shall read it, as
-    text.
+    text. Where a list `left` is given, a chunk may leave bad rows out instead and tell there which and why, None where
+    the server shall read them.
     """
 
     path: str
@@ -97,7 +105,7 @@ class Chunk(Protocol):
     def size_bytes(self) -> int: ...
     @property
     def mark(self) -> bytes: ...
-    def write(self, out: BlockWriter, start: int, stop: int) -> int: ...
+    def write(self, out: BlockWriter, start: int, stop: int, left: list[Left] | None) -> int: ...
     def origin(self, row: int) -> Origin: ...
     def verdict(self, row: int, exc: DatabaseError) -> DatabaseError | None: ...
 

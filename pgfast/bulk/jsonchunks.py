@@ -16,7 +16,7 @@ from ..errors import DatabaseError, DataError, fault
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_RECORD, FAULT_CSV_UTF8
 from .csvfile import RECORD_LIMIT, Utf8File
-from .feed import BlockWriter, Origin, Place, Span
+from .feed import BlockWriter, Left, Origin, Place, Span
 from .jsonvalues import BadLine, LineWriter
 from .textchunks import TextChunk, mark_of, part_bytes, text_blocks
 
@@ -70,7 +70,7 @@ class JsonChunk(TextChunk):
         """How many rows it holds."""
         return len(self._rows)
 
-    def write(self, out: BlockWriter, start: int, stop: int) -> int:
+    def write(self, out: BlockWriter, start: int, stop: int, left: list[Left] | None) -> int:
         """As Chunk says."""
         stop = min(stop, start + _TOGETHER, self.rows)
         if start >= stop:

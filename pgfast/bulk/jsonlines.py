@@ -113,7 +113,7 @@ class JsonLinesFeed:
             at = 0
             while True:
                 try:
-                    reached = chunk.write(out, at, ALL_ROWS)
+                    reached = chunk.write(out, at, ALL_ROWS, None)
                 except DatabaseError as exc:
                     if exc.fault is None:
                         raise

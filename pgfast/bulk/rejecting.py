@@ -24,8 +24,8 @@ from ..errors.base import Diagnostic
 from ..protocol.operations import Operation, copy_in, fetch, release, rollback_to, savepoint
 from ..protocol.session import Session
 from .chunks import blocks
-from .feed import ALL_ROWS, TEXT, Chunk, Origin, copy_options
-from .rejects import Why, first_line, why_of
+from .feed import ALL_ROWS, TEXT, Chunk, Left, Origin, Why, copy_options
+from .rejects import first_line, why_of
 from .report import Meter
 from .staging import ABOUT_ROWS
 from .target import Target
@@ -150,10 +150,17 @@ class ChunkLoader:
             else:
                 errors[row] = why_of(verdict, target.column_of(verdict))
 
+        def leave(rows: list[Left]) -> None:
+            for row, why in rows:
+                if why is None:
+                    unsure.append(row)
+                else:
+                    errors[row] = why
+
         options = copy_options(part.path) + (", ON_ERROR ignore, LOG_VERBOSITY verbose" if part.server_skips else "")
         yield from savepoint(session, _SAVEPOINT)
         try:
-            sent = self._sent(blocks(chunk, part.spans, meter, refuse))
+            sent = self._sent(blocks(chunk, part.spans, meter, refuse, None if self.strict else leave))
             loaded = yield from copy_in(session, target.copy_sql(options), sent)
         except DatabaseError as exc:
             if session.dead is not None or not self._is_about_a_row(exc):

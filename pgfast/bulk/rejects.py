@@ -21,15 +21,11 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
 from ..errors import DatabaseError, DataError, InterfaceError, faults
-from .feed import Origin
+from .feed import Origin, Why
 from .holding import Hold
 
 #: Where rejects go: a file by its path, an open one, or a function that is called with each.
 Rejects: TypeAlias = "str | os.PathLike[str] | IO[str] | Callable[[Reject], None] | None"
-
-#: Why a row was refused: the column, the SQLSTATE and the message. Of these there may be very many at a time: tuples of
-#: texts are small, and the garbage collector soon leaves them alone.
-Why: TypeAlias = "tuple[str | None, str, str]"
 
 #: Rejects that a report itself holds, and that are written together.
 _KEPT: Final = 100
@@ -137,9 +133,14 @@ def sqlstate_of(exc: DatabaseError) -> str:
     """The error's SQLSTATE; of what the codec refused, the one that the server has for it."""
     if exc.fault is None:
         return exc.sqlstate or _DATA_EXCEPTION
-    if exc.fault.code == faults.FAULT_CSV_FIELD and "out of range" in (text := str(exc)):
-        return "22008" if re.search(r"\((?:date|time)", text) else "22003"
-    return _SQLSTATES.get(exc.fault.code, _DATA_EXCEPTION)
+    return sqlstate_for(exc.fault.code, str(exc))
+
+
+def sqlstate_for(code: int, said: str) -> str:
+    """The SQLSTATE that the server has for a fault of the codec, of which this is said."""
+    if code == faults.FAULT_CSV_FIELD and "out of range" in said:
+        return "22008" if re.search(r"\((?:date|time)", said) else "22003"
+    return _SQLSTATES.get(code, _DATA_EXCEPTION)
 
 
 class TooManyRejects(DataError):

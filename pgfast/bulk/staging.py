@@ -22,8 +22,9 @@ from ..errors import DatabaseError, InterfaceError
 from ..protocol.operations import Operation, command, fetch, identifier, release, rollback_to, savepoint
 from ..protocol.session import Session
 from ..types.discovery import qualified
+from .feed import Why
 from .foreseen import Foreseen, Reason, alone, foresee, key_is_there
-from .rejects import Why, first_line
+from .rejects import first_line
 from .target import UNDEFINED_COLUMN, Target, coded_error
 
 T = TypeVar("T")

@@ -182,12 +182,16 @@ class Target:
 
     def error(self, text: str, row: int | None = None, column: int | None = None) -> DataError:
         """A DataError that says where: `row` counts from 0 over the whole load, `column` is an index into `columns`."""
+        return DataError(self.said(text, row, column))
+
+    def said(self, text: str, row: int | None = None, column: int | None = None) -> str:
+        """The text with its place, as in `error`."""
         where = f"COPY {self.table}"
         if row is not None:
             where += f", row {row + 1}"
         if column is not None:
             where += f", column {self.columns[column].name} ({self.columns[column].type_name})"
-        return DataError(f"{where}: {text}")
+        return f"{where}: {text}"
 
     def placed(self, exc: DatabaseError, rows_before: int) -> DatabaseError:
         """A codec's encoding fault with table, row and column; any other error as it is."""

@@ -15,8 +15,7 @@ from typing import Final, TypeAlias
 from zlib import crc32
 
 from .csvfile import Utf8File
-from .feed import Origin, Place
-from .rejects import Why
+from .feed import Origin, Place, Why
 
 #: Why a row was refused, with what stands in the source where the server was sent something else.
 Amend: TypeAlias = Callable[[Origin, Why], Why]

@@ -19,6 +19,9 @@ _DAY: Final = re.compile(rb"([0-9]+)([./-])([0-9]+)\2([0-9]+)(?=[ T]|\Z)")
 #: Form -> which part of a day is the year, the month and the day.
 _PARTS: Final = {const.CSV_DMY: (4, 3, 1), const.CSV_MDY: (4, 1, 3), const.CSV_YMD: (1, 3, 4)}
 
+#: Faults that show the field as text.
+_TEXT_FAULTS: Final = (faults.FAULT_CSV_FIELD, faults.FAULT_CSV_COMMA, faults.FAULT_CSV_DAY)
+
 
 class Doubt(Exception):
     """A field that is not surely read: the code of the fault, its value, and the column."""
@@ -28,6 +31,11 @@ class Doubt(Exception):
         self.code = code
         self.data = data
         self.column = column
+
+    @property
+    def value(self) -> str | bytes | None:
+        """What a fault shows of the field."""
+        return self.data.decode("utf-8", "replace") if self.code in _TEXT_FAULTS else self.data or None
 
 
 def in_usual_form(form: int, data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from ..errors.faults import buffer_misuse
 from .buffers_py import WriteBuffer
 from .csvsurvey_py import Seen
 from .csvtext_py import CsvColumn, CsvReader, Marks, check_form, check_survey
+from .shapes import Refused
 
 
 @final
@@ -53,9 +54,16 @@ class CsvState:
 
 
 def encode_copy_csv(
-    buffer: WriteBuffer, state: CsvState, block: Any, start: int, stop: int, final: bool, limit_bytes: int
+    buffer: WriteBuffer,
+    state: CsvState,
+    block: Any,
+    start: int,
+    stop: int,
+    final: bool,
+    limit_bytes: int,
+    refused: list[Refused] | None = None,
 ) -> tuple[int, int]:
-    """(the position reached, rows written): records of CSV text appended to the open CopyData.
+    """(the position reached, rows written or refused): records of CSV text appended to the open CopyData.
 
     Reads bytes start:stop of any buffer, of which `final` says that they are the last ones. Stops at the first record
     edge where the write buffer holds `limit_bytes` or more, and before a record that is not complete: it must come
@@ -64,7 +72,9 @@ def encode_copy_csv(
     Only what the server surely reads so is written; `\\.` alone on a line is data, as it is for servers since 18.
     Anything else is a DataError whose fault counts the rows of this call, and nothing of that row remains:
     FAULT_ROW_WIDTH, FAULT_CSV_FIELD, FAULT_CSV_COMMA, FAULT_CSV_DAY, FAULT_NUL and FAULT_CSV_UTF8 for fields, and
-    FAULT_CSV_RECORD where a line ends otherwise or a quote is not closed at the end.
+    FAULT_CSV_RECORD where a line ends otherwise or a quote is not closed at the end. Where a list of those `refused` is
+    given, a row with a fault of a field or of its width is left out instead, and told there: its number among the rows
+    of this call, and the fault's code, column and value.
     (docs: COPY, CSV Format; server: copyfromparse.c)
     """
     if buffer._message_at < 0:
@@ -72,7 +82,7 @@ def encode_copy_csv(
     view = memoryview(block).cast("B")
     if not 0 <= start <= stop <= len(view):
         raise buffer_misuse(f"bytes {start}:{stop} lie outside their block of {len(view)}")
-    return state._reader.write(buffer._data, view, start, stop, final, limit_bytes)
+    return state._reader.write(buffer._data, view, start, stop, final, limit_bytes, refused)
 
 
 def survey_csv(

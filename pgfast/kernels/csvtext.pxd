@@ -784,24 +784,32 @@ cdef inline int next_row(
 
 cdef inline int put_csv_rows(
     Block* out, CsvForm* form, const CsvColumn* columns, Py_ssize_t count, CsvField* fields, Block* scratch,
-    const uint8_t** place, const uint8_t* end, bint final, Py_ssize_t limit_bytes, Py_ssize_t* rows, Fault* fault
+    const uint8_t** place, const uint8_t* end, bint final, Py_ssize_t limit_bytes, Py_ssize_t* rows, Fault* fault,
+    const uint8_t** next_record
 ) noexcept nogil:
-    """Records from `place` on, until `out` holds `limit_bytes`; on a fault the row is taken back."""
+    """Records from `place` on, until `out` holds `limit_bytes`; on a fault the row is taken back.
+
+    `next_record` is then where the next one begins, NULL where that is not known.
+    """
     cdef const uint8_t* behind = place[0]
     cdef Py_ssize_t before
     cdef bint odd = False
     cdef int code
+    next_record[0] = NULL
     while place[0] < end and out.size < limit_bytes:
         code = next_row(form, place[0], end, final, fields, &behind, &odd, rows[0], fault)
         if code < 0:
             break
         if code > 1:
+            if code == FAULT_ROW_WIDTH:
+                next_record[0] = behind
             return code
         if code == 0:
             before = out.size
             code = put_csv_row(out, form, columns, count, fields, scratch, odd, rows[0], fault)
             if code:
                 out.size = before
+                next_record[0] = behind
                 return code
             rows[0] += 1
         place[0] = behind

@@ -23,6 +23,7 @@ from ..errors.faults import buffer_misuse
 from . import decode_py as forms
 from . import encode_py as wire
 from .csvforms_py import Doubt, Escaped, in_usual_form
+from .shapes import Refused
 
 #: (field, kind, limit, places): which field of a record the column is made of, and how. `limit` is the longest text in
 #: bytes, of a numeric the digits before the point; `places` is how many digits a numeric has behind it.
@@ -67,8 +68,6 @@ CLOCK: Final = re.compile(_TIME)
 TIMESTAMP: Final = re.compile(_DAY + rb"(?:[ T]" + _TIME + rb"(?:(Z)|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?")
 _UUID: Final = re.compile(rb"(\{)?[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}(?(1)\})", re.IGNORECASE)
 _HEX: Final = re.compile(rb"(?:[0-9a-fA-F]{2})*")
-#: Faults whose value is a text.
-_TEXT_FAULTS: Final = (faults.FAULT_CSV_FIELD, faults.FAULT_CSV_COMMA, faults.FAULT_CSV_DAY)
 _ESCAPED: Final = re.compile(rb"[\x08-\x0d\\]")
 _ESCAPES: Final = {8: rb"\b", 9: rb"\t", 10: rb"\n", 11: rb"\v", 12: rb"\f", 13: rb"\r", 92: rb"\\"}
 _TRUE: Final = frozenset((b"t", b"tr", b"tru", b"true", b"y", b"ye", b"yes", b"on", b"1"))
@@ -426,10 +425,18 @@ class CsvReader:
             self._quoted.append(Fields(index, make, {}, most))
 
     def write(
-        self, out: bytearray, block: memoryview, start: int, stop: int, final: bool, limit_bytes: int
+        self,
+        out: bytearray,
+        block: memoryview,
+        start: int,
+        stop: int,
+        final: bool,
+        limit_bytes: int,
+        refused: list[Refused] | None,
     ) -> tuple[int, int]:
-        """(the position reached, rows written), as of `encode_copy_csv`."""
-        return self._read(block, start, stop, final, partial(self._put, out), lambda: len(out) >= limit_bytes)
+        """(the position reached, rows written or refused), as of `encode_copy_csv`."""
+        put = partial(self._put, out) if refused is None else partial(self._put_or_refuse, out, refused)
+        return self._read(block, start, stop, final, put, lambda: len(out) >= limit_bytes)
 
     def survey(
         self, block: memoryview, start: int, stop: int, final: bool, seen: Sequence[Surveyed], which: Sequence[int]
@@ -591,8 +598,7 @@ class CsvReader:
                 raise
             except Doubt as exc:
                 self._header, self._eol = before
-                value = exc.data.decode("utf-8", "replace") if exc.code in _TEXT_FAULTS else exc.data or None
-                raise fault(exc.code, rows, exc.column, value) from None
+                raise fault(exc.code, rows, exc.column, exc.value) from None
             if start == begun:
                 if end == stop:
                     break
@@ -685,6 +691,18 @@ class CsvReader:
             ways = self._plain
         made = [way[text] for way, text in zip(ways, texts, strict=True)]
         out += self._head + b"".join(made) if self._binary else b"\t".join(made) + _LF
+
+    def _put_or_refuse(self, out: bytearray, refused: list[Refused], record: bytes, row: int) -> None:
+        """As `_put`, but that faults are noted."""
+        try:
+            self._put(out, record, row)
+        except Doubt as exc:
+            refused.append((row, exc.code, exc.column, exc.value))
+        except DataError as exc:
+            info = exc.fault
+            if info is None:
+                raise
+            refused.append((row, info.code, info.column, info.value))
 
     def _fields(self, record: bytes, row: int) -> list[Any]:
         """The fields of a record, None for those that it lacks; where there is a quote in it, each comes with the word

@@ -16,6 +16,8 @@ Spec: TypeAlias = "tuple[int, int, Callable[[Any], Any] | None, tuple[Spec, ...]
 #: A column of a ColumnSink: kind, OID (as its container writes it; 0: not checked), precision, scale, what it is made
 #: of, labels (enums only).
 SinkSpec: TypeAlias = "tuple[int, int, int, int, tuple[SinkSpec, ...], tuple[bytes, ...]]"
+#: A row of CSV that was left out: its number among those of the call, and its fault's code, column and value.
+Refused: TypeAlias = "tuple[int, int, int, Any]"
 #: A finished column: length, null count, validity, offsets, data, children, dictionary.
 ColumnBuffers: TypeAlias = (
     "tuple[int, int, memoryview | None, memoryview | None, memoryview | None, tuple[ColumnBuffers, ...], "

@@ -353,6 +353,31 @@ def test_a_fault_leaves_the_rows_before_it(codec: ModuleType) -> None:
     assert buffer.size_bytes == 5 + 2 * 8
 
 
+def test_rows_are_refused_where_a_list_is_given(codec: ModuleType) -> None:
+    text = b"0,a\n1,a\nx,a\n3,a\n4\n5,a,b\n6,\xff\n7,a\n8,a\n"
+    state, buffer = codec.CsvState(2, columns(const.KIND_INT2, const.KIND_STR)), codec.WriteBuffer()
+    buffer.begin_copy()
+    refused: list[Any] = []
+    assert codec.encode_copy_csv(buffer, state, text, 0, len(text), True, 1000, refused) == (len(text), 9)
+    assert refused == [
+        (2, faults.FAULT_CSV_FIELD, 0, "x"),
+        (4, faults.FAULT_ROW_WIDTH, -1, (1, 2)),
+        (5, faults.FAULT_ROW_WIDTH, -1, (3, 2)),
+        (6, faults.FAULT_CSV_UTF8, 1, b"\xff"),
+    ]
+    assert buffer.size_bytes == 5 + 5 * (2 + 6 + 5)
+
+
+def test_what_is_no_record_is_a_fault_behind_rows_that_are_refused(codec: ModuleType) -> None:
+    state, buffer = codec.CsvState(1, columns(const.KIND_INT2)), codec.WriteBuffer()
+    buffer.begin_copy()
+    refused: list[Any] = []
+    with pytest.raises(DataError, match="row 4: the record ends otherwise"):
+        codec.encode_copy_csv(buffer, state, b'x\n1\ny\n"2', 0, 8, True, 1000, refused)
+    assert [each[0] for each in refused] == [0, 2]
+    assert buffer.size_bytes == 5 + 8
+
+
 def test_misuse_is_refused(codec: ModuleType) -> None:
     for width, specs, marks in (
         (0, [], (b",", b'"', b"")),

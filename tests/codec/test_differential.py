@@ -1211,16 +1211,19 @@ def csv_texts(draw: st.DrawFn, width: int, delimiter: bytes, quote: bytes) -> by
 
 
 def csv_stream(
-    module: ModuleType, text: bytes, cuts: list[int], width: int, columns: Any, form: Any, limit: int
+    module: ModuleType, text: bytes, cuts: list[int], width: int, columns: Any, form: Any, limit: int, refusing: bool
 ) -> Any:
     """What each call gave, and what is in the buffer at the end, also of a stream that has a fault."""
+    refused: list[Any] | None = [] if refusing else None
     state, buffer = module.CsvState(width, columns, *form), module.WriteBuffer()
     buffer.begin_copy()
-    start, steps, fault = 0, [], None
+    steps: list[Any] = []
+    start, fault = 0, None
     for stop in [*cuts, len(text)]:
         while True:
-            found = outcome(partial(module.encode_copy_csv, buffer, state, text, start, stop, stop == len(text), limit))
-            steps.append(found)
+            final = stop == len(text)
+            found = outcome(partial(module.encode_copy_csv, buffer, state, text, start, stop, final, limit, refused))
+            steps.append((found, list(refused or ())))
             if found[0] == "fault" or buffer.size_bytes < limit:
                 break
             start = found[1][0]
@@ -1262,7 +1265,8 @@ def test_csv_agrees_however_it_is_written_and_cut(data: st.DataObject) -> None:
     text = data.draw(csv_texts(width, delimiter, quote))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
     limit = data.draw(st.sampled_from([6, 40, 1 << 20]))
-    compiled, pure = (csv_stream(module, text, cuts, width, columns, form, limit) for module in MODULES)
+    refusing = data.draw(st.booleans())
+    compiled, pure = (csv_stream(module, text, cuts, width, columns, form, limit, refusing) for module in MODULES)
     assert reference.same(compiled, pure), f"c: {compiled!r}\npython: {pure!r}"
 
 
