@@ -34,6 +34,7 @@ FLOORS: Final[dict[str, int]] = {
     "pgfast.types": 2,
     "pgfast.protocol": 3,
     "pgfast.net": 4,
+    "pgfast.rates": 5,
     "pgfast.rows": 5,
     "pgfast.sql": 5,
     "pgfast.conninfo": 7,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..rates import Rates
+
 if TYPE_CHECKING:
     from .rejects import Reject
 
@@ -16,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class LoadReport:
+class LoadReport(Rates):
     """What a load did: `read` = `rows` + `rejected` + `skipped`.
 
     `rows` is the server's count of what was loaded, of which `inserted` are new and `updated` were there; `rejected`
@@ -54,16 +56,6 @@ class LoadReport:
     dialect: str = ""
     sources: tuple[LoadReport, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows per second."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-    @property
-    def mb_per_s(self) -> float:
-        """Megabytes (10**6 bytes) sent per second."""
-        return self.size_bytes / 1e6 / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
         return (

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..rates import Rates
+
 #: Called with the rows and bytes so far; one call at a time, by whichever thread has got some.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class ExportReport:
+class ExportReport(Rates):
     """What an export did.
 
     `source` is the table or the query, `files` what was written (none where it went to an open file), `rows` the
@@ -36,16 +38,6 @@ class ExportReport:
     jobs: int = 1
     pieces: int = 1
     notes: tuple[str, ...] = ()
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows per second."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-    @property
-    def mb_per_s(self) -> float:
-        """Megabytes (10**6 bytes) written per second."""
-        return self.size_bytes / 1e6 / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
         return (

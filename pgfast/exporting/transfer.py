@@ -26,6 +26,7 @@ from ..errors import Error, InterfaceError, InternalError, OperationalError
 from ..net import conninfo as settings
 from ..protocol.backend import CommandComplete
 from ..protocol.operations import command, commit, copy_begin, copy_in, copy_next, fetch, identifier
+from ..rates import Rates
 from . import described, snapshot
 from .described import Match, Table
 from .options import ExportOptions, layout
@@ -60,7 +61,7 @@ class TableReport:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyReport:
+class CopyReport(Rates):
     """What a copy from server to server did, table by table."""
 
     tables: tuple[TableReport, ...]
@@ -78,16 +79,6 @@ class CopyReport:
     def size_bytes(self) -> int:
         """Bytes of all tables, as they went over."""
         return sum([table.size_bytes for table in self.tables])
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows per second."""
-        return self.rows / self.seconds if self.seconds else 0.0
-
-    @property
-    def mb_per_s(self) -> float:
-        """Megabytes (10**6 bytes) per second."""
-        return self.size_bytes / 1e6 / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
         return (

@@ -50,6 +50,7 @@ class Walk:
         fill(self.plain, self.types, version)
         self.marks = {each.key: Marks(each.group) for each in self.types}
         self.done: set[str] = set()
+        self.copies: set[str] = set()
         self.values: dict[int, dict[int, Any]] = {}
         self.connect()
 
@@ -102,8 +103,11 @@ class Walk:
 
     def emptied(self, each: Walked) -> str:
         """The name of an empty table like the type's."""
-        self.plain.execute(f"create table if not exists {each.copy} (n int4, v {each.sql})")
-        self.plain.execute(f"delete from {each.copy}")
+        if each.copy in self.copies:
+            self.plain.execute(f"delete from {each.copy}")
+        else:
+            self.plain.execute(f"create table {each.copy} (n int4, v {each.sql})")
+            self.copies.add(each.copy)
         return each.copy
 
     def compare(self, each: Walked, numbers: list[int]) -> None:

@@ -20,8 +20,8 @@ from ..servers import TlsServer
 
 #: Seconds after which a run has hung.
 LIMIT_S = 20
-#: Bytes from one cut to the next: every byte but where only the event loop is another one.
-STEPS = {"sync": 1, "asyncio": 1, "uvloop": 5}
+#: Bytes from one cut to the next: the session is the same for all, and its driver for the two event loops.
+STEPS = {"sync": 1, "asyncio": 2, "uvloop": 5}
 
 
 def connecting(conn: Any) -> Any:
