@@ -84,7 +84,7 @@ MANNERS: Final = (
     Manner("psql \\copy", "", None, lambda b: b.run_psql(_COPY.format("t", b.path("clean.csv")))),
     Manner("CSV", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.csv")),
     Manner("CSV, on_error='reject'", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.csv", on_error="reject")),
-    Manner("CSV, resume=", "CSV, on_error='reject'", 1.02, lambda b: b.load("clean.csv", resume="bench")),
+    Manner("CSV, resume=", "CSV", 1.02, lambda b: b.load("clean.csv", resume="bench")),
     Manner(
         "CSV, half the rows bad",
         "CSV, on_error='reject'",
@@ -93,7 +93,7 @@ MANNERS: Final = (
     ),
     Manner("CSV, jobs=2", "CSV", None, lambda b: b.load("clean.csv", jobs=2)),
     Manner("CSV, jobs=2, resume=", "CSV", None, lambda b: b.load("clean.csv", jobs=2, resume="bench")),
-    Manner("Parquet", "CSV", None, lambda b: b.load("clean.parquet")),
+    Manner("Parquet", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.parquet")),
     Manner("upsert by psql: temporary table, \\copy, INSERT ... ON CONFLICT", "", None, _upsert_by_hand, there=True),
     Manner(
         "on_conflict='update'",
