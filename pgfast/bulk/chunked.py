@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import InternalError
-from ..protocol.operations import Operation, Pull, command, commit, fetch, rollback
+from ..protocol.operations import Operation, Pull, command, commit, fetch, meanwhile, rollback
 from ..protocol.session import Session
 from ..types.discovery import qualified
 from .feed import ALL_ROWS, TEXT, Chunk, Feed, Place
@@ -21,7 +21,7 @@ from .ledger import LedgerPart, UnderWay
 from .rejecting import ChunkLoader, Part, Settled, refused
 from .rejects import Bin
 from .report import Meter
-from .staging import Conflict, Merged, Stage
+from .staging import Conflict, Stage
 from .target import Target
 
 _MAY_STAGE: Final = """
@@ -213,9 +213,10 @@ class _Load:
 
     def _by_stage(self, chunk: Chunk, made: Settled) -> Operation[int]:
         """What is left of the chunk goes by the staging table; how many rows of the table were updated."""
-        rejecting = self._plan.rejects is not None
         stage = yield from self._staged()
-        loader = ChunkLoader(self._session, stage.target, self._source, self._meter, self._beside)
+        # What is waiting to be written waits for the table: until then the client is the busier one.
+        beside = None if self._beside is None else _nothing
+        loader = ChunkLoader(self._session, stage.target, self._source, self._meter, beside)
         meter_before = self._meter.rows, self._meter.size_bytes
         staged = yield from loader.load(chunk, made.left)
         if self._plan.conflict is not None and not staged.in_order(chunk.rows):
@@ -223,7 +224,10 @@ class _Load:
             self._meter.rows, self._meter.size_bytes = meter_before
             yield from stage.empty()
             staged = yield from loader.load(chunk, [Part(TEXT, [(0, ALL_ROWS)])])
-        merged: Merged = yield from stage.settle(staged.torn) if rejecting else stage.merge()
+        if self._beside is None:
+            merged = yield from stage.merge()
+        else:
+            merged = yield from meanwhile(self._session, stage.settle(staged.torn), self._beside)
         made.errors.update(staged.errors)
         if merged.errors:
             order = staged.order(chunk.rows)
@@ -232,3 +236,8 @@ class _Load:
         made.loaded += taken
         made.skipped += staged.loaded - taken - len(merged.errors or ())
         return merged.updated
+
+
+def _nothing() -> bool:
+    """No work beside the server's."""
+    return False

@@ -95,7 +95,7 @@ class ChunkLoader:
     """Loads chunks into a table, one at a time."""
 
     def __init__(
-        self, session: Session, target: Target, source: str, meter: Meter, beside: Callable[[], None] | None
+        self, session: Session, target: Target, source: str, meter: Meter, beside: Callable[[], bool] | None
     ) -> None:
         """`target` is the table, `source` what rejects call the source.
 

@@ -282,10 +282,11 @@ class Bin:
             if over is not None:
                 raise self._too_many(over)
 
-    def work(self) -> None:
-        """Write some of those that wait, as there is time: the server has its work."""
+    def work(self) -> bool:
+        """Write some of those that wait, as there is time: the server has its work. Whether there were any."""
         with self._lock:
             self._write_some()
+            return bool(self._waiting)
 
     def settle(self) -> None:
         """Write all of those that wait, so that they stay."""

@@ -28,6 +28,7 @@ from .listening import await_notification
 from .literals import identifier, typed_literal
 from .login import Credentials
 from .many import executemany
+from .meanwhile import meanwhile
 from .pipelining import Pending, Pipeline, add_asking, add_now, await_answer, send_more, sync
 from .portals import Portal, close_portal, next_rows, open_portal
 from .procedures import procedure_call
@@ -125,6 +126,7 @@ __all__ = [
     "find_types",
     "identifier",
     "load_types",
+    "meanwhile",
     "merge_query",
     "move_cursor",
     "next_backup_event",
