@@ -1,6 +1,7 @@
 """`python -m benchmarks.loader`: what each manner of loading costs, beside psql or beside the plainest manner.
 
-A million rows (int key, text, numeric, date) are loaded by turns in every manner, and the median counts. Times are in
+A million rows (int, text, numeric, date) are loaded by turns in every manner, and the median counts: into a plain
+table, or into one with a primary key, NOT NULL and CHECK, which is called guarded. Times are in
 seconds of the wall, and of the processor for client and server together (user and system), which tells more where
 others use the machine too. With --write the table goes into docs/loading.md.
 """
@@ -28,7 +29,9 @@ PAGE: Final = ROOT / "docs" / "loading.md"
 PLACE: Final = ROOT / "build" / "bench-loader"
 ROWS: Final = 1_000_000
 TURNS: Final = 3
-TABLE: Final = "(id int primary key, name text not null, amount numeric(15,2) check (amount >= 0), day date)"
+#: A table that takes whatever is of its types, and one that looks at each row.
+PLAIN: Final = "(id int, name text, amount numeric(15,2), day date)"
+GUARDED: Final = "(id int primary key, name text not null, amount numeric(15,2) check (amount >= 0), day date)"
 _MARKED: Final = re.compile(r"(<!-- loads -->\n).*?(<!-- end of loads -->)", re.DOTALL)
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _COPY: Final = r"\copy {} from '{}' with (format csv, header)"
@@ -41,12 +44,16 @@ _UPSERT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """A way to load: its name, what it is compared with, how many times that it may cost, and what it does."""
+    """A way to load: its name, what it is compared with, how many times that it may cost, and what it does.
+
+    `there` says that the rows are in the table already.
+    """
 
     name: str
     against: str
     most: float | None
     run: Callable[[Bench], None]
+    table: str = PLAIN
     there: bool = False
 
 
@@ -80,26 +87,38 @@ def _rejects(bench: Bench) -> str:
     return str(bench.path("rejects.jsonl"))
 
 
+def _new_name() -> str:
+    return f"bench {time.monotonic_ns()}"
+
+
+_GUARDED_COPY: Final = "psql \\copy, guarded"
+_GUARDED_CSV: Final = "CSV, on_error='reject', guarded"
+_UPSERT_NAME: Final = "upsert by psql: temporary table, \\copy, INSERT ... ON CONFLICT"
+
 MANNERS: Final = (
     Manner("psql \\copy", "", None, lambda b: b.run_psql(_COPY.format("t", b.path("clean.csv")))),
     Manner("CSV", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.csv")),
     Manner("CSV, on_error='reject'", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.csv", on_error="reject")),
-    Manner("CSV, resume=", "CSV", 1.02, lambda b: b.load("clean.csv", resume="bench")),
+    Manner("CSV, resume=", "CSV", 1.02, lambda b: b.load("clean.csv", resume=_new_name())),
+    Manner("CSV, jobs=2", "CSV", None, lambda b: b.load("clean.csv", jobs=2)),
+    Manner("CSV, jobs=2, resume=", "CSV", None, lambda b: b.load("clean.csv", jobs=2, resume=_new_name())),
+    Manner("Parquet", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.parquet")),
+    Manner(_GUARDED_COPY, "", None, lambda b: b.run_psql(_COPY.format("t", b.path("clean.csv"))), GUARDED),
+    Manner(_GUARDED_CSV, _GUARDED_COPY, None, lambda b: b.load("clean.csv", on_error="reject"), GUARDED),
     Manner(
-        "CSV, half the rows bad",
-        "CSV, on_error='reject'",
+        "CSV, half the rows bad, guarded",
+        _GUARDED_CSV,
         5.0,
         lambda b: b.load("storm.csv", rejects=_rejects(b)),
+        GUARDED,
     ),
-    Manner("CSV, jobs=2", "CSV", None, lambda b: b.load("clean.csv", jobs=2)),
-    Manner("CSV, jobs=2, resume=", "CSV", None, lambda b: b.load("clean.csv", jobs=2, resume="bench")),
-    Manner("Parquet", "psql \\copy", 1 / 1.5, lambda b: b.load("clean.parquet")),
-    Manner("upsert by psql: temporary table, \\copy, INSERT ... ON CONFLICT", "", None, _upsert_by_hand, there=True),
+    Manner(_UPSERT_NAME, "", None, _upsert_by_hand, GUARDED, there=True),
     Manner(
         "on_conflict='update'",
-        "upsert by psql: temporary table, \\copy, INSERT ... ON CONFLICT",
+        _UPSERT_NAME,
         1.3,
         lambda b: b.load("clean.csv", on_conflict="update"),
+        GUARDED,
         there=True,
     ),
 )
@@ -156,8 +175,8 @@ def _measure(bench: Bench, turns: int) -> dict[str, tuple[float, float]]:
     for _turn in range(turns):
         for manner in MANNERS:
             with pgfast.connect(bench.dsn, autocommit=True) as conn:
-                conn.execute("drop table if exists t, pgfast_chunks, pgfast_parts, pgfast_loads")
-                conn.execute(f"create table t {TABLE}")
+                conn.execute("drop table if exists t")
+                conn.execute(f"create table t {manner.table}")
                 if manner.there:
                     conn.load("t", bench.path("clean.csv"))
                     conn.execute("vacuum analyze t")

@@ -36,8 +36,9 @@ CREATE TABLE IF NOT EXISTS {schema}.pgfast_parts (
     load text REFERENCES {schema}.pgfast_loads ON DELETE CASCADE, source text, start bigint, stop bigint,
     line bigint NOT NULL, seems bytea, PRIMARY KEY (load, source, start))"""
 _THERE: Final = "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
-_LOCK: Final = "SELECT pg_catalog.pg_advisory_xact_lock($1)"
-_LOCK_SHARED: Final = "SELECT pg_catalog.pg_advisory_xact_lock_shared($1)"
+#: A chunk's commit need not wait for the disk: a server that crashes loses the rows together with their line, and the
+#: commit that ends the load waits, and with it for all that was committed before.
+_UNHURRIED: Final = "SET LOCAL synchronous_commit TO off; "
 #: How long a part that another session holds is waited for: that of a client which was killed ends by itself.
 _WAIT_S: Final = 15
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -250,7 +251,7 @@ class LedgerPart:
         session = self._session
         yield from begin(session)
         everybodys = f"{self._chunks} {self._load}"
-        yield from take_lock(session, f"{everybodys} {self.source} {self._start}", everybodys)
+        yield from take_lock(session, f"{everybodys} {self.source} {self._start}", everybodys, _UNHURRIED)
         if (yield from self.reached()) != self.place.position:
             raise _under_way(f"load {self._load!r} of {self.source}")
 
@@ -291,18 +292,18 @@ def lock_key(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def take_lock(session: Session, name: str, shared: str | None = None) -> Operation[None]:
+def take_lock(session: Session, name: str, shared: str | None = None, first: str = "") -> Operation[None]:
     """Hold the advisory lock of a name until the transaction ends; that of another name before it, as one of many.
 
-    Raises OperationalError where another session keeps it for long.
+    `first` is a statement that goes with it. Raises OperationalError where another session keeps it for long.
     """
-    yield from command(session, f"SET LOCAL lock_timeout = '{_WAIT_S}s'")
+    locks = f"SELECT pg_catalog.pg_advisory_xact_lock('{lock_key(name)}')"
+    if shared is not None:
+        locks = f"SELECT pg_catalog.pg_advisory_xact_lock_shared('{lock_key(shared)}'); {locks}"
+    patiently = f"SET LOCAL lock_timeout = '{_WAIT_S}s'; {locks}; SET LOCAL lock_timeout TO DEFAULT"
     try:
-        if shared is not None:
-            yield from fetch(session, _LOCK_SHARED, (lock_key(shared),), (object,))
-        yield from fetch(session, _LOCK, (lock_key(name),), (object,))
+        yield from command(session, first + patiently)
     except DatabaseError as exc:
         if exc.sqlstate == _LOCK_NOT_AVAILABLE:
             raise _under_way(f"what holds {name!r}") from exc
         raise
-    yield from command(session, "SET LOCAL lock_timeout TO DEFAULT")
