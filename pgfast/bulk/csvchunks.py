@@ -132,7 +132,8 @@ class CsvChunk(TextChunk):
                 self._cut(self._position or len(self._data))
                 return
             self._wanted *= 2
-        wanted = min(_PIECE, self._wanted - len(self._data))
+        # What is no whole record is looked at again, so as much as there is comes each time.
+        wanted = min(max(_PIECE, len(self._data) - self._position), self._wanted - len(self._data))
         more = self._source.read(wanted)
         self._data += more
         self._lines += more.count(self._end[-1:])

@@ -27,7 +27,7 @@ from .chunks import blocks
 from .feed import ALL_ROWS, TEXT, Chunk, Left, Origin, Why, copy_options
 from .rejects import first_line, why_of
 from .report import Meter
-from .staging import ABOUT_ROWS
+from .staging import ABOUT_ROWS, give_up
 from .target import Target
 from .textchunks import TextChunk
 
@@ -164,7 +164,9 @@ class ChunkLoader:
             loaded = yield from copy_in(session, target.copy_sql(options), sent)
         except DatabaseError as exc:
             if session.dead is not None or not self._is_about_a_row(exc):
-                raise
+                if self.strict:
+                    raise
+                give_up(session, exc)
             yield from rollback_to(session, _SAVEPOINT)
             made.torn = True
             meter.rows, meter.size_bytes = meter_before

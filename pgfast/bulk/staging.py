@@ -16,9 +16,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
-from ..errors import DatabaseError, InterfaceError
+from ..errors import DatabaseError, InterfaceError, OperationalError
 from ..protocol.operations import Operation, command, fetch, identifier, release, rollback_to, savepoint
 from ..protocol.session import Session
 from ..types.discovery import qualified
@@ -266,7 +266,8 @@ class Stage:
             made = yield from self._merge()
         except DatabaseError as exc:
             if session.dead is not None or not (is_about_rows(exc) or exc.sqlstate == _INSUFFICIENT_PRIVILEGE):
-                raise  # what row security says is told from missing privileges by the function
+                # What row security says is told from missing privileges by the function.
+                give_up(session, exc)
             yield from rollback_to(session, _SAVEPOINT)
             return None
         yield from release(session, _SAVEPOINT)
@@ -337,7 +338,7 @@ class Stage:
             found = yield from statement
         except DatabaseError as exc:
             if session.dead is not None or not (is_about_rows(exc) or (exc.sqlstate or "").startswith("42")):
-                raise
+                give_up(session, exc)
             yield from rollback_to(session, _SAVEPOINT)
             return None
         yield from release(session, _SAVEPOINT)
@@ -439,3 +440,11 @@ ABOUT_ROWS: Final = frozenset(("21", "22", "23", "38", "39", "44", "54", "P0"))
 def is_about_rows(exc: DatabaseError) -> bool:
     """Whether the error's class is one of those that values, constraints and triggers raise."""
     return exc.fault is None and (exc.sqlstate or "")[:2] in ABOUT_ROWS
+
+
+def give_up(session: Session, exc: DatabaseError) -> NoReturn:
+    """Raise the error by which a load with rejects fails; where the session has ended just behind an error about a row,
+    that it has."""
+    if session.dead is None or not is_about_rows(exc):
+        raise exc
+    raise OperationalError(f"the connection is closed: {session.dead}") from exc

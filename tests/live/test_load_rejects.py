@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import pgfast
-from pgfast import DataError, InterfaceError
+from pgfast import DataError, InterfaceError, OperationalError
 from pgfast.bulk.rejects import Reject, TooManyRejects
 from pgfast.errors import UniqueViolation
 
@@ -133,6 +133,27 @@ def test_rows_that_a_trigger_refuses_or_drops(table: Any) -> None:
     assert {(reject.sqlstate, reject.message) for reject in report.rejects} == {
         ("P0001", f"no {number} here") for number in range(0, 30, 3)
     }
+
+
+@pytest.mark.parametrize("conflict", [None, "ignore"])
+def test_a_session_that_ends_behind_an_error_about_a_row_is_told_as_ended(
+    auto: Any, face: Any, dsn: str, conflict: Any
+) -> None:
+    """The row may be good; that the connection is gone is what matters."""
+    auto.execute("DROP TABLE IF EXISTS ending")
+    auto.execute("CREATE TABLE ending (id int PRIMARY KEY)")
+    auto.execute(
+        "CREATE OR REPLACE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF new.id = 5 THEN RAISE unique_violation USING MESSAGE = pg_terminate_backend(pg_backend_pid()); END IF; "
+        "RETURN new; END $$"
+    )
+    auto.execute("CREATE TRIGGER ends BEFORE INSERT ON ending FOR EACH ROW EXECUTE FUNCTION ends()")
+    ended = face.connect(dsn, autocommit=True)
+    with pytest.raises(OperationalError, match="terminating connection"):
+        ended.load("ending", [(number,) for number in range(10)], on_error="reject", on_conflict=conflict)
+    assert ended.closed
+    assert auto.execute("SELECT count(*) FROM ending").fetchall() == [(0,)]
+    auto.execute("DROP TABLE ending")
 
 
 def test_a_deferred_constraint_is_checked_before_the_load_ends(table: Any) -> None:
