@@ -32,6 +32,7 @@ from ..codec import IMPLEMENTATION, CsvState, encode_copy_csv
 from ..errors import DatabaseError, DataError, InterfaceError, reason
 from ..errors.base import FaultInfo
 from ..errors.faults import FAULT_CSV_FIELD, FAULT_CSV_RECORD, FAULT_CSV_UTF8, shorten
+from ..kernels.shapes import Refused
 from .csvchunks import CsvChunk, Records, cut_text
 from .csvdialect import ENCODINGS, Dialect, bytes_that_came, dialect_of
 from .csvfile import RECORD_LIMIT, Record, UnreadableRecord, Utf8File, first_record, records
@@ -316,12 +317,16 @@ class CsvFeed:
         """Give the records of this part alone."""
         self._span = span
 
-    def _chunk_state(self, path: str, fresh: bool = False) -> CsvState:
-        if fresh:
+    def _chunk_state(self, path: str, end_of_line: bytes = b"") -> CsvState:
+        """As of States."""
+        if not end_of_line:
             return self._state(path, False)
         made = self._states.get(path)
         if made is None:
             made = self._states[path] = self._state(path, False)
+            # By a blank line it knows how lines end, whichever end the first record has that it is given.
+            nowhere, unread = BlockWriter(path == BINARY), list[Refused]()
+            encode_copy_csv(nowhere.buffer, made, end_of_line, 0, len(end_of_line), True, BLOCK_SIZE, unread)
         return made
 
     def _state(self, path: str, header: bool) -> CsvState:

@@ -37,9 +37,9 @@ _LF, _CR, _CRLF = b"\n", b"\r", b"\r\n"
 
 
 class States(Protocol):
-    """The state of the codec for a way the rows go: the feed's own, or a new one."""
+    """The state of the codec for a way the rows go: the feed's own, which knows how lines end, or a new one."""
 
-    def __call__(self, path: str, fresh: bool = False) -> CsvState: ...
+    def __call__(self, path: str, end_of_line: bytes = b"") -> CsvState: ...
 
 
 class Judge(Protocol):
@@ -167,7 +167,7 @@ class CsvChunk(TextChunk):
         if self._starts is not None and start >= len(self._starts):
             return start
         if self._state is None or self.path != self._way:
-            self._state, self._way = self._states(self.path), self.path
+            self._state, self._way = self._states(self.path, self._end), self.path
         if start != self._at:
             self._at, self._position = start, self._records[start] if start else 0
         refused: list[Refused] | None = None if left is None else []
@@ -188,7 +188,7 @@ class CsvChunk(TextChunk):
             except DatabaseError as exc:
                 if exc.fault is not None and exc.fault.code == FAULT_CSV_RECORD:
                     self._explain(start, refused, left)
-                    return self._write_apart(out, start, exc)
+                    return self._write_apart(out, start, stop, exc)
                 raise
             self._at = start + count
             self._explain(start, refused, left)
@@ -205,19 +205,23 @@ class CsvChunk(TextChunk):
             row = start + number
             left.append((row, self._judge.why(FaultInfo(code, number, column, value), self.origin(row))))
 
-    def _write_apart(self, out: BlockWriter, start: int, exc: DatabaseError) -> int:
+    def _write_apart(self, out: BlockWriter, start: int, stop: int, exc: DatabaseError) -> int:
         """The record whose line ends otherwise than those before it: it is as good as they where it is one by itself.
 
-        Raises its fault where it is none.
+        Where that line is blank and no record, the one behind it is written, if there is one before `stop`. Raises its
+        fault where it is none.
         """
         assert exc.fault is not None
         bad = start + exc.fault.at
-        begin, end = self._records[bad], self._ends[bad]
-        record = bytes(self._data[begin:end])
+        if bad >= min(stop, len(self._records)):
+            return bad  # blank lines are all that was left
+        record = bytes(self._data[self._records[bad] : self._ends[bad]])
         if self._quotes.ends_inside(record):
             raise exc  # it would be several
         try:
-            encode_copy_csv(out.buffer, self._states(self.path, True), record, 0, len(record), True, 2**62)
+            # With the end of its line: without it a blank one would be none.
+            text = record + _LF
+            encode_copy_csv(out.buffer, self._states(self.path), text, 0, len(text), True, 2**62)
         except DatabaseError as alone:
             if alone.fault is None:
                 raise
@@ -294,19 +298,24 @@ def record_edge(data: bytes, quotes: Quotes, end_of_line: bytes) -> int:
         limit, odd = data.rfind(quote, 0, at), 0
 
 
-def end_of_lines(head: bytes, marks: Quotes) -> bytes:
-    """How the lines of a file end, by its first line: b"\\n", b"\\r\\n" or b"\\r"."""
-    at, quotes, quote, head = 0, 0, marks.quote, marks.covered(head)
-    while at < len(head):
-        ends = [found for found in (head.find(_LF, at), head.find(_CR, at)) if found >= 0]
-        if not ends:
-            break
-        end = min(ends)
-        quotes += head.count(quote, at, end)
+def end_of_lines(head: bytes, marks: Quotes, mark: bytes, final: bool) -> bytes:
+    """How lines end, by the first of these: b"\\n", b"\\r\\n" or b"\\r"; b"" where more than the head would tell.
+
+    `mark` is the last byte of an end where that is known, else b""; `final`: the head is all there is.
+    """
+    head, at, quotes = marks.covered(head), 0, 0
+    ends = {each: head.find(each) for each in ([mark] if mark else [_LF, _CR])}
+    while found := [end for end in ends.values() if end >= 0]:
+        end = min(found)
+        quotes += head.count(marks.quote, at, end)
         if quotes % 2 == 0:
-            return _CRLF if head[end : end + 2] == _CRLF else head[end : end + 1]
-        at = end + 1
-    return _LF
+            if head[end : end + 1] == _LF:
+                return head[end - 1 : end + 1] if mark and head[end - 1 : end] == _CR else _LF
+            behind = head[end + 1 : end + 2]
+            return _CRLF if behind == _LF and not mark else _CR if mark or behind or final else b""
+        at = end
+        ends = {each: head.find(each, at + 1) if place == end else place for each, place in ends.items()}
+    return (mark or _LF) if final else b""
 
 
 class Records:
@@ -320,12 +329,28 @@ class Records:
         self._text = text
         self.quotes = quotes
         self.size_bytes = size_bytes
-        self._left = _ENDLESS if span.stop is None else span.stop - span.start
-        if span.start:
-            text.go_to(span.start)
+        self._left = _ENDLESS
         self.position = span.start
-        self.rest = self.read(min(size_bytes, _LOOKED_AT))
-        self.end_of_line = end_of_lines(self.rest, quotes)
+        self.rest = b""
+        self.end_of_line = self._end_of_lines(b"")
+        if span != _WHOLE:
+            self._left = _ENDLESS if span.stop is None else span.stop - span.start
+            text.go_to(span.start)
+            self.rest = b""
+            self.end_of_line = self._end_of_lines(self.end_of_line[-1:])
+
+    def _end_of_lines(self, mark: bytes) -> bytes:
+        """How lines end, by the first one of the rest, which is read as far as that takes; `mark` as of end_of_lines.
+
+        The first line of a file, which may be a header of another origin, says what parts lines; the first one that is
+        written says the rest.
+        """
+        final = False
+        while not (found := end_of_lines(self.rest, self.quotes, mark, final)):
+            more = self.read(max(len(self.rest), min(self.size_bytes, _LOOKED_AT)))
+            self.rest += more
+            final = not more or len(self.rest) > RECORD_LIMIT
+        return found
 
     def skip_record(self) -> tuple[int, int]:
         """How many lines the first record takes, which is left out, and its checksum."""
@@ -346,6 +371,7 @@ class Records:
         self.position += end + 1
         lines, checksum = self.rest.count(mark, 0, end + 1), crc32(self.rest[: end + 1])
         self.rest = self.rest[end + 1 :]
+        self.end_of_line = self._end_of_lines(mark)
         return lines, checksum
 
     def skip_to(self, place: Place, source: str) -> tuple[int, int]:
@@ -364,6 +390,7 @@ class Records:
             lines += data.count(mark)
             checksum = crc32(data, checksum)
         place.check(place.position, mark_of(checksum), source)
+        self.end_of_line = self._end_of_lines(mark)
         return lines, checksum
 
     @property
@@ -398,7 +425,7 @@ def cut_text(text: Utf8File, size_bytes: int, marks: Quotes, count: int) -> list
     start = at = quotes = lines = line = 0
     mark = b""
     for data in text_blocks(text):
-        mark = mark or (_CR if end_of_lines(data, marks) == _CR else _LF)
+        mark = mark or end_of_lines(data, marks, b"", False)[-1:] or _LF
         begun = 0
         while begun < len(data):
             # Behind this byte the next end of a line outside of quotes ends the part.

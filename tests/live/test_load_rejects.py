@@ -455,3 +455,19 @@ def test_what_would_be_two_records_by_another_end_of_line_is_one_bad_one(dsn: st
         assert (report.read, report.rows, report.rejected, report.skipped) == (3, 2, 1, 0)
         assert report.rejects[0].record in (b"2,y\r3,z", b"2,y\n3,z")
         assert report.rejects[0].message.endswith("(line 3 of a.csv)")
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (b"a,b\n1,x\n\r\n", [("1", "x")]),
+        (b"a,b\n1\r2,x\n3,y\n", [("3", "y")]),
+        (b"a,b\n1,x\r2,y\n3,z\n", [("3", "z")]),
+        (b"a\r\n1\r\n\n2\r\n", [("1", None), ("2", None), (None, None)]),
+    ],
+)
+def test_lines_that_end_otherwise_are_blank_or_rejects(auto: Any, text: bytes, rows: list[Any]) -> None:
+    auto.execute("CREATE TEMP TABLE ends (a text, b text)")
+    report = auto.load("ends", io.BytesIO(text), format="csv", delimiter=",", on_error="reject")
+    assert auto.execute("SELECT a, b FROM ends ORDER BY a NULLS LAST").fetchall() == rows
+    assert (report.rows, report.rejected, report.skipped) == (len(rows), report.read - len(rows), 0)
