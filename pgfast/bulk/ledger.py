@@ -39,6 +39,9 @@ _THERE: Final = "SELECT pg_catalog.to_regclass($1) IS NOT NULL"
 #: A chunk's commit need not wait for the disk: a server that crashes loses the rows together with their line, and the
 #: commit that ends the load waits, and with it for all that was committed before.
 _UNHURRIED: Final = "SET LOCAL synchronous_commit TO off; "
+#: Behind a lock that was waited for stands what its holder has written: a transaction of another level would see what
+#: was there before it waited. It must be the first statement.
+_LATEST: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
 #: How long a part that another session holds is waited for: that of a client which was killed ends by itself.
 _WAIT_S: Final = 15
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -73,11 +76,13 @@ class Ledger:
         Raises InterfaceError for a load of this name into another table or in another manner.
         """
         yield from self._made()
-        return (yield from atomically(self._session, self._open(target, manner, first)))
+        # In a transaction that has made the table it is too late to choose a level.
+        level = _LATEST if self._session.transaction_status == "I" else ""
+        return (yield from atomically(self._session, self._open(target, manner, first, level)))
 
-    def _open(self, target: str, manner: str, first: Operation[None]) -> Operation[bool]:
+    def _open(self, target: str, manner: str, first: Operation[None], level: str) -> Operation[bool]:
         session = self._session
-        yield from take_lock(session, f"{self._loads} {self._load}")
+        yield from take_lock(session, f"{self._loads} {self._load}", first=level)
         rows = yield from fetch(
             session,
             f"SELECT target, manner, ended IS NOT NULL FROM {self._loads} WHERE load = $1",
@@ -117,7 +122,7 @@ class Ledger:
         session = self._session
         yield from begin(session)
         try:
-            yield from take_lock(session, f"{self._chunks} {self._load}")
+            yield from take_lock(session, f"{self._chunks} {self._load}", first=_LATEST)
             rows = yield from fetch(
                 session,
                 f"SELECT source, start, stop, rejected FROM {self._chunks} WHERE load = $1 AND rejected > 0",
@@ -146,7 +151,7 @@ class Ledger:
         session, parts = self._session, f"{self._schema}.pgfast_parts"
         yield from begin(session)
         try:
-            yield from take_lock(session, f"{self._loads} {self._load}")
+            yield from take_lock(session, f"{self._loads} {self._load}", first=_LATEST)
             known = f"SELECT start, stop, line FROM {parts} WHERE load = $1 AND source = $2 ORDER BY start"
             rows = yield from fetch(session, known, (self._load, name), (int, (int, type(None)), int))
             if not rows and source.seems is not None:
@@ -185,8 +190,9 @@ class Ledger:
         return bool(ended)
 
     def ends(self) -> Operation[bool]:
-        """Whether the load is to be ended by the open transaction, and nobody has done it before."""
-        yield from take_lock(self._session, f"{self._loads} {self._load}")
+        """Whether the load is to be ended by the open transaction, which has done nothing yet, and nobody has done it
+        before."""
+        yield from take_lock(self._session, f"{self._loads} {self._load}", first=_LATEST)
         return not (yield from self.ended())
 
     def finish(self) -> Operation[None]:
@@ -251,7 +257,7 @@ class LedgerPart:
         session = self._session
         yield from begin(session)
         everybodys = f"{self._chunks} {self._load}"
-        yield from take_lock(session, f"{everybodys} {self.source} {self._start}", everybodys, _UNHURRIED)
+        yield from take_lock(session, f"{everybodys} {self.source} {self._start}", everybodys, _LATEST + _UNHURRIED)
         if (yield from self.reached()) != self.place.position:
             raise _under_way(f"load {self._load!r} of {self.source}")
 

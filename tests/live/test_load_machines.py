@@ -6,16 +6,26 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 import pgfast
+from pgfast.bulk.framing import atomically
+from pgfast.bulk.ledger import Ledger, UnderWay, lock_key
+from pgfast.connections.characteristics import IsolationLevel
+from pgfast.protocol.operations import Operation
+from pgfast.protocol.session import Session
 
 ROWS: Final = 120_000
 FILES: Final = 3
+#: What another process notes of the first chunk of a file.
+CHUNK_DONE: Final = """
+INSERT INTO machines.pgfast_chunks (load, source, start, stop, loaded, rejected, skipped, mark)
+VALUES ('shared', '0.csv', 0, 1000, 9, 1, 0, '')"""
 #: Loads and prints its report; its first words say that rows are on their way, and then it waits to be told to go on.
 PROGRAM: Final = """
 import json, os, sys
@@ -167,3 +177,62 @@ def test_one_that_shares_nothing_says_who_is_at_it(
     assert second.returncode != 0 and "is under way in another session" in said
     ended(first)
     all_is_there(conn, [tmp_path / "1.jsonl", tmp_path / "2.jsonl"])
+
+
+def _nothing() -> Operation[None]:
+    yield from ()
+
+
+def _chunk_begun(session: Session) -> Operation[bool]:
+    """Whether a chunk can be begun where nothing of its part is loaded."""
+    try:
+        yield from Ledger(session, "machines", "shared").part("0.csv").begin()
+    except UnderWay:
+        return False
+    return True
+
+
+def _rejects_of(session: Session) -> Operation[int]:
+    return (yield from Ledger(session, "machines", "shared").rejected())[1]
+
+
+def _is_to_end(session: Session) -> Operation[bool]:
+    return (yield from atomically(session, Ledger(session, "machines", "shared").ends()))
+
+
+def _begun_again(session: Session) -> Operation[bool]:
+    return (yield from Ledger(session, "machines", "shared").open("machines.t", "any", _nothing()))
+
+
+@pytest.mark.parametrize("level", [None, IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE])
+@pytest.mark.parametrize(
+    ("lock", "written", "asked", "answer"),
+    [
+        ("chunks shared 0.csv 0", CHUNK_DONE, _chunk_begun, False),
+        ("chunks shared", CHUNK_DONE, _rejects_of, 1),
+        ("loads shared", "UPDATE machines.pgfast_loads SET ended = now()", _is_to_end, False),
+        ("loads shared", "UPDATE machines.pgfast_loads SET ended = now()", _begun_again, True),
+    ],
+)
+def test_who_has_waited_for_another_sees_what_that_one_has_written(
+    conn: pgfast.Connection,
+    dsn: str,
+    until_waiting: Callable[[int, str], None],
+    level: IsolationLevel | None,
+    lock: str,
+    written: str,
+    asked: Callable[[Session], Operation[Any]],
+    answer: Any,
+) -> None:
+    """Whatever the isolation level: else a chunk would be loaded twice, and rejects thrown away."""
+    conn._run(Ledger(conn._session, "machines", "shared").open("machines.t", "any", _nothing()))
+    with pgfast.connect(dsn, autocommit=True) as waiting, ThreadPoolExecutor(1) as pool:
+        waiting.isolation_level = level
+        conn.execute("BEGIN")
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(f"machines.pgfast_{lock}"),))
+        coming = pool.submit(lambda: waiting._run(asked(waiting._session)))
+        until_waiting(waiting.info.backend_pid, "advisory")
+        conn.execute(written)
+        conn.execute("COMMIT")
+        assert coming.result() == answer
+        waiting.rollback()
