@@ -209,11 +209,13 @@ class _File:
 
     def close(self) -> None:
         """Close what was opened here."""
-        if self._path is not None and self._file is not None:
-            self._file.close()
-        if self._hold is not None:
-            self._hold.close()
-            self._hold = None
+        try:
+            if self._path is not None and self._file is not None:
+                self._file.close()
+        finally:
+            if self._hold is not None:
+                self._hold.close()
+                self._hold = None
 
 
 def check_apart(rejects: Rejects, sources: Sequence[Any]) -> None:

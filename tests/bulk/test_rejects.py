@@ -1,14 +1,18 @@
-"""The lines of a rejects file are what JSON makes of a reject."""
+"""Files of rejects: their lines are what JSON makes of a reject, and who has closed one holds it no more."""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pgfast.bulk.feed import Origin
-from pgfast.bulk.rejects import Reject, lines_of
+from pgfast.bulk.rejects import Bin, Reject, lines_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,25 @@ def test_a_line_is_the_json_of_its_reject(
     why = (column, "22P02", "'x' does not\tfit: größer")
     reject = Reject("t.csv", row, line, record, *why, chunk)
     assert lines_of("t.csv", [(Origin(row, line, record), why)], chunk) == [json.dumps(reject.as_json()) + "\n"]
+
+
+def test_a_file_that_cannot_be_closed_is_held_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the disk is full: the next load of the process may write it."""
+
+    class Full(io.StringIO):
+        def __exit__(self, *_said: object) -> None:
+            """Left open by `with`."""
+
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (first, second), file = [Bin(None, tmp_path / "rejects.jsonl") for _ in range(2)], Full()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda *_args, **_kwargs: file)
+        patched.setattr(Path, "replace", lambda *_args: None)
+        first.begin()
+    with pytest.raises(OSError, match="No space left"):
+        first.close()
+    second.begin()
+    second.close()
+    monkeypatch.setattr(Full, "close", io.StringIO.close)
