@@ -81,6 +81,7 @@ class CsvChunk(TextChunk):
         self._source: Records | None = source  # as long as there may be more to read
         self._wanted = source.size_bytes
         self._data: bytes | bytearray = bytearray(source.rest)
+        source.rest = b""  # which may be a record of a gigabyte
         self._lines = self._data.count(self._end[-1:])
         # Of each record, once they are looked up, and its end without that of its line.
         self._starts: array[int] | None = None

@@ -18,7 +18,7 @@ from pgfast.bulk.csvchunks import CsvChunk, Records, cut_text, edges, end_of_lin
 from pgfast.bulk.csvdialect import dialect_of
 from pgfast.bulk.csvfile import Utf8File
 from pgfast.bulk.csvquotes import Quotes
-from pgfast.bulk.feed import ALL_ROWS, Left, Place, Span
+from pgfast.bulk.feed import ALL_ROWS, TEXT, Left, Place, Span
 from pgfast.bulk.files import File
 from pgfast.bulk.report import Meter
 from pgfast.bulk.sources import FileOptions
@@ -210,3 +210,13 @@ def test_a_long_record_is_not_looked_at_from_its_beginning_for_every_piece(monke
     ]
     assert sent == [4001]
     assert sum(looked_at) < 4 * len(text)
+
+
+def test_what_a_chunk_has_taken_is_not_kept_twice() -> None:
+    """The first record of a file is read as a whole to see how it ends, however long it is."""
+    feed = _feed(text := b"a," + b"x" * (1 << 20) + b"\n", 2)
+    records = Records(Utf8File(file := File(io.BytesIO(text)), dialect_of(file, FileOptions())), QUOTES, 1 << 16)
+    assert len(records.rest) == len(text)
+    chunk = CsvChunk(records, Place(), 0, None, TEXT, 2, True, feed._chunk_state, feed)
+    assert records.rest == b""
+    assert chunk.data == text
