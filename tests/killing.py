@@ -92,6 +92,9 @@ MANNERS: Final = (
 )
 KINDS: Final = ("client", "client", "backend", "client", "session", "session")
 
+#: What was committed before a backend is killed must be there behind it, the table of what is expected too.
+SETTINGS: Final = {"synchronous_commit": "on"}
+
 Row = tuple[Any, Any, Any, str]
 
 

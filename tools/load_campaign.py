@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from pgfast.embedded import EmbeddedServer
-from tests.killing import MANNERS, Campaign
+from tests.killing import MANNERS, SETTINGS, Campaign
 from tests.versions import installation
 
 
@@ -28,7 +28,7 @@ def main() -> int:
     chosen = parser.parse_args()
     began = time.monotonic()
     programs = None if chosen.server is None else installation(chosen.server)
-    with EmbeddedServer(programs) as server, tempfile.TemporaryDirectory() as directory:
+    with EmbeddedServer(programs, settings=SETTINGS) as server, tempfile.TemporaryDirectory() as directory:
         campaign = Campaign(server.dsn, Path(directory), chosen.seed)
         campaign.run(chosen.kills)
     killed = ", ".join([f"{count} {kind}" for kind, count in sorted(campaign.killed.items())])

@@ -17,7 +17,7 @@ import pytest
 import pgfast
 from pgfast.embedded import EmbeddedServer
 
-from ..killing import Campaign
+from ..killing import SETTINGS, Campaign
 from ..servers import start_server
 from ..waiting import until
 
@@ -45,7 +45,7 @@ ROWS: Final = 400_000
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[EmbeddedServer]:
     """A server that may be brought down."""
-    with start_server() as server:
+    with start_server(**SETTINGS) as server:
         yield server
 
 
