@@ -87,6 +87,8 @@ class Reject:
         return made
 
 
+#: A value as repr shows it: what stands in it says nothing of what is wrong with it.
+_VALUE: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
 _text: Final = json.encoder.encode_basestring_ascii
 _encoded: Final = json.JSONEncoder().encode
 _often: Final = lru_cache(256)(_encoded)
@@ -138,7 +140,7 @@ def sqlstate_of(exc: DatabaseError) -> str:
 
 def sqlstate_for(code: int, said: str) -> str:
     """The SQLSTATE that the server has for a fault of the codec, of which this is said."""
-    if code == faults.FAULT_CSV_FIELD and "out of range" in said:
+    if code == faults.FAULT_CSV_FIELD and "out of range" in said and "out of range" in _VALUE.sub("", said):
         return "22008" if re.search(r"\((?:date|time)", said) else "22003"
     return _SQLSTATES.get(code, _DATA_EXCEPTION)
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pgfast.bulk.feed import Origin
-from pgfast.bulk.rejects import Bin, Reject, lines_of
+from pgfast.bulk.rejects import Bin, Reject, lines_of, sqlstate_for
+from pgfast.errors import faults
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,18 @@ def test_a_file_that_cannot_be_closed_is_held_no_more(tmp_path: Path, monkeypatc
     second.begin()
     second.close()
     monkeypatch.setattr(Full, "close", io.StringIO.close)
+
+
+@pytest.mark.parametrize(
+    ("said", "sqlstate"),
+    [
+        ("COPY t, row 1, column a (integer): 99999999999 is out of range (line 2 of o'clock.csv)", "22003"),
+        ("COPY t, row 1, column a (date): '2020-02-30' does not fit: day is out of range for month", "22008"),
+        (
+            "COPY t, row 1, column a (integer): 'out of range' does not fit: not a whole number (line 2 of a.csv)",
+            "22P02",
+        ),
+    ],
+)
+def test_what_stands_in_a_value_does_not_choose_the_sqlstate(said: str, sqlstate: str) -> None:
+    assert sqlstate_for(faults.FAULT_CSV_FIELD, said) == sqlstate
